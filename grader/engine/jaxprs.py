@@ -1,0 +1,33 @@
+"""Reading jaxprs: what an equation contains, what an output needs, where it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jax.extend import core as jex
+
+
+def sub_jaxprs(eqn: Any) -> Iterator[Any]:
+    """The jaxprs that an equation carries in its parameters (``jit``, ``scan``, ``cond`` …)."""
+    for value in eqn.params.values():
+        for item in value if isinstance(value, list | tuple) else (value,):
+            if hasattr(item, "eqns"):
+                yield getattr(item, "jaxpr", item)
+
+
+def live_variables(jaxpr: Any) -> set[Any]:
+    """Every variable of ``jaxpr`` that one of its outputs depends on."""
+    live = {var for var in jaxpr.outvars if not isinstance(var, jex.Literal)}
+    for eqn in reversed(jaxpr.eqns):
+        if any(var in live for var in eqn.outvars):
+            live.update(var for var in eqn.invars if not isinstance(var, jex.Literal))
+    return live
+
+
+def source_lines(eqn: Any, filename: str) -> list[int]:
+    """The lines of ``filename`` that an equation stems from, innermost first."""
+    traceback = eqn.source_info.traceback
+    if traceback is None:
+        return []
+    return [frame.line_num for frame in traceback.frames if frame.file_name == filename]

@@ -1,0 +1,196 @@
+"""Turn a contract function into a pure function of (weights, inputs).
+
+Wherever a submission calls Linen's ``init`` (directly, under ``jit``, through
+``init_with_output`` or ``nn.init``), the hook below replaces the freshly drawn variables by
+the outputs of one equation, ``linen_init``.  The equation carries the paths of the variables
+and the program that would have drawn them, so a traced submission is plain data: whoever
+evaluates it decides which weights flow in, and no tracer can leak out of a cached ``jit``.
+
+This is the one module that reaches into Flax: it replaces ``flax.core.init``, the function
+that every way of initialising a Linen module ends in, and ``nn.Module.init`` (only to know
+that the output is not wanted).  Checked on flax 0.12 with jax 0.10; ``check_hooks`` says so
+plainly when a newer version no longer goes this way.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import flax
+import flax.core
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.extend import core as jex
+
+from grader.engine.jaxprs import live_variables, sub_jaxprs
+
+CHECKED_ON = "flax 0.12 and jax 0.10"
+
+linen_init = jex.Primitive("linen_init")
+linen_init.multiple_results = True
+linen_init.def_abstract_eval(lambda *_, program, paths: list(program.out_avals))
+
+
+class _State:
+    lifting = False
+    output_unwanted = False
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable that a Linen ``init`` creates: collection, path, shape and dtype name."""
+
+    collection: str
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def _path_words(key_path: tuple[Any, ...]) -> list[str]:
+    words = [str(getattr(key, "key", getattr(key, "name", key))) for key in key_path]
+    return [word for word in words if word]
+
+
+def _lifted_variables(draw: Callable[[], Any]) -> Any:
+    """The tree that ``draw()`` would return, as outputs of one ``linen_init`` equation."""
+    closed, shapes = jax.make_jaxpr(draw, return_shape=True)()
+    leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
+    if not leaves:
+        return draw()
+    paths = tuple("/".join(_path_words(path)) for path, _ in leaves)
+    used = live_variables(closed.jaxpr)
+    constants = [
+        value for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True) if var in used
+    ]
+    program = _closed_over(closed, used)
+    values = linen_init.bind(*constants, program=program, paths=paths)
+    return jax.tree_util.tree_unflatten(tree, values)
+
+
+def _closed_over(closed: Any, used: set[Any]) -> Any:
+    """``closed`` with the constants that matter turned into inputs."""
+    old = closed.jaxpr
+    inputs = [var for var in old.constvars if var in used]
+    jaxpr = old.replace(constvars=[], invars=inputs, debug_info=old.debug_info.with_unknown_names())
+    return jex.ClosedJaxpr(jaxpr, [])
+
+
+def _hooked_core_init(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def init(fn: Any, mutable: Any = True, flags: Mapping[str, Any] | None = None) -> Any:
+        plain = original(fn, mutable, flags)
+
+        def wrapper(rngs: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+            if not _State.lifting:
+                return plain(rngs, *args, **kwargs)  # type: ignore[no-any-return]
+            unwanted, _State.output_unwanted = _State.output_unwanted, False
+            variables = _lifted_variables(lambda: plain(rngs, *args, **kwargs)[1])
+            if unwanted:
+                return None, variables
+            streams = rngs if isinstance(rngs, Mapping) else {"params": rngs}
+            output = flax.core.apply(fn, mutable=False, flags=flags)(
+                variables, *args, rngs=streams, **kwargs
+            )
+            return output, variables
+
+        return wrapper
+
+    return init
+
+
+def _hooked_module_init(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> Any:
+        _State.output_unwanted = _State.lifting
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            _State.output_unwanted = False
+
+    return init
+
+
+def install_hooks() -> None:
+    """Put the hooks in place, once per process.  They do nothing outside ``lifting()``."""
+    if hasattr(flax.core.init, "__wrapped__"):
+        return
+    flax.core.init = _hooked_core_init(flax.core.init)
+    nn.Module.init = _hooked_module_init(nn.Module.init)  # type: ignore[method-assign]
+
+
+@contextmanager
+def lifting() -> Iterator[None]:
+    """Within this block every Linen ``init`` yields lifted variables."""
+    install_hooks()
+    before, _State.lifting = _State.lifting, True
+    try:
+        yield
+    finally:
+        _State.lifting = before
+        _State.output_unwanted = False
+
+
+def trace(function: Callable[..., Any], *inputs: Any) -> tuple[Any, Any]:
+    """The lifted jaxpr of ``function(*inputs)`` and the tree of its output shapes.
+
+    ``inputs`` are pytrees of arrays or ``jax.ShapeDtypeStruct``; everything else that the
+    function needs must be closed over.
+    """
+    with lifting():
+        return jax.make_jaxpr(function, return_shape=True)(*inputs)
+
+
+def init_equations(jaxpr: Any) -> list[Any]:
+    """All ``linen_init`` equations of a jaxpr, nested ones too, each once, in program order."""
+    found: list[Any] = []
+    seen: set[int] = set()
+
+    def walk(inner: Any) -> None:
+        if id(inner) in seen:
+            return
+        seen.add(id(inner))
+        for eqn in inner.eqns:
+            if eqn.primitive is linen_init:
+                found.append(eqn)
+            else:
+                for sub in sub_jaxprs(eqn):
+                    walk(sub)
+
+    walk(jaxpr)
+    return found
+
+
+def created_variables(eqn: Any) -> list[Variable]:
+    """What one ``linen_init`` equation creates."""
+    variables = []
+    for path, aval in zip(eqn.params["paths"], eqn.params["program"].out_avals, strict=True):
+        collection, _, rest = path.partition("/")
+        variables.append(Variable(collection, rest, tuple(aval.shape), str(aval.dtype)))
+    return variables
+
+
+def check_hooks() -> str | None:
+    """None when the hooks work with the installed Flax, else one line that says they do not."""
+
+    def model(x: Any) -> Any:
+        dense = nn.Dense(2)
+        return dense.apply(dense.init(jax.random.key(0), x), x)
+
+    try:
+        closed, _ = trace(model, jax.ShapeDtypeStruct((3,), jnp.float32))
+        paths = [v.path for eqn in init_equations(closed.jaxpr) for v in created_variables(eqn)]
+        fits = sorted(paths) == ["bias", "kernel"]
+    except Exception as error:
+        fits, paths = False, [f"{type(error).__name__}: {error}"]
+    if fits:
+        return None
+    return (
+        f"the grader was checked on {CHECKED_ON}; with flax {flax.__version__} and "
+        f"jax {jax.__version__} it cannot follow Linen's init ({', '.join(paths)[:120]}); "
+        "install the versions in constraints.txt"
+    )

@@ -31,3 +31,13 @@ def source_lines(eqn: Any, filename: str) -> list[int]:
     if traceback is None:
         return []
     return [frame.line_num for frame in traceback.frames if frame.file_name == filename]
+
+
+def bind_equation(eqn: Any, inputs: list[Any]) -> Any:
+    """Carry out an equation with JAX: a value, or a list of them for several results.
+
+    ``get_bind_params`` gives a dict in jax 0.10 and gave (functions, dict) before.
+    """
+    params = eqn.primitive.get_bind_params(eqn.params)
+    functions, params = params if isinstance(params, tuple) else ((), params)
+    return eqn.primitive.bind(*functions, *inputs, **params)

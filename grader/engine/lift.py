@@ -65,7 +65,9 @@ def _lifted_variables(draw: Callable[[], Any]) -> Any:
     paths = tuple("/".join(_path_words(path)) for path, _ in leaves)
     used = live_variables(closed.jaxpr)
     constants = [
-        value for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True) if var in used
+        value
+        for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True)
+        if var in used
     ]
     program = _closed_over(closed, used)
     values = linen_init.bind(*constants, program=program, paths=paths)
@@ -163,6 +165,11 @@ def init_equations(jaxpr: Any) -> list[Any]:
 
     walk(jaxpr)
     return found
+
+
+def init_equations_inside(eqn: Any) -> bool:
+    """Whether an equation's own jaxprs create variables."""
+    return any(init_equations(jaxpr) for jaxpr in sub_jaxprs(eqn))
 
 
 def created_variables(eqn: Any) -> list[Variable]:

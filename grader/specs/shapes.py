@@ -14,6 +14,7 @@ IMAGE_FIELDS: Mapping[str, Sequence[Any]] = {
     "channels": range(1, 5),
 }
 WIDTH_FIELDS: Mapping[str, Sequence[Any]] = {"num_heads": range(2, 5), "head_dim": range(3, 8)}
+TOKEN_FIELDS: Mapping[str, Sequence[Any]] = {"tokens": range(2, 8), "scale": (1.0, 0.02)}
 BLOCK_FIELDS: Mapping[str, Sequence[Any]] = {**WIDTH_FIELDS, "d_ff": range(5, 28)}
 VIT_FIELDS: Mapping[str, Sequence[Any]] = {
     **IMAGE_FIELDS,
@@ -39,10 +40,15 @@ def image(sizes: Sizes) -> ArraySpec:
     return ArraySpec((sizes["grid_h"] * p, sizes["grid_w"] * p, sizes["channels"]))
 
 
+def tokens(sizes: Sizes) -> ArraySpec:
+    """``tokens`` rows of width ``d_model``; small values show which epsilon a LayerNorm has."""
+    return ArraySpec((sizes["tokens"], sizes["d_model"]), scale=sizes.get("scale", 1.0))
+
+
 def derive_image(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A draw with a patch grid: not square, at least two patches, P ≠ C."""
-    h, w = fields["grid_h"], fields["grid_w"]
-    if h == w or fields["patch_size"] == fields["channels"]:
+    """A draw with a patch grid: not square, at least two patches, P ≠ C, N ≠ P·P."""
+    h, w, p = fields["grid_h"], fields["grid_w"], fields["patch_size"]
+    if h == w or p == fields["channels"] or h * w == p * p:
         return None
     return dict(fields)
 
@@ -63,11 +69,25 @@ def derive_vit(fields: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def derive_block(fields: Mapping[str, Any]) -> dict[str, Any] | None:
     """A draw for one block on ``tokens`` rows of width ``d_model``."""
-    d = fields["num_heads"] * fields["head_dim"]
-    lengths = (fields["tokens"], d, fields.get("d_ff", 0), 2 * d, 3 * d, 4 * d)
-    if not tells_apart(*lengths) or fields["num_heads"] == fields["head_dim"]:
+    t, heads, head_dim = fields["tokens"], fields["num_heads"], fields["head_dim"]
+    d = heads * head_dim
+    lengths = (t, d, fields.get("d_ff", 0), 2 * d, 3 * d, 4 * d)
+    if not tells_apart(*lengths) or not tells_apart(t, heads, head_dim):
         return None
     return {**fields, "d_model": d}
+
+
+def block_symbols(sizes: Sizes) -> dict[str, int]:
+    """Names for the lengths that occur in one block, for words like ``(T, D)``."""
+    named = {
+        "T": sizes["tokens"],
+        "D": sizes["d_model"],
+        "num_heads": sizes["num_heads"],
+        "D / num_heads": sizes["head_dim"],
+        "d_ff": sizes.get("d_ff", 0),
+        "3·D": 3 * sizes["d_model"],
+    }
+    return {name: length for name, length in named.items() if length}
 
 
 def vit_symbols(sizes: Sizes) -> dict[str, int]:
@@ -82,3 +102,25 @@ def vit_symbols(sizes: Sizes) -> dict[str, int]:
         "3·D": 3 * sizes["d_model"],
     }
     return {name: length for name, length in named.items() if length}
+
+
+def derive_patches(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A draw for the patch embedding alone: N, D and the pixels of a patch all differ."""
+    sizes = derive_image(fields)
+    if sizes is None:
+        return None
+    n, pixels = patches(sizes), fields["patch_size"] ** 2 * fields["channels"]
+    return sizes if tells_apart(n, n + 1, fields["d_model"], pixels) else None
+
+
+def patch_symbols(sizes: Sizes) -> dict[str, int]:
+    """Names for the lengths that occur in a patch embedding, for words like ``(N, D)``."""
+    p, n = sizes["patch_size"], patches(sizes)
+    height, width = image(sizes).shape[:2]
+    return {
+        "D": sizes["d_model"],
+        "N": n,
+        "P·P·C": p**2 * sizes["channels"],
+        "H": height,
+        "W": width,
+    }

@@ -1,0 +1,117 @@
+"""How a traced function uses its weights: when each is first used, and for what.
+
+The order in which weights are *used* follows from the architecture (LayerNorm before q, k, v,
+those before the output projection), the order in which they are created only from habit.  So
+use is what parameters are matched by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jax.extend import core as jex
+
+from grader.engine.jaxprs import live_variables, sub_jaxprs
+from grader.engine.lift import linen_init
+
+Weight = tuple[int, int]
+"""Which ``linen_init`` equation (by id) and which of its outputs."""
+
+_VIEWS = frozenset(
+    "reshape broadcast_in_dim convert_element_type transpose squeeze expand_dims slice copy name "
+    "dynamic_slice split rev gather reduce_precision copy_p device_put".split()
+)
+_ROLES = {
+    **dict.fromkeys(("add", "sub", "add_any"), "add"),
+    **dict.fromkeys(("mul", "div"), "scale"),
+    **dict.fromkeys(("dot_general", "conv_general_dilated"), "kernel"),
+    **dict.fromkeys(
+        ("concatenate", "pad", "dynamic_update_slice", "scatter", "scatter_add", "select_n"),
+        "token",
+    ),
+}
+_NONE: frozenset[Weight] = frozenset()
+
+
+@dataclass
+class Uses:
+    """First use of each weight, and the place of each named stage, on one scale."""
+
+    first: dict[Weight, tuple[int, str]] = field(default_factory=dict)
+    stages: list[tuple[str, int]] = field(default_factory=list)
+    clock: int = 0
+
+
+def uses_of_weights(jaxpr: Any) -> Uses:
+    """Walk a lifted jaxpr, nested ones too, in the order of the computation."""
+    uses = Uses()
+    _walk(jaxpr, [_NONE] * len(jaxpr.invars), uses)
+    return uses
+
+
+def _walk(jaxpr: Any, inputs: list[frozenset[Weight]], uses: Uses) -> list[frozenset[Weight]]:
+    live = live_variables(jaxpr)
+    held: dict[Any, frozenset[Weight]] = dict(zip(jaxpr.invars, inputs, strict=True))
+
+    def get(var: Any) -> frozenset[Weight]:
+        return _NONE if isinstance(var, jex.Literal) else held.get(var, _NONE)
+
+    for eqn in jaxpr.eqns:
+        if not any(var in live for var in eqn.outvars):
+            continue
+        uses.clock += 1
+        name = eqn.primitive.name
+        operands = [get(var) for var in eqn.invars]
+        if name == "name":
+            uses.stages.append((eqn.params["name"], uses.clock))
+        if eqn.primitive is linen_init:
+            outputs = [frozenset({(id(eqn), i)}) for i in range(len(eqn.outvars))]
+        elif (inner := _body(eqn, operands)) is not None:
+            outputs = _walk(*inner, uses)
+        elif _passes_on(name, operands):
+            outputs = [frozenset().union(*operands)] * len(eqn.outvars)
+        else:
+            outputs = []
+            for weight in frozenset().union(*operands):
+                uses.first.setdefault(weight, (uses.clock, _ROLES.get(name, name)))
+        held.update(zip(eqn.outvars, outputs, strict=False))
+    return [get(var) for var in jaxpr.outvars]
+
+
+def _passes_on(name: str, operands: list[frozenset[Weight]]) -> bool:
+    """Whether the result is still nothing but weights, only arranged differently."""
+    if name == "concatenate":
+        return all(operands)
+    return name in _VIEWS and bool(operands and operands[0])
+
+
+def _body(
+    eqn: Any, operands: list[frozenset[Weight]]
+) -> tuple[Any, list[frozenset[Weight]]] | None:
+    """The jaxpr that a call-like equation runs, with what flows into each of its inputs."""
+    for jaxpr in sub_jaxprs(eqn):
+        if len(jaxpr.invars) == len(operands):
+            return jaxpr, operands
+        if eqn.primitive.name == "cond" and len(jaxpr.invars) == len(operands) - 1:
+            return jaxpr, operands[1:]
+    return None
+
+
+def initial_kind(program: Any, index: int) -> str:
+    """``zeros``, ``ones`` or ``random``: how output ``index`` of an init program starts."""
+    value = _constant(program.jaxpr, program.jaxpr.outvars[index])
+    return {0.0: "zeros", 1.0: "ones"}.get(value, "random") if value is not None else "random"
+
+
+def _constant(jaxpr: Any, var: Any) -> float | None:
+    if isinstance(var, jex.Literal):
+        return float(var.val) if np.ndim(var.val) == 0 and not hasattr(var.val, "_trace") else None
+    for eqn in jaxpr.eqns:
+        if var in eqn.outvars:
+            inner = next(sub_jaxprs(eqn), None)
+            if inner is not None and len(inner.outvars) == len(eqn.outvars):
+                return _constant(inner, inner.outvars[eqn.outvars.index(var)])
+            return _constant(jaxpr, eqn.invars[0]) if eqn.primitive.name in _VIEWS else None
+    return None

@@ -1,0 +1,155 @@
+"""One grading in progress: load, judge each contract, diagnose, put the verdict together."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from grader.engine.cases import STYLES, Draw, draw_sizes
+from grader.engine.contract_judge import WEIGHTS, ContractJudge
+from grader.engine.counterexample import smallest
+from grader.engine.diagnose import Diagnostician
+from grader.engine.judge import Order
+from grader.engine.process import Lost
+from grader.engine.reference import Solutions
+from grader.engine.remote import Remote, SubmissionError
+from grader.engine.suspects import Suspect
+from grader.engine.words import error_words
+from grader.problem import Contract
+from grader.verdict import Check, Diagnosis, StageLine, Verdict
+
+_LEAST_DRAWS = 10
+
+
+class Grading:
+    """Grades one submission with two children: one answers, the other compiles."""
+
+    def __init__(self, order: Order, source: str, main: Remote, compiler: Remote) -> None:
+        self.order = order
+        self.problem = order.problem
+        self.main = main
+        self.compiler = compiler
+        load = {"source": source, "filename": str(order.path)}
+        self._loading = [remote.ask("load", **load) for remote in (main, compiler)]
+        self.verdict = Verdict(self.problem.name, str(order.path), (), order.seed)
+
+    def run(self) -> Verdict:
+        """Everything, in order."""
+        generator = np.random.default_rng(self.order.seed)
+        count = max(_LEAST_DRAWS, -(-self.order.cases // len(STYLES)))
+        draws = draw_sizes(self.problem, generator, count)
+        try:
+            header, _ = self._loading[0].result()
+        except SubmissionError as error:
+            return self._not_loaded(error_words(error.error))
+        except Lost as lost:
+            late = lost.reason == "timeout"
+            return self._not_loaded(
+                "importing it took too long" if late else f"while importing, {lost}"
+            )
+        for judge in self._judges(header, draws):
+            self._judge(judge)
+        return self.verdict
+
+    def _not_loaded(self, message: str) -> Verdict:
+        check = Check("reads", "the file reads and imports", "failed", message)
+        return replace(self.verdict, checks=(check,))
+
+    def _judges(self, header: dict[str, Any], draws: list[Draw]) -> list[ContractJudge]:
+        """Checks ``reads`` and ``contract``; a judge for each contract that can be judged."""
+        self._add(Check("reads", "the file reads and imports", "passed", "", 0.0))
+        told = header.get("functions")
+        judges = []
+        for i, contract in enumerate(self.problem.contracts):
+            found = told[i] if isinstance(told, list) and i < len(told) else {}
+            message = _contract_message(contract, found if isinstance(found, dict) else {})
+            many = len(self.problem.contracts) > 1
+            name = f"{contract.function}.contract" if many else "contract"
+            title = f"{contract.function} is there, with the right arguments"
+            lost = sum(WEIGHTS.values()) * contract.weight if message else 0.0
+            self._add(Check(name, title, "failed" if message else "passed", message, lost))
+            if not message:
+                judge = ContractJudge(self.problem, i, Solutions(), draws, self.order.seed)
+                judge.start(self.main, self.compiler)
+                judges.append(judge)
+        return judges
+
+    def _add(self, *checks: Check) -> None:
+        self.verdict = replace(self.verdict, checks=(*self.verdict.checks, *checks))
+
+    def _judge(self, judge: ContractJudge) -> None:
+        findings = judge.judge()
+        if findings.failed is not None:
+            try:
+                judge = self._explain(judge)
+            except Lost:
+                self._note("the time was up before the mistake could be looked for")
+            except SubmissionError:
+                self._note("the submission raised while the mistake was looked for")
+        findings = judge.findings
+        self._add(*findings.checks)
+        shapes = len(judge.draws) if findings.cases else 0
+        self.verdict = replace(
+            self.verdict,
+            cases=self.verdict.cases + findings.cases,
+            shapes=max(self.verdict.shapes, shapes),
+        )
+
+    def _explain(self, judge: ContractJudge) -> ContractJudge:
+        """Accept a variant, or say what is wrong and where."""
+        doctor = Diagnostician(judge)
+        variant = doctor.accepted_variant()
+        if variant is not None:
+            again = judge.against(variant.solutions())
+            again.judge()
+            remarks = tuple(v.remark for _, v in variant.variants)
+            self.verdict = replace(self.verdict, remarks=self.verdict.remarks + remarks)
+            if again.findings.failed is None:
+                return again
+            judge, doctor = again, Diagnostician(again)
+        diagnosed = doctor.diagnose()
+        function = judge.contract.function
+        stages = [StageLine(function, s.title, s.found, s.line) for s in diagnosed.stages]
+        self.verdict = replace(
+            self.verdict,
+            diagnoses=(*self.verdict.diagnoses, *map_diagnoses(diagnosed.suspects)),
+            stages=(*self.verdict.stages, *stages),
+            counterexample=self.verdict.counterexample or smallest(judge),
+        )
+        return judge
+
+    def _note(self, text: str) -> None:
+        self.verdict = replace(self.verdict, notes=(*self.verdict.notes, text))
+
+    def finish(self, verdict: Verdict, started: float) -> Verdict:
+        """Add what is known only at the end."""
+        printed = bytes(self.main.child.printed).decode("utf-8", "replace")
+        return replace(verdict, printed=printed, seconds=time.monotonic() - started)
+
+
+def map_diagnoses(suspects: list[Suspect]) -> list[Diagnosis]:
+    """The mistakes of the suspects, as the report tells them."""
+    return [
+        Diagnosis(pitfall.id, pitfall.title, pitfall.advice, number)
+        for suspect in suspects
+        for number, pitfall in suspect.pitfalls
+    ]
+
+
+def _contract_message(contract: Contract, found: dict[str, Any]) -> str:
+    signature = f"{contract.function}({', '.join(contract.arguments)})"
+    if not found.get("found"):
+        defined = found.get("defined") or []
+        others = f"; the file defines {', '.join(map(str, defined[:6]))}" if defined else ""
+        return f"there is no function {signature}{others}"
+    arguments = found.get("arguments")
+    if not isinstance(arguments, list) or found.get("open"):
+        return ""
+    wanted = list(contract.arguments)
+    required = [name for name in found.get("required") or [] if name not in wanted]
+    if arguments[: len(wanted)] != wanted or required:
+        return f"expected {signature}; got ({', '.join(map(str, arguments))})"
+    return ""

@@ -1,0 +1,91 @@
+"""Grade one file: the way from a path to a verdict."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from grader.engine import worker
+from grader.engine.process import Child
+from grader.engine.remote import Remote
+from grader.problem import Problem
+from grader.verdict import Check, Verdict
+
+MOST_BYTES = 2**20
+DEFAULT_CASES = 30
+DEFAULT_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to grade, and how.
+
+    Attributes:
+      problem: the problem.
+      path: the submission.
+      seed: where the random numbers start; the same seed draws the same cases.
+      cases: at least how many cases each contract gets.
+      timeout: seconds that the submission has.
+    """
+
+    problem: Problem
+    path: Path
+    seed: int = 0
+    cases: int = DEFAULT_CASES
+    timeout: float = DEFAULT_TIMEOUT
+
+
+class Unreadable(Exception):
+    """The file cannot be read as Python text."""
+
+
+def read_source(path: Path) -> str:
+    """The text of a submission.
+
+    Raises:
+      Unreadable: it is empty, too large, binary, not UTF-8 or not readable.
+    """
+    try:
+        size = os.stat(path).st_size
+        if size > MOST_BYTES:
+            raise Unreadable(f"the file has {size:,} bytes; more than {MOST_BYTES:,} are not read")
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"the file cannot be read: {error.strerror}") from error
+    if b"\0" in data:
+        raise Unreadable("the file is binary, not Python text")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise Unreadable(f"line {line} is not UTF-8 text; save the file as UTF-8") from error
+    if not text.strip():
+        raise Unreadable("the file is empty")
+    return text
+
+
+def grade(order: Order) -> Verdict:
+    """The verdict on one file.  Never raises for anything that the submission does."""
+    from grader.engine.grading import Grading
+
+    started = time.monotonic()
+    shown = str(order.path)
+    try:
+        source = read_source(order.path)
+    except Unreadable as error:
+        check = Check("reads", "the file reads and imports", "failed", str(error), 0.0)
+        return Verdict(
+            order.problem.name, shown, (check,), order.seed, seconds=time.monotonic() - started
+        )
+    deadline = started + order.timeout
+    serve = partial(worker.serve, order.problem)
+    children = [Child(serve, deadline), Child(serve, deadline)]
+    try:
+        grading = Grading(order, source, Remote(children[0]), Remote(children[1]))
+        return grading.finish(grading.run(), started)
+    finally:
+        for child in children:
+            child.close()

@@ -1,0 +1,109 @@
+"""The layouts in which one and the same weight can be stored.
+
+A weight of the reference has *factors*, its axes in their finest form: a query kernel is
+(in, head, dim).  Another implementation may order, flatten, stack or fuse them differently,
+and compute the same: a ``Dense(D)`` kernel is (in, head·dim), a fused one (in, which·head·dim),
+one under ``nn.scan`` has (layer, in, …).  Every such layout is a permutation of the factors
+followed by a reshape.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_PARALLEL = re.compile(r"(^|/)(query|key|value)(/|$)")
+_LAYER = re.compile(r"block_(\d+)")
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One parameter as its owner sees it.
+
+    Attributes:
+      index: its place in the owner's list of parameters.
+      path: ``/``-separated names.
+      shape: as created.
+      used: when it is first used, on the scale of ``dataflow``; None when it never is.
+      role: what the first use is: ``kernel``, ``add``, ``scale``, ``token`` or a primitive.
+      kind: how it starts: ``zeros``, ``ones`` or ``random``.
+    """
+
+    index: int
+    path: str
+    shape: tuple[int, ...]
+    used: int | None
+    role: str
+    kind: str
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+def family(path: str) -> str:
+    """The path without the number of the layer: the same for every encoder block."""
+    return _LAYER.sub("block_*", path)
+
+
+def layer(path: str) -> int | None:
+    """The number of the encoder block that a reference's path belongs to."""
+    found = _LAYER.search(path)
+    return int(found[1]) if found else None
+
+
+def parallel_group(path: str) -> str | None:
+    """For a query, key or value projection: the name that the three have in common."""
+    return _PARALLEL.sub(r"\1qkv\3", family(path)) if _PARALLEL.search(path) else None
+
+
+def factor_names(path: str, shape: Sequence[int]) -> tuple[str, ...]:
+    """A name for each axis of a reference's parameter."""
+    words = path.split("/")
+    if _PARALLEL.search(path):
+        return ("in", "head", "dim")[3 - len(shape) :]
+    if words[-2:] == ["out", "kernel"] and len(shape) == 3:
+        return ("head", "dim", "out")
+    if words[-1] == "kernel" and len(shape) == 4:
+        return ("height", "width", "channel", "out")
+    return tuple(f"axis{i}" for i in range(len(shape)))
+
+
+def arrangements(
+    names: Sequence[str], sizes: Sequence[int], shape: Sequence[int]
+) -> Iterator[tuple[str, ...]]:
+    """Every order of the factors that fits ``shape``, the given order first.
+
+    An order fits when the axes of ``shape`` (those longer than 1) are products of consecutive
+    factors in that order.
+    """
+    target = [n for n in shape if n != 1]
+    places = [i for i, n in enumerate(sizes) if n != 1]
+    for order in itertools.permutations(places):
+        if _groups_into([sizes[i] for i in order], target):
+            yield tuple(names[i] for i in order)
+
+
+def _groups_into(sizes: Sequence[int], target: Sequence[int]) -> bool:
+    rest = list(sizes)
+    for length in target:
+        product = 1
+        while product < length and rest:
+            product *= rest.pop(0)
+        if product != length:
+            return False
+    return not rest
+
+
+def arrange(
+    value: np.ndarray, names: Sequence[str], order: Sequence[str], shape: Sequence[int]
+) -> np.ndarray:
+    """``value`` with its factors in ``order`` (those left out have length 1), as ``shape``."""
+    left_out = [name for name in names if name not in order]
+    axes = [names.index(name) for name in (*left_out, *order)]
+    return value.transpose(axes).reshape(shape)

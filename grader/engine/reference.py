@@ -1,0 +1,83 @@
+"""Load reference solutions, as they are or edited into a known mistake."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from grader import blocks
+from grader.catalogue import solution_path
+from grader.engine.submission import load
+from grader.engine.traced import Traced
+from grader.problem import Contract, Edit, Problem, Sizes
+
+
+class EditDoesNotApply(ValueError):
+    """The text that an edit replaces does not stand exactly once in the solution."""
+
+
+@cache
+def _text(number: int) -> str:
+    return solution_path(number).read_text(encoding="utf-8")
+
+
+def apply_edits(source: str, edits: Iterable[Edit], name: str = "the solution") -> str:
+    """``source`` with every edit carried out.
+
+    Raises:
+      EditDoesNotApply: a text to replace stands there not once.
+    """
+    for edit in edits:
+        count = source.count(edit.old)
+        if count != 1:
+            raise EditDoesNotApply(f"{edit.old!r} stands {count} times in {name}, not once")
+        source = source.replace(edit.old, edit.new)
+    return source
+
+
+class Solutions:
+    """The reference modules, each loaded once; ``use`` inside them stays among themselves.
+
+    Args:
+      edits: what to change, by problem number.
+    """
+
+    def __init__(self, edits: Mapping[int, Iterable[Edit]] | None = None) -> None:
+        self._edits = edits or {}
+        self._modules: dict[int, ModuleType] = {}
+
+    def module(self, number: int) -> ModuleType:
+        """The (edited) solution of one problem."""
+        if number not in self._modules:
+            path = solution_path(number)
+            source = apply_edits(_text(number), self._edits.get(number, ()), path.name)
+            with self.active():
+                name = f"reference_{number}"
+                self._modules[number] = load(source, str(path), name)
+                del sys.modules[name]
+        return self._modules[number]
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Within this block ``use`` gives these modules."""
+        with blocks.resolving(self.module):
+            yield
+
+    def trace(self, problem: Problem, contract: Contract, seed: int, sizes: Sizes) -> Traced:
+        """A contract of the reference at one draw of sizes."""
+        function: Any = getattr(self.module(problem.number), contract.function)
+        with self.active():
+            return Traced(contract, function, seed, sizes)
+
+
+def edits_by_problem(number: int, edits: Iterable[Edit]) -> dict[int, list[Edit]]:
+    """Group edits by the solution that they change; ``number`` where they do not say."""
+    grouped: dict[int, list[Edit]] = defaultdict(list)
+    for edit in edits:
+        grouped[edit.problem or number].append(edit)
+    return dict(grouped)

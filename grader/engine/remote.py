@@ -1,0 +1,156 @@
+"""The judge's view of a submission: questions to the child process, answers as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from grader.engine.layout import Leaf
+from grader.engine.process import Child, Lost
+from grader.engine.traced import Output
+from grader.problem import Sizes
+
+
+class SubmissionError(Exception):
+    """The submission raised; ``error`` is what ``describe_error`` told of it."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error.get("message", ""))
+        self.error = error
+
+    @property
+    def kind(self) -> str:
+        """``exception``, ``not implemented`` or ``not an array``."""
+        return str(self.error.get("kind", "exception"))
+
+
+class Remote:
+    """Asks a child and hands out its answers, which come in the order of the questions."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self._asked: list[Ticket] = []
+
+    def ask(self, do: str, arrays: Sequence[np.ndarray] = (), **header: Any) -> Ticket:
+        """Send a request without waiting for its answer."""
+        ticket = Ticket(self)
+        self._asked.append(ticket)
+        self.child.send({"do": do, **header}, arrays)
+        return ticket
+
+    def settle(self, ticket: Ticket) -> None:
+        """Read answers until ``ticket`` has its own."""
+        while ticket.answer is None:
+            answer = self.child.receive()
+            self._asked.pop(0).answer = answer
+
+
+@dataclass
+class Ticket:
+    """A question asked; ``result`` waits for the answer."""
+
+    remote: Remote
+    answer: tuple[dict[str, Any], list[np.ndarray]] | None = None
+
+    def result(self) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """The answer.
+
+        Raises:
+          SubmissionError: the submission raised while it was worked out.
+          Lost: the child is gone or late.
+        """
+        self.remote.settle(self)
+        assert self.answer is not None
+        header, arrays = self.answer
+        error = header.get("error")
+        if isinstance(error, dict):
+            raise SubmissionError(error)
+        return header, arrays
+
+
+@dataclass
+class RemoteTrace:
+    """A contract function of the submission, traced at one draw of sizes, in the child."""
+
+    remote: Remote
+    id: str
+    ticket: Ticket
+    _known: tuple[list[Leaf], list[str], list[Output]] | None = field(default=None, init=False)
+
+    @classmethod
+    def ask(
+        cls,
+        remote: Remote,
+        id: str,
+        contract: int,
+        seed: int,
+        sizes: Sizes,
+        batch: int | None = None,
+    ) -> RemoteTrace:
+        """Have the child trace; problems show when the trace is first used."""
+        ticket = remote.ask(
+            "trace", id=id, contract=contract, seed=seed, sizes=dict(sizes), batch=batch
+        )
+        return cls(remote, id, ticket)
+
+    def _told(self) -> tuple[list[Leaf], list[str], list[Output]]:
+        if self._known is None:
+            header, _ = self.ticket.result()
+            try:
+                leaves = [
+                    Leaf(
+                        index=i,
+                        path=str(told["path"])[:200],
+                        shape=tuple(int(n) for n in told["shape"]),
+                        used=None if told["used"] is None else int(told["used"]),
+                        role=str(told["role"])[:40],
+                        kind=str(told["kind"])[:40],
+                    )
+                    for i, told in enumerate(header["leaves"])
+                ]
+                outputs = [
+                    Output(str(told["label"]), tuple(told["shape"]), str(told["dtype"]))
+                    for told in header["outputs"]
+                ]
+                self._known = leaves, [str(c) for c in header["collections"]], outputs
+            except (KeyError, TypeError, ValueError) as error:
+                raise Lost("garbage", "the process answered with garbage") from error
+        return self._known
+
+    @property
+    def leaves(self) -> list[Leaf]:
+        """The parameters that the submission creates."""
+        return self._told()[0]
+
+    @property
+    def collections(self) -> list[str]:
+        """Linen collections other than ``params`` that it creates."""
+        return self._told()[1]
+
+    @property
+    def outputs(self) -> list[Output]:
+        """What it returns."""
+        return self._told()[2]
+
+    def start_run(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> Ticket:
+        """Have the child evaluate the trace."""
+        return self.remote.ask("run", [*weights, *arrays], id=self.id, weights=len(weights))
+
+    def run(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The outputs for these weights and inputs."""
+        return self.start_run(weights, arrays).result()[1]
+
+    def record(
+        self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
+        """The outputs, every intermediate value, and the line of each."""
+        header, values = self.remote.ask(
+            "record", [*weights, *arrays], id=self.id, weights=len(weights)
+        ).result()
+        count, lines = header.get("outputs"), header.get("lines")
+        if not isinstance(count, int) or not isinstance(lines, list):
+            raise Lost("garbage", "the process answered with garbage")
+        return values[:count], values[count:], [int(n) for n in lines]

@@ -1,0 +1,111 @@
+"""Find the reference's stages among the values that came up in a submission."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from grader.engine.compare import close
+from grader.engine.traced import Intermediate
+from grader.problem import Stage
+
+_MARK_TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True)
+class StageValue:
+    """A stage of the reference on one case: its title, its value, whether rows may move."""
+
+    name: str
+    title: str
+    value: np.ndarray
+    rows: bool
+
+
+@dataclass(frozen=True)
+class StageFinding:
+    """Whether a stage came up in the submission, and in which line."""
+
+    title: str
+    found: bool
+    line: int = 0
+
+
+def stage_values(stages: Sequence[Stage], seen: Sequence[Intermediate]) -> list[StageValue]:
+    """The declared stages among the reference's intermediates, in order of computation."""
+    declared = {stage.name: stage for stage in stages}
+    counts: Counter[str] = Counter()
+    values = []
+    for item in seen:
+        if item.stage in declared:
+            stage = declared[item.stage]
+            counts[stage.name] += 1
+            title = stage.title.format(i=counts[stage.name])
+            values.append(StageValue(stage.name, title, item.value, stage.rows))
+    return values
+
+
+def marks(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Three numbers for each value that no reshape and no reordering changes: shape (n, 3)."""
+    rows = [(v.size, v.sum(), np.vdot(v, v)) for v in values]
+    return np.array(rows, np.float64).reshape(-1, 3)
+
+
+def found_among(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
+    """For each row of ``wanted`` (marks) whether ``offered`` has an equal one."""
+    if not len(offered) or not len(wanted):
+        return np.zeros(len(wanted), bool)
+    with np.errstate(all="ignore"):
+        gap = np.abs(wanted[:, None] - offered[None])
+        scale = np.abs(wanted[:, None, 2:]) + 1e-30
+        same = (gap[..., 0] == 0) & (gap[..., 2] <= _MARK_TOLERANCE * 10 * scale[..., 0])
+        size = np.sqrt(np.abs(wanted[:, None, 0] * wanted[:, None, 2])) + 1e-30
+        same &= gap[..., 1] <= _MARK_TOLERANCE * 10 * size
+    found: np.ndarray = same.any(axis=1)
+    return found
+
+
+def find_stages(
+    stages: Sequence[StageValue], values: Sequence[np.ndarray], lines: Sequence[int]
+) -> list[StageFinding]:
+    """Which stages came up among a submission's values (``lines``: where each was made)."""
+    wanted, offered = marks([s.value for s in stages]), marks(values)
+    findings = []
+    for stage, mark in zip(stages, wanted, strict=True):
+        line = None
+        for i in np.flatnonzero(found_among(offered, mark[None])):
+            if _same(stage, values[i]):
+                line = lines[i]
+                break
+        findings.append(StageFinding(stage.title, line is not None, line or 0))
+    return findings
+
+
+def _same(stage: StageValue, value: np.ndarray) -> bool:
+    """Equal up to shape, transposition and, for sequences, the order of the rows."""
+    expected = stage.value
+    width = expected.shape[-1] if expected.ndim else 1
+    flat = expected.reshape(-1, width)
+    squeezed = value.reshape([n for n in value.shape if n != 1])
+    candidates = [value.reshape(-1, width)]
+    if squeezed.ndim > 1 and squeezed.shape[0] == width:
+        candidates.append(squeezed.reshape(width, -1).T)
+    for candidate in candidates:
+        if close(candidate, flat, 1e-5):
+            return True
+        if stage.rows and close(_sorted_rows(candidate), _sorted_rows(flat), 1e-5):
+            return True
+    return False
+
+
+def _sorted_rows(table: np.ndarray) -> np.ndarray:
+    return table[np.argsort(table[:, 0], kind="stable")]
+
+
+def parting(findings: Sequence[StageFinding]) -> int | None:
+    """Index of the first stage after the last one found; None when the last stage was found."""
+    last = max((i for i, finding in enumerate(findings) if finding.found), default=-1)
+    return last + 1 if last + 1 < len(findings) else None

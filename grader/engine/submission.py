@@ -1,0 +1,68 @@
+"""Run the text of a submission as a module, and tell its errors in its own lines."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import traceback
+from types import ModuleType
+from typing import Any
+
+MODULE_NAME = "submission"
+_SHOWN_FRAMES = 6
+
+
+def load(source: str, filename: str, name: str = MODULE_NAME) -> ModuleType:
+    """Execute ``source`` as a fresh module, known to Python as ``name``."""
+    code = compile(source, filename, "exec", dont_inherit=True)
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    module = ModuleType(name)
+    module.__file__ = filename
+    sys.modules[name] = module
+    exec(code, module.__dict__)
+    return module
+
+
+def describe_error(error: BaseException, filename: str, source: str) -> dict[str, Any]:
+    """What a report needs of an exception: type, message, and the submission's own frames."""
+    lines = source.splitlines()
+    frames = []
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == filename:
+            code = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+            frames.append(
+                {
+                    "line": number,
+                    "function": frame.f_code.co_name,
+                    "code": code,
+                    "shapes": _shapes(frame.f_locals, code),
+                }
+            )
+    if isinstance(error, SyntaxError) and error.filename == filename and error.lineno:
+        code = lines[error.lineno - 1].strip() if error.lineno <= len(lines) else ""
+        frames = [{"line": error.lineno, "function": "", "code": code, "shapes": {}}]
+    return {
+        "type": type(error).__name__[:100],
+        "message": message_of(error),
+        "frames": frames[-_SHOWN_FRAMES:],
+    }
+
+
+def message_of(error: BaseException) -> str:
+    """``str(error)``, also of an exception whose ``__str__`` raises."""
+    try:
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        return str(text)[:2000]
+    except BaseException:
+        return "(its message cannot be shown)"
+
+
+def _shapes(variables: dict[str, Any], code: str) -> dict[str, str]:
+    """The shapes of the arrays that a line of code names."""
+    shapes = {}
+    for name, value in variables.items():
+        if name in code and type(name) is str:
+            shape = getattr(value, "shape", None)
+            if type(shape) is tuple and len(shape) < 12:
+                shapes[name] = str(tuple(int(n) for n in shape if type(n) is int))
+    return shapes

@@ -1,0 +1,229 @@
+"""A contract function traced at one draw of sizes: what it creates, and how to evaluate it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core as jex
+
+from grader.engine import lift
+from grader.engine.dataflow import initial_kind, uses_of_weights
+from grader.engine.evaluate import Program
+from grader.engine.jaxprs import bind_equation, live_variables, source_lines, sub_jaxprs
+from grader.engine.layout import Leaf
+from grader.problem import Contract, Sizes
+
+
+class NotAnArray(TypeError):
+    """The function returned something that is no array."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """An array that the function returns: where in the result, its shape and dtype name."""
+
+    label: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Intermediate:
+    """A value that came up on the way: its line in the submission (0: unknown) and stage name."""
+
+    value: np.ndarray
+    line: int
+    stage: str | None
+
+
+class Traced:
+    """``contract`` of a function, traced with ``sizes`` and ``seed``.
+
+    Attributes:
+      leaves: the parameters that it creates.
+      collections: names of Linen collections other than ``params`` that it creates.
+      outputs: what it returns.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        function: Callable[..., Any],
+        seed: int,
+        sizes: Sizes,
+        batch: int | None = None,
+    ) -> None:
+        specs = contract.arrays(sizes)
+        self.array_names = tuple(sorted(specs))
+        lead = () if batch is None else (batch,)
+        shapes = [
+            jax.ShapeDtypeStruct((*lead, *specs[name].shape), _dtype(specs[name]))
+            for name in self.array_names
+        ]
+
+        def run(*arrays: Any) -> Any:
+            given = dict(zip(self.array_names, arrays, strict=True))
+            return _checked(contract.run(function, seed, sizes, given))
+
+        self.closed, result = lift.trace(run if batch is None else jax.vmap(run), *shapes)
+        self.program = Program(self.closed)
+        flat, _ = jax.tree_util.tree_flatten_with_path(result)
+        self.outputs = tuple(
+            Output(_label(path, i, contract), tuple(leaf.shape), str(leaf.dtype))
+            for i, (path, leaf) in enumerate(flat)
+        )
+        self._read_inventory()
+
+    def _read_inventory(self) -> None:
+        equations = lift.init_equations(self.closed.jaxpr)
+        uses = uses_of_weights(self.closed.jaxpr)
+        created = {id(eqn): lift.created_variables(eqn) for eqn in equations}
+        # An init whose values go nowhere (called twice, or only for the shapes) creates nothing.
+        used = [
+            e
+            for e in equations
+            if any((id(e), i) in uses.first for i in range(len(created[id(e)])))
+        ]
+        sites = used or equations
+        self.leaves: list[Leaf] = []
+        self.collections: set[str] = set()
+        self._slots: dict[int, list[int]] = {}
+        for number, eqn in enumerate(sites):
+            prefix = f"model {number + 1}/" if len(sites) > 1 else ""
+            for i, variable in enumerate(created[id(eqn)]):
+                if variable.collection != "params":
+                    self.collections.add(variable.collection)
+                when, role = uses.first.get((id(eqn), i), (None, "unused"))
+                kind = initial_kind(eqn.params["program"], i)
+                index = len(self.leaves)
+                path = prefix + variable.path
+                self.leaves.append(Leaf(index, path, variable.shape, when, role, kind))
+                self._slots.setdefault(id(eqn), []).append(index)
+        self.stage_clock = uses.stages
+
+    def run(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The outputs, in float64, for these weights and input arrays (by sorted name)."""
+        return self.program.run(arrays, special=self._feeding(weights))
+
+    def run_recorded(
+        self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray], filename: str = ""
+    ) -> tuple[list[np.ndarray], list[Intermediate]]:
+        """The outputs, and every floating-point value that came up, in order."""
+        seen: list[Intermediate] = []
+        lines: dict[int, int] = {}
+
+        def record(eqn: Any, values: list[np.ndarray]) -> None:
+            if id(eqn) not in lines:
+                lines[id(eqn)] = next(iter(source_lines(eqn, filename)), 0)
+            stage = eqn.params["name"] if eqn.primitive.name == "name" else None
+            seen.extend(
+                Intermediate(v, lines[id(eqn)], stage) for v in values if v.dtype == np.float64
+            )
+
+        outputs = self.program.run(arrays, special=self._feeding(weights), record=record)
+        return outputs, seen
+
+    def initial_values(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The parameters that the function would really create, drawn as JAX draws them."""
+        drawn: dict[int, np.ndarray] = {}
+
+        def draw(eqn: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
+            values = Program(eqn.params["program"]).run(inputs)
+            drawn.update(zip(self._slots.get(id(eqn), ()), values, strict=False))
+            return values
+
+        self.program.run(arrays, special={"linen_init": draw})
+        return [drawn[i] for i in sorted(drawn)]
+
+    def _feeding(self, weights: Sequence[np.ndarray]) -> Mapping[str, Any]:
+        def feed(eqn: Any, _: list[np.ndarray]) -> list[np.ndarray]:
+            return [weights[i] for i in self._slots[id(eqn)]]
+
+        return {"linen_init": feed}
+
+    def pure(self, weights: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
+        """The same function for JAX: to differentiate it or to compile it."""
+        return _interpret(self.closed.jaxpr, self.closed.consts, arrays, self._slots, weights)
+
+    def gradients(
+        self,
+        weights: Sequence[np.ndarray],
+        arrays: Sequence[np.ndarray],
+        cotangents: Sequence[np.ndarray],
+    ) -> list[np.ndarray]:
+        """d Σ(cotangent · output) / d weight for every weight, in float64."""
+
+        def total(leaves: list[Any], given: list[Any]) -> Any:
+            outputs = self.pure(leaves, given)
+            return sum((o * c).sum() for o, c in zip(outputs, cotangents, strict=True))
+
+        leaves = [jax.ShapeDtypeStruct(w.shape, np.float32) for w in weights]
+        given = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in self.closed.jaxpr.invars]
+        closed = jax.make_jaxpr(jax.grad(total))(leaves, given)
+        return Program(closed).run([*weights, *arrays])
+
+
+def _dtype(spec: Any) -> Any:
+    return np.float32 if spec.below is None else np.int32
+
+
+def _label(path: Any, index: int, contract: Contract) -> str:
+    if index < len(contract.outputs):
+        return contract.outputs[index]
+    return jax.tree_util.keystr(path) or "result"
+
+
+def _checked(result: Any) -> Any:
+    for leaf in jax.tree_util.tree_leaves(result, is_leaf=lambda x: x is None):
+        if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")) and type(leaf) not in (
+            int,
+            float,
+            bool,
+        ):
+            raise NotAnArray(f"the function returned {_kind_of(leaf)}, not an array")
+    if not jax.tree_util.tree_leaves(result):
+        raise NotAnArray("the function returned nothing")
+    return jax.tree_util.tree_map(jax.numpy.asarray, result)
+
+
+def _kind_of(value: Any) -> str:
+    return "None (is a `return` missing?)" if value is None else f"a {type(value).__name__}"
+
+
+def _interpret(
+    jaxpr: Any,
+    consts: Sequence[Any],
+    arguments: Sequence[Any],
+    slots: Mapping[int, Sequence[int]],
+    weights: Sequence[Any],
+) -> list[Any]:
+    """Evaluate a lifted jaxpr with JAX, opening only the calls in which weights are created."""
+    values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+    values.update(zip(jaxpr.invars, arguments, strict=True))
+
+    def read(var: Any) -> Any:
+        return var.val if isinstance(var, jex.Literal) else values[var]
+
+    live = live_variables(jaxpr)
+    for eqn in jaxpr.eqns:
+        if not any(var in live for var in eqn.outvars):
+            continue
+        inputs = [read(var) for var in eqn.invars if isinstance(var, jex.Literal) or var in values]
+        if eqn.primitive is lift.linen_init:
+            results = [weights[i] for i in slots[id(eqn)]]
+        elif lift.init_equations_inside(eqn):
+            body = next(sub_jaxprs(eqn))
+            closed = next(
+                (p for p in eqn.params.values() if getattr(p, "jaxpr", None) is body), None
+            )
+            results = _interpret(body, closed.consts if closed else (), inputs, slots, weights)
+        else:
+            results = bind_equation(eqn, inputs)
+        if not eqn.primitive.multiple_results and not isinstance(results, list):
+            results = [results]
+        values.update(zip(eqn.outvars, results, strict=True))
+    return [read(var) for var in jaxpr.outvars]

@@ -1,0 +1,340 @@
+"""Give a submission the reference's weights, whatever it named them and however it stores them.
+
+``match`` pairs the reference's parameters with the submission's: by how many elements they
+have, by what they are used for and by the order of use.  Where several pairings or layouts are
+possible inside a block they are ``Choices``; ``choice_groups`` lists them, so that the judge
+can try them on one case before it calls an answer wrong.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from grader.engine.layout import (
+    Leaf,
+    arrange,
+    arrangements,
+    factor_names,
+    family,
+    layer,
+    parallel_group,
+)
+
+_FUSIONS = ((1, 1, 1), (3,), (1, 2), (2, 1))
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One or several parameters of the reference that a submission may store as one array."""
+
+    group: str
+    members: tuple[int, ...]
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    used: int
+    role: str
+    kind: str
+    rows: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self.sizes, dtype=np.int64))
+
+    @property
+    def base(self) -> str:
+        """What shares one layout: kernels and biases of query, key and value, else itself."""
+        return self.group.rsplit("/", 1)[0] if "qkv" in self.group else self.group
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Decisions that shapes alone do not make.
+
+    Attributes:
+      siblings: which of query, key and value stands first, second and third.
+      orders: by group of parameters, the order of the factors.
+      table: which of the possible ways to split a table among arrays.
+      pairing: which of the ways to tell parameters of equal size apart.
+    """
+
+    siblings: tuple[int, ...] = (0, 1, 2)
+    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    table: int = 0
+    pairing: int = 0
+
+
+@dataclass(frozen=True)
+class ChoiceGroup:
+    """Alternatives for one decision, and when the weights that it concerns are first used."""
+
+    used: int
+    options: tuple[Callable[[Choices], Choices], ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A full pairing: for each parameter of the submission the slots that fill it."""
+
+    pieces: tuple[tuple[Leaf, tuple[Slot, ...]], ...]
+    orders: Mapping[str, tuple[str, ...]]
+
+    @property
+    def split(self) -> bool:
+        """Whether a table was divided among arrays, or two share one."""
+        return any(len(slots) > 1 or slots[0].rows for _, slots in self.pieces)
+
+    def weights(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The submission's parameters, in its own order, from those of the reference."""
+        filled: dict[int, np.ndarray] = {}
+        for leaf, slots in self.pieces:
+            parts = [self._part(slot, reference) for slot in slots]
+            if len(parts) == 1 and slots[0].rows is not None:
+                filled[leaf.index] = parts[0].reshape(leaf.shape)
+            elif len(parts) == 1:
+                order = self._order(slots[0], leaf)
+                filled[leaf.index] = arrange(parts[0], slots[0].names, order, leaf.shape)
+            else:
+                rows = [part.reshape(-1, part.shape[-1]) for part in parts]
+                filled[leaf.index] = np.concatenate(rows).reshape(leaf.shape)
+        return [filled[i] for i in sorted(filled)]
+
+    def _part(self, slot: Slot, reference: Sequence[np.ndarray]) -> np.ndarray:
+        value = np.stack([reference[i] for i in slot.members]).reshape(slot.sizes)
+        if slot.rows is None:
+            return value
+        return value.reshape(-1, slot.sizes[-1])[slot.rows[0] : slot.rows[1]]
+
+    def _order(self, slot: Slot, leaf: Leaf) -> tuple[str, ...]:
+        wanted = self.orders.get(slot.base)
+        first = None
+        for order in arrangements(slot.names, slot.sizes, leaf.shape):
+            first = first or order
+            if wanted is None or order == tuple(n for n in wanted if n in order):
+                return order
+        assert first is not None
+        return first
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """No pairing: what the submission lacks and what it has instead."""
+
+    missing: tuple[Slot, ...]
+    extra: tuple[Leaf, ...]
+
+
+def match(
+    reference: Sequence[Leaf], submission: Sequence[Leaf], choices: Choices = Choices()
+) -> Match | Mismatch:
+    """Pair the parameters of a submission with those of the reference."""
+    theirs = [leaf for leaf in submission if leaf.size]
+    best: Mismatch | None = None
+    for stacked, fusion in _modes(reference):
+        slots = list(_slots(reference, stacked, fusion, choices.siblings))
+        result = _assign(slots, theirs, choices)
+        if isinstance(result, Match):
+            return result
+        if best is None or _badness(result) < _badness(best):
+            best = result
+    assert best is not None
+    return best
+
+
+def _badness(mismatch: Mismatch) -> int:
+    return len(mismatch.missing) + len(mismatch.extra)
+
+
+def _modes(reference: Sequence[Leaf]) -> Iterator[tuple[bool, tuple[int, ...]]]:
+    layered = any(layer(leaf.path) is not None for leaf in reference)
+    parallel = any(parallel_group(leaf.path) for leaf in reference)
+    for stacked in (False, True) if layered else (False,):
+        for fusion in _FUSIONS if parallel else _FUSIONS[:1]:
+            yield stacked, fusion
+
+
+def _slots(
+    reference: Sequence[Leaf], stacked: bool, fusion: tuple[int, ...], siblings: tuple[int, ...]
+) -> Iterator[Slot]:
+    """The reference's parameters, fused and stacked as the mode says."""
+    units: dict[tuple[str, int | None], list[Leaf]] = defaultdict(list)
+    for leaf in reference:
+        if leaf.size:
+            block = None if stacked else layer(leaf.path)
+            units[parallel_group(leaf.path) or family(leaf.path), block].append(leaf)
+    for (group, _), leaves in units.items():
+        by_layer: dict[int | None, list[Leaf]] = defaultdict(list)
+        for leaf in sorted(leaves, key=lambda leaf: leaf.used or 0):
+            by_layer[layer(leaf.path)].append(leaf)
+        width = len(next(iter(by_layer.values())))
+        start = 0
+        for count in fusion if width == 3 else (1,) * width:
+            places = range(start, start + count)
+            start += count
+            members = [
+                row[siblings[i] if width == 3 else i] for row in by_layer.values() for i in places
+            ]
+            model = next(iter(by_layer.values()))[places[0]]
+            yield Slot(
+                group=group,
+                members=tuple(leaf.index for leaf in members),
+                names=("layer", "which", *factor_names(model.path, model.shape)),
+                sizes=(len(by_layer), count, *model.shape),
+                used=model.used or 0,
+                role=model.role,
+                kind=model.kind,
+            )
+
+
+_Pairs = list[tuple[Leaf, tuple[Slot, ...]]]
+
+
+def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Match | Mismatch:
+    pairs, free_slots, free_leaves = _pair_by_use(slots, leaves, choices.pairing)
+    if free_slots and free_leaves:
+        ways = list(_table_splits(free_slots, free_leaves))
+        if ways:
+            chosen, used_slots, used_leaves = ways[min(choices.table, len(ways) - 1)]
+            rest_slots = [slot for slot in free_slots if slot not in used_slots]
+            rest_leaves = [leaf for leaf in free_leaves if leaf not in used_leaves]
+            more, free_slots, free_leaves = _pair_by_use(rest_slots, rest_leaves, choices.pairing)
+            pairs += chosen + more
+    if free_slots or free_leaves:
+        return Mismatch(tuple(free_slots), tuple(free_leaves))
+    return Match(tuple(pairs), choices.orders)
+
+
+def _in_use_order(leaf: Leaf | Slot) -> tuple[bool, int]:
+    return (leaf.used is None, leaf.used or 0)
+
+
+_KEYS: tuple[tuple[Callable[[Leaf | Slot], object], ...], ...] = (
+    (
+        lambda item: (item.size, item.role, item.kind),
+        lambda item: (item.size, item.role),
+        lambda item: (item.size, item.kind),
+        lambda item: item.size,
+    ),
+    (lambda item: (item.size, item.kind), lambda item: item.size),
+    (lambda item: item.size,),
+)
+
+
+def _pair_by_use(
+    slots: list[Slot], leaves: list[Leaf], pairing: int
+) -> tuple[_Pairs, list[Slot], list[Leaf]]:
+    """Pair what is alike, the strictest sense of alike first; what is left over comes back."""
+    pairs: _Pairs = []
+    for key in _KEYS[min(pairing, len(_KEYS) - 1)]:
+        buckets: dict[object, tuple[list[Slot], list[Leaf]]] = defaultdict(lambda: ([], []))
+        for slot in slots:
+            buckets[key(slot)][0].append(slot)
+        for leaf in leaves:
+            buckets[key(leaf)][1].append(leaf)
+        slots, leaves = [], []
+        for some_slots, some_leaves in buckets.values():
+            pair_up = list(
+                zip(
+                    sorted(some_slots, key=_in_use_order),
+                    sorted(some_leaves, key=_in_use_order),
+                    strict=False,
+                )
+            )
+            if len(some_slots) == len(some_leaves) and all(map(_fits, *zip(*pair_up))):
+                pairs += [(leaf, (slot,)) for slot, leaf in pair_up]
+            else:
+                slots += some_slots
+                leaves += some_leaves
+    return pairs, slots, leaves
+
+
+def _fits(slot: Slot, leaf: Leaf) -> bool:
+    return next(arrangements(slot.names, slot.sizes, leaf.shape), None) is not None
+
+
+def _table_splits(
+    slots: list[Slot], leaves: list[Leaf]
+) -> Iterator[tuple[_Pairs, list[Slot], list[Leaf]]]:
+    """A table of the reference kept as two arrays, or two tables kept as one."""
+    for slot in slots:
+        width = slot.sizes[-1]
+        for first, second in itertools.permutations(leaves, 2):
+            fits = first.size + second.size == slot.size
+            if fits and _is_table(first, width) and _is_table(second, width):
+                cut = first.size // width
+                upper = replace(slot, rows=(0, cut))
+                lower = replace(slot, rows=(cut, slot.size // width))
+                yield [(first, (upper,)), (second, (lower,))], [slot], [first, second]
+    for leaf in leaves:
+        for one, two in itertools.permutations(slots, 2):
+            same_width = one.sizes[-1] == two.sizes[-1]
+            if same_width and one.size + two.size == leaf.size and _is_table(leaf, one.sizes[-1]):
+                yield [(leaf, (one, two))], [one, two], [leaf]
+
+
+def _is_table(leaf: Leaf, width: int) -> bool:
+    return bool(leaf.shape) and leaf.shape[-1] == width
+
+
+def choice_groups(
+    reference: Sequence[Leaf], submission: Sequence[Leaf], matched: Match
+) -> list[ChoiceGroup]:
+    """Every decision that ``matched`` made without being forced to, in order of use."""
+    orders: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    used: dict[str, int] = {}
+    for leaf, slots in matched.pieces:
+        if len(slots) == 1 and slots[0].rows is None:
+            slot = slots[0]
+            found = list(arrangements(slot.names, slot.sizes, leaf.shape))
+            if not orders[slot.base] or len(found[0]) > len(orders[slot.base][0]):
+                orders[slot.base] = found
+            used[slot.base] = min(used.get(slot.base, slot.used), slot.used)
+    groups = [_pairing_group(reference, submission, matched)]
+    for base, possible in orders.items():
+        siblings = list(itertools.permutations(range(3))) if base.endswith("qkv") else [None]
+        options = tuple(_Layout(base, order, which) for order in possible for which in siblings)
+        groups.append(ChoiceGroup(used[base], options))
+    return sorted((g for g in groups if len(g.options) > 1), key=lambda group: group.used)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """One option: the order of the factors of a group, and of query, key and value."""
+
+    base: str
+    order: tuple[str, ...]
+    siblings: tuple[int, ...] | None
+
+    def __call__(self, choices: Choices) -> Choices:
+        orders = {**choices.orders, self.base: self.order}
+        return replace(choices, orders=orders, siblings=self.siblings or choices.siblings)
+
+
+@dataclass(frozen=True)
+class _Pairing:
+    """One option: how parameters of equal size are told apart, and tables are split."""
+
+    pairing: int
+    table: int
+
+    def __call__(self, choices: Choices) -> Choices:
+        return replace(choices, pairing=self.pairing, table=self.table)
+
+
+def _pairing_group(
+    reference: Sequence[Leaf], submission: Sequence[Leaf], matched: Match
+) -> ChoiceGroup:
+    options: list[_Pairing] = []
+    seen: set[frozenset[tuple[Leaf, tuple[Slot, ...]]]] = set()
+    for pairing in range(len(_KEYS)):
+        for table in range(6 if matched.split else 1):
+            other = match(reference, submission, Choices(pairing=pairing, table=table))
+            if isinstance(other, Match) and frozenset(other.pieces) not in seen:
+                seen.add(frozenset(other.pieces))
+                options.append(_Pairing(pairing, table))
+    return ChoiceGroup(0, tuple(options))

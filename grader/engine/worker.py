@@ -1,0 +1,155 @@
+"""The child process: it runs a submission and answers the judge's requests with raw arrays.
+
+Nothing here decides anything.  Every answer is data that the judge compares with the
+reference; the submission shares this process and may have changed whatever it likes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from grader.engine import wire
+from grader.engine.submission import describe_error, load
+from grader.problem import Contract, Problem
+
+Reply = tuple[dict[str, Any], list[np.ndarray]]
+
+
+class Worker:
+    """Holds one submission and its traces."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.source = ""
+        self.filename = ""
+        self.module: Any = None
+        self.traces: dict[str, Any] = {}
+
+    def answer(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
+        """Carry out one request; an exception becomes an answer too."""
+        from grader.engine.traced import NotAnArray
+
+        try:
+            action: Callable[..., Reply] = getattr(self, "do_" + request["do"])
+            return action(request, arrays)
+        except NotImplementedError as error:
+            return self._failure(error, "not implemented"), []
+        except NotAnArray as error:
+            return self._failure(error, "not an array"), []
+        except BaseException as error:
+            return self._failure(error, "exception"), []
+
+    def _failure(self, error: BaseException, kind: str) -> dict[str, Any]:
+        return {"error": {"kind": kind, **describe_error(error, self.filename, self.source)}}
+
+    def do_load(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:
+        """Execute the file; say which contract functions it defines, with which arguments."""
+        self.source, self.filename = request["source"], request["filename"]
+        self.module = load(self.source, self.filename)
+        return {
+            "functions": [_signature(self.module, c) for c in self.problem.contracts],
+        }, []
+
+    def _contract(self, request: dict[str, Any]) -> tuple[Contract, Callable[..., Any]]:
+        contract = self.problem.contracts[request["contract"]]
+        return contract, getattr(self.module, contract.function)
+
+    def do_trace(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:
+        """Trace a contract function at one draw of sizes; tell what it creates and returns."""
+        from grader.engine.traced import Traced
+
+        contract, function = self._contract(request)
+        traced = Traced(contract, function, request["seed"], request["sizes"], request.get("batch"))
+        self.traces[request["id"]] = traced
+        return {
+            "leaves": [asdict(leaf) for leaf in traced.leaves],
+            "collections": sorted(traced.collections),
+            "outputs": [asdict(output) for output in traced.outputs],
+        }, []
+
+    def do_run(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
+        """Evaluate a trace with the weights and inputs given."""
+        weights, inputs = arrays[: request["weights"]], arrays[request["weights"] :]
+        return {}, self.traces[request["id"]].run(weights, inputs)
+
+    def do_record(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
+        """Evaluate a trace and tell every intermediate value with its line."""
+        weights, inputs = arrays[: request["weights"]], arrays[request["weights"] :]
+        traced = self.traces[request["id"]]
+        outputs, seen = traced.run_recorded(weights, inputs, self.filename)
+        lines = [intermediate.line for intermediate in seen]
+        values = [intermediate.value for intermediate in seen]
+        return {"outputs": len(outputs), "lines": lines}, [*outputs, *values]
+
+    def do_initial(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
+        """The parameters as the function itself would draw them."""
+        return {}, self.traces[request["id"]].initial_values(arrays)
+
+    def do_gradients(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
+        """Gradients of the outputs, weighted with cotangents, with respect to each weight."""
+        weights, rest = arrays[: request["weights"]], arrays[request["weights"] :]
+        inputs, cotangents = rest[: request["inputs"]], rest[request["inputs"] :]
+        return {}, self.traces[request["id"]].gradients(weights, inputs, cotangents)
+
+    def do_compile(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
+        """Run a trace through XLA, in float32, as a student's ``jax.jit`` would."""
+        import jax
+
+        traced = self.traces[request["id"]]
+        weights, inputs = arrays[: request["weights"]], arrays[request["weights"] :]
+        weights = [weight.astype(np.float32) for weight in weights]
+        inputs = [x.astype(np.float32) if x.dtype == np.float64 else x for x in inputs]
+        compiled = jax.jit(traced.pure).lower(weights, inputs).compile(FAST_COMPILE)
+        results = [np.asarray(value) for value in compiled(weights, inputs)]
+        return {}, [r.astype(np.float64) if r.dtype.kind == "f" else r for r in results]
+
+
+FAST_COMPILE = {"xla_backend_optimization_level": "0", "xla_llvm_disable_expensive_passes": True}
+
+
+def _signature(module: Any, contract: Contract) -> dict[str, Any]:
+    function = getattr(module, contract.function, None)
+    if function is None:
+        defined = [
+            name
+            for name, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__
+        ]
+        return {"found": False, "defined": [str(name) for name in defined][:20]}
+    if not callable(function):
+        return {"found": False, "defined": [], "is": type(function).__name__}
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return {"found": True, "arguments": None}
+    return {
+        "found": True,
+        "arguments": [
+            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ],
+        "required": [
+            p.name
+            for p in parameters
+            if p.default is p.empty
+            and p.kind is not p.VAR_POSITIONAL
+            and p.kind is not p.VAR_KEYWORD
+        ],
+        "open": any(p.kind is p.VAR_POSITIONAL for p in parameters),
+    }
+
+
+def serve(problem: Problem, requests: int, replies: int) -> None:
+    """Answer requests from one descriptor on another until the judge hangs up."""
+    worker = Worker(problem)
+    while True:
+        try:
+            request, arrays = wire.receive(requests)
+        except wire.WireError:
+            return
+        header, values = worker.answer(request, arrays)
+        wire.send(replies, header, values)

@@ -11,6 +11,7 @@ import numpy as np
 from grader.engine.align import Alignment, Case, align
 from grader.engine.cases import STYLES, Draw, draw_arrays, draw_weights
 from grader.engine.compare import TOLERANCE, all_close, close, worst
+from grader.engine.layout import Kinds
 from grader.engine.process import Lost
 from grader.engine.reference import Solutions
 from grader.engine.remote import Remote, RemoteTrace, SubmissionError, Ticket
@@ -90,6 +91,8 @@ class ContractJudge:
         self.seed = seed
         self.cases_per_draw = cases_per_draw
         self.findings = Findings()
+        self.kinds: Kinds | None = None
+        self._their_kinds: Kinds | None = None
         self._done: set[CheckId] = set()
         self._many = len(problem.contracts) > 1
 
@@ -97,15 +100,15 @@ class ContractJudge:
         """Send every trace request, so that the child works while the judge does."""
         self.main = main
         self._traces = [
-            RemoteTrace.ask(main, self._id(i), self.index, self.seed + i, draw.sizes)
+            RemoteTrace.ask(main, self._id(i), self.index, self.seed + i, draw.sizes, drawn=not i)
             for i, draw in enumerate(self.draws)
         ]
         simplest = self.draws[0].sizes
         if self.contract.creates_parameters:
-            self._other_seed = RemoteTrace.ask(
-                main, self._id("seed"), self.index, self.seed + 1000, simplest
+            self._other_seed, self._again = (
+                RemoteTrace.ask(main, self._id(name), self.index, seed, simplest, drawn=True)
+                for name, seed in (("other", self.seed + 1000), ("again", self.seed))
             )
-            self._again = RemoteTrace.ask(main, self._id("again"), self.index, self.seed, simplest)
             self._batched = RemoteTrace.ask(
                 main, self._id("vmap"), self.index, self.seed, simplest, 2
             )
@@ -153,9 +156,25 @@ class ContractJudge:
             self._gradients()
 
     def _trial(self, i: int) -> Trial:
-        draw, seed = self.draws[i], self.seed + i
-        reference = self.solutions.trace(self.problem, self.contract, seed, draw.sizes)
-        return Trial(draw, seed, reference, self._traces[i])
+        draw, seed, submission = self.draws[i], self.seed + i, self._traces[i]
+        reference = self.reference(draw, seed)
+        if i == 0:
+            self.kinds = Kinds(reference.leaves)
+            self._their_kinds = Kinds(submission.leaves)
+        else:
+            submission.kinds = self._their_kinds
+        submission.outputs  # noqa: B018  an error while tracing shows here
+        return Trial(draw, seed, reference, submission)
+
+    def reference(self, draw: Draw, seed: int) -> Traced:
+        """The reference traced at a draw."""
+        return self.solutions.trace(self.problem, self.contract, seed, draw.sizes, self.kinds)
+
+    def submitted(self, draw: Draw, seed: int, name: str) -> RemoteTrace:
+        """The submission traced at a draw that was not planned."""
+        trace = RemoteTrace.ask(self.main, self._id(name), self.index, seed, draw.sizes)
+        trace.kinds = self._their_kinds
+        return trace
 
     # --- parameters ------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from grader.engine.cases import (
 from grader.engine.compare import close, worst
 from grader.engine.contract_judge import ContractJudge
 from grader.engine.process import Lost
-from grader.engine.remote import RemoteTrace, SubmissionError
+from grader.engine.remote import SubmissionError
 from grader.engine.transplant import Mismatch, match
 from grader.verdict import Counterexample
 
@@ -82,10 +82,8 @@ def run_case(
     Raises:
       ValueError: the parameters do not match, so that there is nothing to compare.
     """
-    reference = judge.solutions.trace(judge.problem, judge.contract, seed, draw.sizes)
-    submission = RemoteTrace.ask(
-        judge.main, f"{judge.index}/case/{time.monotonic_ns()}", judge.index, seed, draw.sizes
-    )
+    reference = judge.reference(draw, seed)
+    submission = judge.submitted(draw, seed, f"case {time.monotonic_ns()}")
     generator = np.random.default_rng([seed, style, judge.index])
     weights = draw_weights(reference.leaves, generator, STYLES[style % len(STYLES)])
     arrays = draw_arrays(judge.contract, draw.sizes, generator)

@@ -109,11 +109,17 @@ class Diagnostician:
         _, seen = trial.reference.run_recorded(case.weights, case.arrays)
         return stage_values(self.problem.stages, seen)[index].name
 
-    def _mutant(self, suspect: Suspect, trial: Trial) -> Traced | None:
+    def _mutant(self, suspect: Suspect, trial: Trial, drawn: bool = False) -> Traced | None:
         """The mutant at the trial's sizes; None when the edits exclude each other or it crashes."""
         try:
             solutions = suspect.solutions()
-            return solutions.trace(self.problem, self.judge.contract, trial.seed, trial.draw.sizes)
+            return solutions.trace(
+                self.problem,
+                self.judge.contract,
+                trial.seed,
+                trial.draw.sizes,
+                None if drawn else self.judge.kinds,
+            )
         except EditDoesNotApply:
             return None
         except Exception:
@@ -184,7 +190,7 @@ class Diagnostician:
     def _behaves_like(self, suspect: Suspect, failed: str) -> bool:
         """Whether the mutant fails the same check in the same way, on the first draw."""
         trial = self.findings.trials[0]
-        mutant = self._mutant(suspect, trial)
+        mutant = self._mutant(suspect, trial, drawn=True)
         if mutant is None:
             return False
         if failed == "seed":

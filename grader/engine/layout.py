@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 _PARALLEL = re.compile(r"(^|/)(query|key|value)(/|$)")
+_NUMBER = re.compile(r"\d+")
 _LAYER = re.compile(r"block_(\d+)")
 
 
@@ -30,7 +31,7 @@ class Leaf:
       shape: as created.
       used: when it is first used, on the scale of ``dataflow``; None when it never is.
       role: what the first use is: ``kernel``, ``add``, ``scale``, ``token`` or a primitive.
-      kind: how it starts: ``zeros``, ``ones`` or ``random``.
+      kind: how it starts: ``zeros``, ``ones``, ``random``, or ``unknown`` in a quick trace.
     """
 
     index: int
@@ -44,6 +45,24 @@ class Leaf:
     def size(self) -> int:
         """The number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+
+class Kinds:
+    """How parameters start, learned from one trace and told to those that did not look.
+
+    Layers that the one trace did not have are taken to start like the others: numbers in a
+    path do not count.
+    """
+
+    def __init__(self, leaves: Iterable[Leaf]) -> None:
+        self._known = {_NUMBER.sub("#", leaf.path): leaf.kind for leaf in leaves}
+
+    def told(self, leaves: Iterable[Leaf]) -> list[Leaf]:
+        """The same leaves, each with its kind."""
+        return [
+            replace(leaf, kind=self._known.get(_NUMBER.sub("#", leaf.path), "random"))
+            for leaf in leaves
+        ]
 
 
 def family(path: str) -> str:

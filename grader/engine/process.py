@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import queue
 import select
@@ -45,6 +46,7 @@ class Child:
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
         printed_out, printed_in = os.pipe()
+        gc.freeze()  # what exists now is never collected: the child need not copy its pages
         self.pid = os.fork()
         if self.pid == 0:
             _become_child(serve, requests_out, replies_in, printed_in, self.scratch)

@@ -12,6 +12,7 @@ from typing import Any
 
 from grader import blocks
 from grader.catalogue import solution_path
+from grader.engine.layout import Kinds
 from grader.engine.submission import load
 from grader.engine.traced import Traced
 from grader.problem import Contract, Edit, Problem, Sizes
@@ -68,11 +69,24 @@ class Solutions:
         with blocks.resolving(self.module):
             yield
 
-    def trace(self, problem: Problem, contract: Contract, seed: int, sizes: Sizes) -> Traced:
-        """A contract of the reference at one draw of sizes."""
+    def trace(
+        self,
+        problem: Problem,
+        contract: Contract,
+        seed: int,
+        sizes: Sizes,
+        kinds: Kinds | None = None,
+    ) -> Traced:
+        """A contract of the reference at one draw of sizes.
+
+        ``kinds`` says how parameters start; without it the trace finds out, which takes longer.
+        """
         function: Any = getattr(self.module(problem.number), contract.function)
         with self.active():
-            return Traced(contract, function, seed, sizes)
+            traced = Traced(contract, function, seed, sizes, drawn=kinds is None)
+        if kinds is not None:
+            traced.leaves = kinds.told(traced.leaves)
+        return traced
 
 
 def edits_by_problem(number: int, edits: Iterable[Edit]) -> dict[int, list[Edit]]:

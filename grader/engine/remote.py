@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.engine.layout import Leaf
+from grader.engine.layout import Kinds, Leaf
 from grader.engine.process import Child, Lost
 from grader.engine.traced import Output
 from grader.problem import Sizes
@@ -78,6 +78,7 @@ class RemoteTrace:
     remote: Remote
     id: str
     ticket: Ticket
+    kinds: Kinds | None = None
     _known: tuple[list[Leaf], list[str], list[Output]] | None = field(default=None, init=False)
 
     @classmethod
@@ -89,10 +90,17 @@ class RemoteTrace:
         seed: int,
         sizes: Sizes,
         batch: int | None = None,
+        drawn: bool = False,
     ) -> RemoteTrace:
         """Have the child trace; problems show when the trace is first used."""
         ticket = remote.ask(
-            "trace", id=id, contract=contract, seed=seed, sizes=dict(sizes), batch=batch
+            "trace",
+            id=id,
+            contract=contract,
+            seed=seed,
+            sizes=dict(sizes),
+            batch=batch,
+            drawn=drawn,
         )
         return cls(remote, id, ticket)
 
@@ -123,7 +131,8 @@ class RemoteTrace:
     @property
     def leaves(self) -> list[Leaf]:
         """The parameters that the submission creates."""
-        return self._told()[0]
+        leaves = self._told()[0]
+        return leaves if self.kinds is None else self.kinds.told(leaves)
 
     @property
     def collections(self) -> list[str]:

@@ -43,6 +43,9 @@ class Intermediate:
 class Traced:
     """``contract`` of a function, traced with ``sizes`` and ``seed``.
 
+    With ``batch`` the function is mapped over that many inputs by ``jax.vmap``; with ``drawn``
+    the parameters that it would really create can be asked for, too.
+
     Attributes:
       leaves: the parameters that it creates.
       collections: names of Linen collections other than ``params`` that it creates.
@@ -56,7 +59,9 @@ class Traced:
         seed: int,
         sizes: Sizes,
         batch: int | None = None,
+        drawn: bool = False,
     ) -> None:
+        self.drawn = drawn
         specs = contract.arrays(sizes)
         self.array_names = tuple(sorted(specs))
         lead = () if batch is None else (batch,)
@@ -69,7 +74,8 @@ class Traced:
             given = dict(zip(self.array_names, arrays, strict=True))
             return _checked(contract.run(function, seed, sizes, given))
 
-        self.closed, result = lift.trace(run if batch is None else jax.vmap(run), *shapes)
+        whole = run if batch is None else jax.vmap(run)
+        self.closed, result = lift.trace(whole, *shapes, shapes_only=not drawn)
         self.program = Program(self.closed)
         flat, _ = jax.tree_util.tree_flatten_with_path(result)
         self.outputs = tuple(
@@ -98,7 +104,7 @@ class Traced:
                 if variable.collection != "params":
                     self.collections.add(variable.collection)
                 when, role = uses.first.get((id(eqn), i), (None, "unused"))
-                kind = initial_kind(eqn.params["program"], i)
+                kind = initial_kind(eqn.params["program"], i) if self.drawn else "unknown"
                 index = len(self.leaves)
                 path = prefix + variable.path
                 self.leaves.append(Leaf(index, path, variable.shape, when, role, kind))

@@ -64,7 +64,14 @@ class Worker:
         from grader.engine.traced import Traced
 
         contract, function = self._contract(request)
-        traced = Traced(contract, function, request["seed"], request["sizes"], request.get("batch"))
+        traced = Traced(
+            contract,
+            function,
+            request["seed"],
+            request["sizes"],
+            request["batch"],
+            request["drawn"],
+        )
         self.traces[request["id"]] = traced
         return {
             "leaves": [asdict(leaf) for leaf in traced.leaves],

@@ -16,7 +16,6 @@ RESULT = "return probs @ features, probs"
 WIDTH = "width = self.output_dim + self.num_heads"
 TABLE = 'positions = self.param("positions", nn.initializers.normal(0.02), x.shape)'
 ADD = 'x = checkpoint_name(x + positions, "positions")'
-LOOP = "for i in range(self.num_layers):"
 END = "return extra_head_pool(x, self.num_heads)"
 
 # Exact powers of two: then dividing by the temperature and multiplying by its inverse agree.

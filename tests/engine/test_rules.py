@@ -137,7 +137,7 @@ case("igammac", applied(lax.igammac, floats(0.1), floats(0.1)))
 case("zeta", applied(lax.zeta, floats(1.5), floats(0.5)), tolerance=1e-9)
 case(
     "regularized_incomplete_beta",
-    applied(lax.betainc, floats(0.2), floats(0.2), floats(0, 1)),
+    applied(lax.betainc, floats(0.2), floats(0.2), floats(0.01, 0.99)),
     tolerance=1e-9,
 )
 for primitive, function in {
@@ -187,8 +187,11 @@ case(
 case("complex", applied(lax.complex, floats(), floats()))
 for primitive, function in {"real": lax.real, "imag": lax.imag, "conj": lax.conj}.items():
     case(primitive, applied(function, COMPLEX))
-case("complex arithmetic", applied(lambda x, y: (x * y, jnp.exp(x), jnp.abs(x)), COMPLEX, COMPLEX),
-     "mul exp abs")
+case(
+    "complex arithmetic",
+    applied(lambda x, y: (x * y, jnp.exp(x), jnp.abs(x)), COMPLEX, COMPLEX),
+    "mul exp abs",
+)
 case("add_any", applied(jax.grad(lambda x: jnp.sum(x * jnp.sin(x))), floats()))
 
 for primitive, function in {
@@ -263,9 +266,7 @@ case(
 )
 case(
     "bitcast_convert_type to wider",
-    applied(
-        lambda x: lax.bitcast_convert_type(x.reshape(-1, 4), np.uint32), integers(np.uint8)
-    ),
+    applied(lambda x: lax.bitcast_convert_type(x.reshape(-1, 4), np.uint32), integers(np.uint8)),
     "bitcast_convert_type",
 )
 
@@ -277,7 +278,9 @@ def values(shape: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray:
     """Distinct numbers in a scrambled order."""
     size = math.prod(shape)
     numbers = np.random.default_rng(size).permutation(size) - size // 3
-    return (numbers if dtype in (np.int32, np.int64) else numbers * 0.37).astype(dtype).reshape(shape)
+    return (
+        (numbers if dtype in (np.int32, np.int64) else numbers * 0.37).astype(dtype).reshape(shape)
+    )
 
 
 def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 0) -> Any:
@@ -390,8 +393,9 @@ case("transpose", transposes())
 case("broadcast_in_dim", broadcasts(), count=30)
 case(
     "broadcast_in_dim to many",
-    applied(lambda x: jnp.broadcast_to(x, (LENGTH, 4, 1024, LENGTH)) + x[:, None, None, None],
-            floats()),
+    applied(
+        lambda x: jnp.broadcast_to(x, (LENGTH, 4, 1024, LENGTH)) + x[:, None, None, None], floats()
+    ),
     "broadcast_in_dim",
     count=2,
 )
@@ -441,8 +445,10 @@ def reductions(draw: Any, reducer: Callable[..., Any], dtypes: list[Any]) -> Dra
 
 for primitive, function in REDUCERS.items():
     bitwise = primitive in ("reduce_and", "reduce_or", "reduce_xor")
-    case(primitive, reductions(function, [np.int32, np.bool_] if bitwise else
-                               [np.float64, np.int32, np.uint8]))
+    case(
+        primitive,
+        reductions(function, [np.int32, np.bool_] if bitwise else [np.float64, np.int32, np.uint8]),
+    )
 
 
 @st.composite
@@ -464,7 +470,9 @@ def cumulations(draw: Any, function: Callable[..., Any], dtypes: list[Any]) -> D
     shape = draw(shapes(1))
     axis = draw(st.integers(0, len(shape) - 1))
     reverse = draw(st.booleans())
-    return partial(function, axis=axis, reverse=reverse), [values(shape, draw(st.sampled_from(dtypes)))]
+    return partial(function, axis=axis, reverse=reverse), [
+        values(shape, draw(st.sampled_from(dtypes)))
+    ]
 
 
 for primitive in ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"):
@@ -492,7 +500,9 @@ def tops(draw: Any) -> Drawn:
     axis = draw(st.integers(0, len(shape) - 1))
     count = draw(st.integers(0, shape[axis]))
     elements = st.sampled_from([-1.0, 0.0, 2.0, math.inf, math.nan])
-    return lambda x: lax.top_k(x, count, axis=axis), [draw(arrays(np.float64, shape, elements=elements))]
+    return lambda x: lax.top_k(x, count, axis=axis), [
+        draw(arrays(np.float64, shape, elements=elements))
+    ]
 
 
 case("sort", sorts(), count=30)
@@ -572,8 +582,11 @@ def scatters(draw: Any, function: Callable[..., Any]) -> Drawn:
         scatter_indices_batching_dims=numbers.indices_batching,
     )
     window = iter(
-        [size for axis, size in enumerate(numbers.sizes)
-         if axis not in (*numbers.collapsed, *numbers.batching)]
+        [
+            size
+            for axis, size in enumerate(numbers.sizes)
+            if axis not in (*numbers.collapsed, *numbers.batching)
+        ]
     )
     batch = iter(numbers.indices[:-1])
     rank = len(numbers.offset_dims) + len(numbers.indices) - 1
@@ -585,15 +598,18 @@ def scatters(draw: Any, function: Callable[..., Any]) -> Drawn:
     )
 
 
-case("gather", gathers(), count=80)
-case("scatter", scatters(lax.scatter), count=40)
-case("scatter-add", scatters(lax.scatter_add), count=40)
+case("gather", gathers(), count=50)
+case("scatter", scatters(lax.scatter), count=25)
+case("scatter-add", scatters(lax.scatter_add), count=25)
 case("scatter-sub", scatters(lax.scatter_sub), count=10)
 case("scatter-mul", scatters(lax.scatter_mul), count=10)
 case("scatter-min", scatters(lax.scatter_min), count=10)
 case("scatter-max", scatters(lax.scatter_max), count=10)
-case("scatter-add once", applied(lambda x: x.at[jnp.array([5, 2])].add(1.5, unique_indices=True),
-                                 floats()), "scatter-add")
+case(
+    "scatter-add once",
+    applied(lambda x: jnp.asarray(x).at[jnp.array([5, 2])].add(1.5, unique_indices=True), floats()),
+    "scatter-add",
+)
 
 
 @st.composite
@@ -634,7 +650,7 @@ def dots(draw: Any) -> Drawn:
     return lambda x, y: lax.dot_general(x, y, numbers), [x, y]
 
 
-case("dot_general", dots(), count=60)
+case("dot_general", dots(), count=35)
 case(
     "dot_general wider",
     applied(
@@ -651,9 +667,15 @@ def convolutions(draw: Any) -> Drawn:
     rank = draw(st.integers(0, 2))
     split = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 2)]))
     feature_groups, batch_groups = split
-    inputs, outputs = draw(st.integers(1, 3)), draw(st.integers(1, 2)) * feature_groups * batch_groups
-    image = (draw(st.integers(1, 2)) * batch_groups, inputs * feature_groups,
-             *(draw(st.integers(3, 6)) for _ in range(rank)))
+    inputs, outputs = (
+        draw(st.integers(1, 3)),
+        draw(st.integers(1, 2)) * feature_groups * batch_groups,
+    )
+    image = (
+        draw(st.integers(1, 2)) * batch_groups,
+        inputs * feature_groups,
+        *(draw(st.integers(3, 6)) for _ in range(rank)),
+    )
     kernel = (outputs, inputs, *(draw(st.integers(1, 3)) for _ in range(rank)))
     specs = tuple(tuple(draw(st.permutations(range(rank + 2)))) for _ in range(3))
     x, y = (
@@ -676,7 +698,7 @@ def convolutions(draw: Any) -> Drawn:
     return lambda x, y: lax.conv_general_dilated(x, y, **options), [x, y]
 
 
-case("conv_general_dilated", convolutions(), count=60)
+case("conv_general_dilated", convolutions(), count=35)
 case(
     "conv_general_dilated of many",
     applied(
@@ -721,7 +743,7 @@ def window_reductions(draw: Any, start: float, combine: Callable[..., Any]) -> D
 
 
 for primitive, (start, combine) in WINDOWS.items():
-    case(primitive, window_reductions(start, combine), count=20)
+    case(primitive, window_reductions(start, combine), count=12)
 
 
 @st.composite
@@ -742,8 +764,8 @@ def pooling_derivatives(draw: Any, *, forward: bool) -> Drawn:
     return lambda x: jax.grad(lambda x: jnp.sum(pool(x) ** 2))(x), [x]
 
 
-case("select_and_scatter_add", pooling_derivatives(forward=False))
-case("select_and_gather_add", pooling_derivatives(forward=True))
+case("select_and_scatter_add", pooling_derivatives(forward=False), count=8)
+case("select_and_gather_add", pooling_derivatives(forward=True), count=8)
 
 
 # Random numbers, which must agree to the bit.
@@ -771,7 +793,7 @@ def draws(draw: Any) -> Drawn:
     return sample, [words, np.uint32(draw(st.integers(0, 2**32 - 1)))]
 
 
-case("random keys", draws(), KEY_RULES, tolerance=0, count=20)
+case("random keys", draws(), KEY_RULES, tolerance=0, count=6)
 case(
     "random_seed",
     applied(
@@ -812,6 +834,7 @@ def test_every_rule_is_tested() -> None:
     assert set(RULES) == tested
 
 
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")  # JAX, while tracing
 @pytest.mark.parametrize("name", CASES)
 def test_rule_agrees_with_jax(name: str) -> None:
     entry = CASES[name]

@@ -67,7 +67,7 @@ def _convert_element_type(eqn: Any) -> Compute:
     wanted = held_dtype(eqn.params["new_dtype"])
     if given == wanted:
         return lambda x: x
-    if given.kind == "c" and wanted.kind != "b":
+    if given.kind == "c":
         convert_real = _cast(np.dtype(np.float64), wanted)
         return lambda x: convert_real(np.real(x))
     return _cast(given, wanted)

@@ -22,6 +22,7 @@ def use(number: int) -> ModuleType:
 
     Raises:
       LookupError: there is no such problem.
+
     """
     if _resolvers:
         return _resolvers[-1](number)

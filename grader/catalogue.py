@@ -32,6 +32,7 @@ def problem(number: int) -> Problem:
 
     Raises:
       UnknownProblem: there is none.
+
     """
     if number not in names():
         known = ", ".join(map(str, names()))

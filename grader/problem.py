@@ -50,6 +50,7 @@ class Contract:
         positionally, each argument taken from the arrays, else from the sizes.
       creates_parameters: whether it makes its own weights (Linen ``init``) from a seed.
       weight: its share of the score, relative to the other contracts of the problem.
+
     """
 
     function: str
@@ -78,6 +79,7 @@ class Stage:
       name: the name in the reference.
       title: how reports call it; ``{i}`` is the number of its occurrence, from 1.
       rows: whether its first axis is a sequence whose order may differ in right answers.
+
     """
 
     name: str
@@ -109,6 +111,7 @@ class Pitfall:
       check: the check that must catch it.
       stage: name of the stage where the mistake first shows, if one does.
       hints: from gentle to plain; shown one at a time when this pitfall was diagnosed.
+
     """
 
     id: str
@@ -148,6 +151,7 @@ class Problem:
       parameters: words for parameters of the reference by path, e.g. ``{"cls": "CLS token"}``.
       stages: in the order of the computation.
       hints: three levels for the problem as a whole.
+
     """
 
     number: int

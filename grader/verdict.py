@@ -21,6 +21,7 @@ class Check:
       status: ``error`` when the grader itself could not find out.
       message: what was asked, what came, what to look at next; empty when it passed.
       weight: its share of the score.
+
     """
 
     id: str

@@ -21,7 +21,8 @@ after each of three steps, at the optimiser, and at the teacher.
 
 ## The architecture
 
-Two functions. The first is the loss, for embeddings of B images, D numbers each:
+Two functions. The first is the loss, for embeddings of B images, D numbers
+each:
 
     student, teacher                             (B, D), (B, D)
     length of every row (Euclidean)              (B, 1), (B, 1)
@@ -41,14 +42,14 @@ The second makes one step of the optimiser:
 A Flax `TrainState` holds what belongs together in training: `params`, the
 optimiser `tx` and its memory `opt_state`, the counter `step`, and the function
 `apply_fn` that runs the model. It is never changed in place; a step returns a
-new one in which the parameters, the optimiser's memory and the counter have all
-moved on.
+new one, in which the parameters, the optimiser's memory and the counter have
+all moved on.
 
 Two rules. The loss that is returned is the loss *before* the step, since that
 is the one the gradient belongs to. And the teacher gets no gradient: whoever
 differentiates the returned loss with respect to `teacher_params` must find
-zeros everywhere. That is stronger than not updating the teacher, and it is
-what lets JAX forget all the teacher's intermediate values.
+zeros everywhere. That is more than not updating the teacher: it stays true
+whatever somebody builds around your step.
 
 ## A walk-through
 
@@ -57,13 +58,13 @@ The loss for a single image (B = 1), D = 2 and `norm` = 10:
     student  (3, 4)    length 5    scaled: (6, 8)
     teacher  (0, 2)    length 2    scaled: (0, 10)
 
-The absolute differences are 6 and 2, and their mean is 4. A student of (30, 40)
-has the same loss, since only its direction counts. A student of (0, 7) has the
-loss 0. With `norm` = 100 the loss of (3, 4) is 40.
+The absolute differences are 6 and 2, and their mean is 4. A student of
+(30, 40) has the same loss, since only its direction counts. A student of
+(0, 7) has the loss 0. With `norm` = 100 the loss of (3, 4) is 40.
 
-Why 100 and not 1? In D = 512 dimensions the numbers of a vector of length 1 are
-about 1/√512 ≈ 0.04 each, and their differences are smaller still. The factor
-keeps loss and gradients at a pleasant size; it changes nothing else.
+Why 100 and not 1? In D = 512 dimensions the numbers of a vector of length 1
+are about 1/√512 ≈ 0.04 each, and so are their differences. The factor makes
+the loss easy to read, and the gradients grow with it.
 
 One step with B = 8 images `(8, 32, 32, 3)` and D = 512: the teacher gives
 `(8, 512)`, the student gives `(8, 512)`, the loss is one number, the gradient
@@ -101,8 +102,8 @@ constant so small that it does not show.
 
 - Hinton, Vinyals, Dean 2015, "Distilling the Knowledge in a Neural Network",
   arXiv 1503.02531: the idea.
-- TinyVolt, multimodal-patch-embeddings, github.com/TinyVolt: this loss, for the
-  embeddings of a CLIP model.
+- TinyVolt, multimodal-patch-embeddings, github.com/TinyVolt: this loss, for
+  the embeddings of a CLIP model.
 - Touvron et al. 2021, "DeiT", arXiv 2012.12877: distillation for ViTs.
 - Flax's documentation of `flax.training.train_state.TrainState`.
 """
@@ -127,7 +128,7 @@ def normalized_l1(
     teacher_length = jnp.linalg.norm(teacher, axis=-1, keepdims=True)
     student_scaled = checkpoint_name(norm * student / student_length, "student_scaled")
     teacher_scaled = checkpoint_name(norm * teacher / teacher_length, "teacher_scaled")
-    return jnp.abs(student_scaled - teacher_scaled).mean()
+    return checkpoint_name(jnp.abs(student_scaled - teacher_scaled).mean(), "loss")
 
 
 def distill_step(

@@ -51,6 +51,7 @@ def draw_sizes(problem: Problem, generator: np.random.Generator, count: int) -> 
 
     Raises:
       NoDraws: the problem's ``derive`` turned nearly everything down.
+
     """
     fields = {name: list(choices) for name, choices in problem.fields.items()}
     draws: list[Draw] = []

@@ -72,6 +72,7 @@ class ContractJudge:
       draws: hyperparameters to grade on, the simplest first.
       seed: where the random numbers start.
       cases_per_draw: how many sets of weights and inputs each draw gets.
+
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class ContractJudge:
         self._pass("runs")
         if self._parameters() and self._shapes():
             self._numbers()
-        if self.contract.creates_parameters and "parameters" != self.findings.failed:
+        if self.contract.creates_parameters and self.findings.failed != "parameters":
             self._seed()
             self._transforms()
         if self.findings.failed is None:
@@ -165,6 +166,10 @@ class ContractJudge:
             submission.kinds = self._their_kinds
         submission.outputs  # noqa: B018  an error while tracing shows here
         return Trial(draw, seed, reference, submission)
+
+    def planned_trace(self, i: int) -> RemoteTrace:
+        """The submission's trace at the ``i``-th draw."""
+        return self._traces[i]
 
     def reference(self, draw: Draw, seed: int) -> Traced:
         """The reference traced at a draw."""

@@ -20,7 +20,6 @@ from grader.engine.cases import (
 )
 from grader.engine.compare import close, worst
 from grader.engine.contract_judge import ContractJudge
-from grader.engine.process import Lost
 from grader.engine.remote import SubmissionError
 from grader.engine.transplant import Mismatch, match
 from grader.verdict import Counterexample
@@ -81,6 +80,7 @@ def run_case(
 
     Raises:
       ValueError: the parameters do not match, so that there is nothing to compare.
+
     """
     reference = judge.reference(draw, seed)
     submission = judge.submitted(draw, seed, f"case {time.monotonic_ns()}")

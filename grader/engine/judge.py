@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,7 @@ class Order:
       seed: where the random numbers start; the same seed draws the same cases.
       cases: at least how many cases each contract gets.
       timeout: seconds that the submission has.
+
     """
 
     problem: Problem
@@ -47,6 +50,7 @@ def read_source(path: Path) -> str:
 
     Raises:
       Unreadable: it is empty, too large, binary, not UTF-8 or not readable.
+
     """
     try:
         size = os.stat(path).st_size
@@ -80,12 +84,20 @@ def grade(order: Order) -> Verdict:
         return Verdict(
             order.problem.name, shown, (check,), order.seed, seconds=time.monotonic() - started
         )
-    deadline = started + order.timeout
-    serve = partial(worker.serve, order.problem)
-    children = [Child(serve, deadline), Child(serve, deadline)]
-    try:
+    with open_children(order, 2) as children:
         grading = Grading(order, source, Remote(children[0]), Remote(children[1]))
         return grading.finish(grading.run(), started)
+
+
+@contextmanager
+def open_children(order: Order, count: int) -> Iterator[list[Child]]:
+    """Fresh children that can run a submission, ended when the block is left."""
+    deadline = time.monotonic() + order.timeout
+    children: list[Child] = []
+    try:
+        for _ in range(count):
+            children.append(Child(partial(worker.serve, order.problem), deadline))
+        yield children
     finally:
         for child in children:
             child.close()

@@ -32,6 +32,7 @@ class Leaf:
       used: when it is first used, on the scale of ``dataflow``; None when it never is.
       role: what the first use is: ``kernel``, ``add``, ``scale``, ``token`` or a primitive.
       kind: how it starts: ``zeros``, ``ones``, ``random``, or ``unknown`` in a quick trace.
+
     """
 
     index: int

@@ -38,6 +38,7 @@ class Child:
     Args:
       serve: what the child runs, given the two descriptors it may use.
       deadline: ``time.monotonic()`` after which the child is lost.
+
     """
 
     def __init__(self, serve: Callable[[int, int], None], deadline: float) -> None:
@@ -101,6 +102,7 @@ class Child:
 
         Raises:
           Lost: there will be none.
+
         """
         left = self.deadline - time.monotonic()
         try:

@@ -32,6 +32,7 @@ def apply_edits(source: str, edits: Iterable[Edit], name: str = "the solution") 
 
     Raises:
       EditDoesNotApply: a text to replace stands there not once.
+
     """
     for edit in edits:
         count = source.count(edit.old)
@@ -46,6 +47,7 @@ class Solutions:
 
     Args:
       edits: what to change, by problem number.
+
     """
 
     def __init__(self, edits: Mapping[int, Iterable[Edit]] | None = None) -> None:

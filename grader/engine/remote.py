@@ -61,6 +61,7 @@ class Ticket:
         Raises:
           SubmissionError: the submission raised while it was worked out.
           Lost: the child is gone or late.
+
         """
         self.remote.settle(self)
         assert self.answer is not None

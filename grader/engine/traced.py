@@ -50,6 +50,7 @@ class Traced:
       leaves: the parameters that it creates.
       collections: names of Linen collections other than ``params`` that it creates.
       outputs: what it returns.
+
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class Traced:
         arrays: Sequence[np.ndarray],
         cotangents: Sequence[np.ndarray],
     ) -> list[np.ndarray]:
-        """d Σ(cotangent · output) / d weight for every weight, in float64."""
+        """D Σ(cotangent · output) / d weight for every weight, in float64."""
 
         def total(leaves: list[Any], given: list[Any]) -> Any:
             outputs = self.pure(leaves, given)

@@ -61,6 +61,7 @@ class Choices:
       orders: by group of parameters, the order of the factors.
       table: which of the possible ways to split a table among arrays.
       pairing: which of the ways to tell parameters of equal size apart.
+
     """
 
     siblings: tuple[int, ...] = (0, 1, 2)

@@ -489,16 +489,16 @@ PROBLEM = Problem(
     ),
     hints=(
         (
-            "Write a table of the rows in the sequence: which token is in which row, before and after "
-            "the registers join. Everything else is problem 46."
+            "Write a table of the rows in the sequence: which token is in which row, before and "
+            "after the registers join. Everything else is problem 46."
         ),
         (
-            "Check the three moments one by one: the registers enter after the positions, live through "
-            "all blocks, and leave after the final LayerNorm. Then try R = 0."
+            "Check the three moments one by one: the registers enter after the positions, live "
+            "through all blocks, and leave after the final LayerNorm. Then try R = 0."
         ),
         (
-            "The sequence has N + 1 rows while positions are added and N + 1 + R in the blocks. At the "
-            "end one row goes to the head and N rows are returned, all of them normalised."
+            "The sequence has N + 1 rows while positions are added and N + 1 + R in the blocks. At "
+            "the end one row goes to the head and N rows are returned, all of them normalised."
         ),
     ),
 )

@@ -544,13 +544,13 @@ PROBLEM = Problem(
     hints=(
         "Begin with the pooling: it needs no model, and the walk-through has numbers for it.",
         (
-            "Give the heads an axis of their own. Then the votes and the features are two slices of "
-            "one array, and every other step says which axis it goes over."
+            "Give the heads an axis of their own. Then the votes and the features are two slices "
+            "of one array, and every other step says which axis it goes over."
         ),
         (
-            "Pooling: split, mean of the votes over the heads, temperature, softmax over the patches, "
-            "merge the features, weighted sum. Model: patches, positions, blocks, pooling; only the "
-            "width is new."
+            "Pooling: split, mean of the votes over the heads, temperature, softmax over the "
+            "patches, merge the features, weighted sum. Model: patches, positions, blocks, "
+            "pooling; only the width is new."
         ),
     ),
 )

@@ -1,0 +1,114 @@
+"""Run a submission and the reference on one given case, with all stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from grader.engine.align import Alignment, Case, align
+from grader.engine.cases import STYLES, Draw, draw_arrays, draw_weights, make_draw
+from grader.engine.contract_judge import ContractJudge
+from grader.engine.judge import Order, open_children, read_source
+from grader.engine.process import Lost
+from grader.engine.reference import Solutions
+from grader.engine.remote import Remote, SubmissionError
+from grader.engine.stages import StageFinding, StageValue, find_stages, stage_values
+from grader.engine.transplant import Mismatch, match
+from grader.engine.words import error_words, mismatch_words
+from grader.problem import Problem
+
+
+class BadCase(ValueError):
+    """The text given to ``--case`` describes no case of this problem."""
+
+
+@dataclass
+class CaseView:
+    """What one case shows."""
+
+    inputs: dict[str, np.ndarray]
+    stages: list[StageValue] = field(default_factory=list)
+    findings: list[StageFinding] = field(default_factory=list)
+    outputs: list[tuple[str, np.ndarray, np.ndarray | None]] = field(default_factory=list)
+    message: str = ""
+
+
+def read_case(problem: Problem, told: Any) -> tuple[Draw, int, int]:
+    """The draw, the seed and the style that a ``--case`` names.
+
+    Raises:
+      BadCase: a field is missing, unknown or of no allowed value.
+
+    """
+    if not isinstance(told, dict):
+        raise BadCase("a case is a JSON object, as the report prints it")
+    fields = {name: told.get(name) for name in problem.fields}
+    for name, value in fields.items():
+        if type(value) not in (int, float) or isinstance(value, bool):
+            raise BadCase(f"the case has no number for '{name}'")
+        if type(value) is int and not 0 <= value <= 64:
+            raise BadCase(f"'{name}' must lie between 0 and 64")
+    unknown = set(told) - set(fields) - {"seed", "style"}
+    if unknown:
+        raise BadCase(f"problem {problem.number} has no '{sorted(unknown)[0]}'")
+    seed, style = told.get("seed", 0), told.get("style", STYLES[0])
+    if type(seed) is not int or seed < 0 or style not in STYLES:
+        raise BadCase(f"'seed' is a number from 0 and 'style' one of {', '.join(STYLES)}")
+    draw = make_draw(problem, fields)
+    if draw is None:
+        raise BadCase("these sizes do not tell the axes apart; change one of them")
+    return draw, seed, STYLES.index(style)
+
+
+def view_case(order: Order, contract: int, told: Mapping[str, Any]) -> CaseView:
+    """Both programs on one case.
+
+    Raises:
+      BadCase: ``told`` describes no case.
+      Unreadable: the file cannot be read.
+
+    """
+    draw, seed, style = read_case(order.problem, told)
+    source = read_source(order.path)
+    with open_children(order, 1) as children:
+        remote = Remote(children[0])
+        remote.ask("load", source=source, filename=str(order.path))
+        judge = ContractJudge(order.problem, contract, Solutions(), [draw], seed)
+        judge.start(remote, None)
+        reference = judge.solutions.trace(order.problem, judge.contract, seed, draw.sizes)
+        generator = np.random.default_rng([seed, style, contract])
+        weights = draw_weights(reference.leaves, generator, STYLES[style])
+        arrays = draw_arrays(judge.contract, draw.sizes, generator)
+        expected, seen = reference.run_recorded(weights, arrays)
+        stages = stage_values(order.problem.stages, seen)
+        case = Case(weights, arrays, expected)
+        view = CaseView(dict(zip(reference.array_names, arrays, strict=True)), stages)
+        view.findings = [StageFinding(stage.title, False) for stage in stages]
+        labels = [output.label for output in reference.outputs]
+        view.outputs = [(name, value, None) for name, value in zip(labels, expected, strict=True)]
+        try:
+            _add_submission(view, judge, case, labels, reference)
+        except SubmissionError as error:
+            view.message = error_words(error.error)
+        except Lost as lost:
+            view.message = str(lost)
+    return view
+
+
+def _add_submission(
+    view: CaseView, judge: ContractJudge, case: Case, labels: list[str], reference: Any
+) -> None:
+    submission = judge.planned_trace(0)
+    aligned = align(reference, submission, case)
+    if isinstance(aligned, Mismatch):
+        view.message = mismatch_words(aligned, judge.problem, judge.draws[0].sizes)
+        return
+    assert isinstance(aligned, Alignment)
+    matched = match(reference.leaves, submission.leaves, aligned.choices)
+    assert not isinstance(matched, Mismatch)
+    outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
+    view.findings = find_stages(view.stages, values, lines)
+    view.outputs = list(zip(labels, case.expected, outputs, strict=False))

@@ -1,0 +1,154 @@
+"""The verdict for a terminal of any width, with or without colours."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from grader.problem import Problem
+from grader.report.text import Signs, harmless
+from grader.verdict import Check, Counterexample, Status, Verdict
+
+_STYLES: dict[Status, str] = {
+    "passed": "green",
+    "failed": "bold red",
+    "skipped": "dim",
+    "error": "bold yellow",
+}
+_PRINTED_LINES = 12
+
+
+def console_for(stream: TextIO | None = None) -> Console:
+    """A console on ``stream``: plain when it is no terminal or ``NO_COLOR`` is set."""
+    stream = stream or sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else 100
+    return Console(file=stream, highlight=False, soft_wrap=False, width=width, emoji=False)
+
+
+def print_verdict(verdict: Verdict, problem: Problem, console: Console) -> None:
+    """Print the whole report."""
+    signs = Signs.for_encoding(console.encoding)
+    console.print()
+    heading = Text(f"{problem.number} {signs.dot} {problem.title}", "bold")
+    console.print(heading)
+    console.print(Text(harmless(verdict.file), "dim"))
+    console.print()
+    for check in verdict.checks:
+        _print_check(check, console, signs)
+    console.print()
+    _print_stages(verdict, console, signs)
+    for diagnosis in verdict.diagnoses:
+        _print_block(console, "What", Text(diagnosis.title, "bold"), Text(diagnosis.advice))
+    if not verdict.passed and not verdict.diagnoses and _ran(verdict):
+        none = "none of the known mistakes gives these numbers"
+        _print_block(console, "What", Text(none))
+    if verdict.counterexample is not None:
+        _print_counterexample(verdict.counterexample, console)
+    for remark in verdict.remarks:
+        _print_block(console, "Remark", Text(remark))
+    for note in verdict.notes:
+        _print_block(console, "Note", Text(harmless(note)))
+    if verdict.printed.strip():
+        lines = harmless(verdict.printed).strip().splitlines()
+        shown = [Text(line) for line in lines[:_PRINTED_LINES]]
+        more = len(lines) - len(shown)
+        if more > 0:
+            shown.append(
+                Text(
+                    f"… and {more} more lines" if signs.passed == "✓" else f"and {more} more lines",
+                    "dim",
+                )
+            )
+        _print_block(console, "Printed", *shown)
+    _print_end(verdict, console, signs)
+
+
+def _print_check(check: Check, console: Console, signs: Signs) -> None:
+    sign = {"passed": signs.passed, "failed": signs.failed, "error": "!"}.get(
+        check.status, signs.skipped
+    )
+    line = Text(f"  {sign} ", _STYLES[check.status])
+    line.append(check.title, "dim" if check.status == "skipped" else "")
+    if check.status == "skipped":
+        line.append(f"  ({check.message})", "dim")
+    console.print(line)
+    if check.message and check.status in ("failed", "error"):
+        for text in harmless(check.message).splitlines():
+            console.print(Padding(Text(text), (0, 0, 0, 6)))
+
+
+def _print_block(console: Console, label: str, *parts: Text) -> None:
+    console.print(Text(label, "bold cyan"))
+    for part in parts:
+        console.print(Padding(part, (0, 0, 0, 2)))
+    console.print()
+
+
+def _print_stages(verdict: Verdict, console: Console, signs: Signs) -> None:
+    for function in dict.fromkeys(stage.function for stage in verdict.stages):
+        stages = [stage for stage in verdict.stages if stage.function == function]
+        found = [i for i, stage in enumerate(stages) if stage.found]
+        end = (found[-1] if found else -1) + 1
+        line = Text()
+        for i, stage in enumerate(stages[: end + 1]):
+            if i:
+                line.append(f" {signs.arrow} ")
+            good = stage.found or i < end
+            line.append(
+                f"{stage.title} {signs.passed if good else signs.failed}",
+                "green" if good else "bold red",
+            )
+        closing = (
+            "" if end < len(stages) else "every stage came up; the difference is in what follows"
+        )
+        if end < len(stages):
+            closing = "from here on they differ"
+        _print_block(console, "Where", line, Text(closing))
+
+
+def _print_counterexample(example: Counterexample, console: Console) -> None:
+    sizes = ", ".join(f"{k} {v}" for k, v in example.case.items())
+    rows = [Text(sizes)]
+    rows += [Text(f"{name} {tuple(shape)}") for name, shape in example.shapes.items()]
+    rows.append(Text(f"expected  {_short(example.expected)}"))
+    rows.append(Text(f"actual    {_short(example.actual)}"))
+    if example.largest_difference is not None:
+        at = f" at {example.index}" if example.index else ""
+        rows.append(Text(f"largest difference {example.largest_difference:.4g}{at}"))
+    _print_block(console, "Smallest failing case", *rows)
+    console.print(Text("See it with", "bold cyan"))
+    console.print(Text("  " + example.command), soft_wrap=True)
+    console.print()
+
+
+def _short(numbers: list[object], most: int = 8) -> str:
+    shown = ", ".join(f"{x:.5g}" if isinstance(x, float) else str(x) for x in numbers[:most])
+    return f"[{shown}{', ...' if len(numbers) > most else ''}]"
+
+
+def _ran(verdict: Verdict) -> bool:
+    return any(c.status == "failed" and c.id.endswith(("numbers", "shape")) for c in verdict.checks)
+
+
+def _print_end(verdict: Verdict, console: Console, signs: Signs) -> None:
+    parts = list(_summary(verdict))
+    text = Text(
+        "Passed" if verdict.passed else "Not passed", "bold green" if verdict.passed else "bold red"
+    )
+    for part in parts:
+        text.append(f" {signs.dot} {part}", "not bold")
+    console.print(text)
+
+
+def _summary(verdict: Verdict) -> Iterator[str]:
+    yield f"score {verdict.score:.2f}"
+    if verdict.cases:
+        yield f"{verdict.cases} cases over {verdict.shapes} shapes"
+    yield f"{verdict.seconds:.1f} s"
+    yield f"seed {verdict.seed}"

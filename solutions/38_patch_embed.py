@@ -51,11 +51,10 @@ then a token is the sum of its pixels.
 3. Row by row, that is the sequence 14, 22, 30, 62, 70, 78, with the shape
    `(6, 1)`.
 
-Three answers that are wrong and have the right shape: 14, 62, 22, 70, 30, 78
-has been read column by column; 6, 22, 38, 54, 70, 86 sums four pixels that lie
-next to each other in memory, and these are no squares; and with D > 1 there is
-a third one, where the numbers of different patches are mixed when a
-channel axis is moved by reshaping.
+Two answers are wrong and have the right shape: 14, 62, 22, 70, 30, 78 has been
+read column by column, and 6, 22, 38, 54, 70, 86 sums four pixels that lie side
+by side in memory, which are no squares. With D > 1 there is a third: moving the
+channel axis by a reshape mixes the numbers of different patches.
 
 With real weights and D = 8 the shapes are `(4, 6, 1)`, `(2, 3, 8)`, `(6, 8)`.
 

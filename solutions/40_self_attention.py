@@ -63,8 +63,8 @@ projections have produced
    to `(2, 4)`.
 
 Had the softmax run down the columns, the weights would have been
-`[0.330, 0.107]` and `[0.670, 0.893]`: numbers between 0 and 1 as well, but
-the rows add up to 0.437 and 1.563.
+`[0.330, 0.196]` and `[0.670, 0.804]`: numbers between 0 and 1 as well, but
+the rows add up to 0.526 and 1.474.
 
 ## Pitfalls
 

@@ -5,8 +5,8 @@
 After the last block an image is still a whole sequence of vectors, and a
 classifier wants one. The plainest way to get there is to average them. It
 needs no extra token, it treats every patch alike, and well-tuned baselines use
-it with results as good as those of a CLS token. It is also the first complete
-model of this course: from pixels to logits in one function.
+it with results as good as those of a CLS token. It also makes the first
+complete model here: from pixels to logits in one function.
 
 ## The architecture
 

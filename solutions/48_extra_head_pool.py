@@ -14,9 +14,9 @@ heads, averaged and put through a softmax, are probabilities over the patches.
 So the model tells along with each embedding where in the image it comes from,
 without a single parameter for it and without any label that says where.
 
-It is also the first problem with two functions. The pooling has no parameters
-and can be tested on plain arrays; the model uses it. They are graded one by
-one, so that a right pooling counts even if the model is not there yet.
+It is also the first problem with two functions: the pooling, which has no
+parameters, and a model that uses it. They are graded one by one, so that a
+right pooling counts even if the model is not there yet.
 
 ## The architecture
 
@@ -47,8 +47,8 @@ The model is a ViT of width D = `output_dim + num_heads`, so that exactly
     encoder block (problem 41), L times          (N, D)
     the pooling, temperature 1                   (output_dim,), (N,)
 
-There is no CLS token, no final LayerNorm and no projection at the end. The
-tokens go into the pooling as the last block leaves them.
+There is no CLS token, no final LayerNorm and no projection: the tokens go into
+the pooling as the last block leaves them.
 
 ## A walk-through
 
@@ -85,9 +85,8 @@ see `(6, 15)`, and the results are `(12,)` and `(6,)`.
 - A vote is no feature. It is gone from the embedding.
 - A softmax written by hand has to survive votes in the thousands; the library
   function does.
-- Width and number of heads: the attention of the blocks splits D into
-  `num_heads` heads too, so D must be divisible by it. It is, if `output_dim`
-  is.
+- The attention of the blocks splits D into `num_heads` heads too. Which widths
+  can be split?
 
 ## Your task
 
@@ -106,9 +105,9 @@ everything anew instead.
 
 ## Sources
 
-- TinyVolt, multimodal-patch-embeddings, github.com/TinyVolt: the idea and a
-  distilled CLIP that uses it. That model has a few more parts (a LayerNorm in
-  front, features scaled to one length) which are left out here.
+- TinyVolt, multimodal-patch-embeddings, github.com/TinyVolt: the idea, in a
+  distilled CLIP with a few more parts (a LayerNorm in front of the blocks, and
+  features scaled to one length) which are left out here.
 - Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", arXiv 2010.11929:
   the blocks.
 """

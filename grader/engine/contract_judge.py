@@ -173,7 +173,9 @@ class ContractJudge:
 
     def reference(self, draw: Draw, seed: int) -> Traced:
         """The reference traced at a draw."""
-        return self.solutions.trace(self.problem, self.contract, seed, draw.sizes, self.kinds)
+        return self.solutions.trace(
+            self.problem.number, self.contract, seed, draw.sizes, self.kinds
+        )
 
     def submitted(self, draw: Draw, seed: int, name: str) -> RemoteTrace:
         """The submission traced at a draw that was not planned."""
@@ -407,13 +409,8 @@ class ContractJudge:
         case = trial.cases[0]
         generator = np.random.default_rng([self.seed, 80])
         cotangents = [generator.normal(size=value.shape) for value in case.expected]
-        ticket = self.main.ask(
-            "gradients",
-            [*trial.matched.weights(case.weights), *case.arrays, *cotangents],
-            id=trial.submission.id,
-            weights=len(trial.submission.leaves),
-            inputs=len(case.arrays),
-        )
+        weights = trial.matched.weights(case.weights)
+        ticket = trial.submission.start_gradients(weights, case.arrays, cotangents)
         expected = trial.matched.weights(
             trial.reference.gradients(case.weights, case.arrays, cotangents)
         )

@@ -1,167 +1,206 @@
-"""Name the mistake: run the known ones and see which gives the submission's numbers."""
+"""Name the mistake: run the known ones and see which gives the submission's numbers.
+
+The search is greedy.  A submission and the reference part at some stage; of the known mistakes
+those are tried first that show at that stage, and one that lets the two go together further is
+kept, until they agree to the end.  So two or three mistakes at once cost little more than one.
+Accepted variants take part like mistakes; an answer that they alone explain passes.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from grader.engine.align import Alignment, Case, align
-from grader.engine.cases import STYLES, draw_arrays, draw_weights
+from grader.engine.cases import STYLES, Draw, draw_arrays, draw_weights
 from grader.engine.compare import all_close
 from grader.engine.contract_judge import ContractJudge, Trial
-from grader.engine.process import Lost
 from grader.engine.reference import EditDoesNotApply
-from grader.engine.remote import SubmissionError
-from grader.engine.stages import StageFinding, find_stages, parting, stage_values
-from grader.engine.suspects import (
-    Suspect,
-    family_of,
-    pair_suspects,
-    pitfall_suspects,
-    variant_suspects,
+from grader.engine.remote import RemoteTrace, SubmissionError
+from grader.engine.stages import (
+    StageFinding,
+    find_stages,
+    found_among,
+    marks,
+    parting,
+    stage_values,
 )
+from grader.engine.suspects import Suspect, single_suspects, variant_suspects
 from grader.engine.traced import Traced
-from grader.engine.transplant import Match, Mismatch, match
+from grader.engine.transplant import Mismatch, match
 
-PAIR_SECONDS = 1.0
-_CONFIRMING_TRIALS = 4
+_SECONDS = 1.3
+_MOST_MISTAKES = 3
+_CONFIRMING_TRIALS = 3
+
+
+@dataclass(frozen=True, order=True)
+class Distance:
+    """How far a submission is from a mutant: parameters, then stages, then single values."""
+
+    parameters: int
+    stages: int
+    values: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A submission beside a mutant on one case."""
+
+    distance: Distance
+    equal: bool = False
+    parted: str | None = None
+    findings: tuple[StageFinding, ...] = ()
 
 
 @dataclass
 class Diagnosed:
-    """What is known about a failing contract: where it parts, and which mistakes explain it."""
+    """What is known about a failing contract: where it parts, and what explains it."""
 
-    stages: list[StageFinding] = field(default_factory=list)
-    suspects: list[Suspect] = field(default_factory=list)
+    stages: Sequence[StageFinding] = ()
+    suspect: Suspect | None = None
+    tried: int = 0
+    complete: bool = True
+    others: list[Suspect] = field(default_factory=list)
 
 
 class Diagnostician:
     """Compares one failing submission with mutants of the reference."""
 
-    def __init__(self, judge: ContractJudge) -> None:
+    def __init__(self, judge: ContractJudge, seconds: float = _SECONDS) -> None:
         self.judge = judge
         self.findings = judge.findings
         self.problem = judge.problem
-
-    # --- accepted variants -----------------------------------------------------------------
+        self.tried = 0
+        self._end = time.monotonic() + seconds
 
     def accepted_variant(self) -> Suspect | None:
-        """The combination of accepted variants that gives the submission's numbers, if any."""
-        if self.findings.failed != "numbers" or self.findings.failing is None:
+        """The accepted variants that together give the submission's numbers, if any do."""
+        if self.findings.failed != "numbers":
             return None
-        for suspect in variant_suspects(self.problem):
-            if self._explains(suspect):
-                return suspect
-        return None
-
-    # --- where -----------------------------------------------------------------------------
-
-    def stages(self) -> list[StageFinding]:
-        """The stages of the reference on the failing case, each found or not."""
-        if self.findings.failing is None or not self.problem.stages:
-            return []
-        trial, number = self.findings.failing
-        if not trial.cases or trial.matched is None:
-            return []
-        case = trial.cases[number]
-        _, seen = trial.reference.run_recorded(case.weights, case.arrays)
-        stages = stage_values(self.problem.stages, seen)
-        weights = trial.matched.weights(case.weights)
-        _, values, lines = trial.submission.record(weights, case.arrays)
-        return find_stages(stages, values, lines)
-
-    # --- what ------------------------------------------------------------------------------
+        suspect, _ = self._follow(variant_suspects(self.problem), len(self.problem.stages))
+        return suspect
 
     def diagnose(self) -> Diagnosed:
         """The stage trace and the mistakes that explain the submission."""
         failed = self.findings.failed
-        findings = self.stages()
-        parted = parting(findings)
-        stage = None
-        if parted is not None and self.findings.failing is not None:
-            stage = self._stage_name(parted)
-        singles = pitfall_suspects(self.problem, failed, stage)
+        singles = single_suspects(self.problem, failed)
         if failed == "runs":
-            return Diagnosed(findings, list(self._crashing(singles)))
+            return Diagnosed(suspect=self._crashing(singles), tried=self.tried)
         if failed in ("seed", "gradients", "transforms"):
-            same = [s for s in singles if s.pitfalls[0][1].check == failed]
-            return Diagnosed(findings, [s for s in same if self._behaves_like(s, failed)])
+            same = (s for s in singles if s.check == failed)
+            return Diagnosed(suspect=next((s for s in same if self._behaves_like(s)), None))
         if self.findings.failing is None:
-            return Diagnosed(findings)
-        for suspect in singles:
-            if self._explains(suspect):
-                return Diagnosed(findings, [suspect])
-        end = time.monotonic() + PAIR_SECONDS
-        for suspect in pair_suspects(singles, variant_suspects(self.problem)[:3]):
-            if time.monotonic() > end:
-                break
-            if self._explains(suspect):
-                return Diagnosed(findings, [suspect])
-        return Diagnosed(findings)
+            return Diagnosed()
+        suspect, start = self._follow(singles, _MOST_MISTAKES)
+        in_time = time.monotonic() < self._end
+        return Diagnosed(start.findings, suspect, self.tried, in_time or suspect is not None)
 
-    def _stage_name(self, index: int) -> str | None:
-        trial, number = self.findings.failing  # type: ignore[misc]
-        case = trial.cases[number]
-        _, seen = trial.reference.run_recorded(case.weights, case.arrays)
-        return stage_values(self.problem.stages, seen)[index].name
+    # --- the search ------------------------------------------------------------------------
 
-    def _mutant(self, suspect: Suspect, trial: Trial, drawn: bool = False) -> Traced | None:
-        """The mutant at the trial's sizes; None when the edits exclude each other or it crashes."""
-        try:
-            solutions = suspect.solutions()
-            return solutions.trace(
-                self.problem,
-                self.judge.contract,
-                trial.seed,
-                trial.draw.sizes,
-                None if drawn else self.judge.kinds,
-            )
-        except EditDoesNotApply:
-            return None
-        except Exception:
-            return None
-
-    def _explains(self, suspect: Suspect) -> bool:
-        """Whether the submission computes what the mutant does, on several draws."""
+    def _follow(self, singles: list[Suspect], most: int) -> tuple[Suspect | None, Comparison]:
+        """Add suspects one by one as long as they bring submission and mutant closer."""
         assert self.findings.failing is not None
-        failing = self.findings.failing[0]
-        others = [t for t in self.findings.trials if t is not failing]
-        checked = 0
-        for trial in [failing, *others[-_CONFIRMING_TRIALS + 1 :]]:
-            mutant = self._mutant(suspect, trial)
-            if mutant is None or not self._agree(mutant, trial, first=not checked):
-                return False
-            checked += 1
-        return True
+        trial = self.findings.failing[0]
+        start = here = self._compare(Suspect(), trial)
+        current = Suspect()
+        for _ in range(most):
+            step = self._best_step(current, here, singles, trial)
+            if step is None:
+                return None, start
+            current, here = step
+            if here.equal and self._confirmed(current, trial):
+                return current, start
+        return None, start
 
-    def _agree(self, mutant: Traced, trial: Trial, first: bool) -> bool:
+    def _best_step(
+        self, current: Suspect, here: Comparison, singles: list[Suspect], trial: Trial
+    ) -> tuple[Suspect, Comparison] | None:
+        best: tuple[Suspect, Comparison] | None = None
+        tiers = _tiers(singles, here)
+        for tier in tiers:
+            for single in tier:
+                if time.monotonic() > self._end:
+                    return best
+                joined = current.joined(single)
+                there = self._compare(joined, trial)
+                if there.equal:
+                    return joined, there
+                if there.distance < (best[1] if best else here).distance:
+                    best = joined, there
+            if best is not None and best[1].distance.stages < here.distance.stages:
+                return best
+        return best
+
+    def _compare(self, suspect: Suspect, trial: Trial) -> Comparison:
+        """The submission beside the mutant on the draw of a trial."""
+        nothing = Comparison(Distance(10**6, 10**6, 10**6))
+        mutant = self._mutant(suspect, trial)
+        if mutant is None:
+            return nothing
         submission = trial.submission
+        matched = match(mutant.leaves, submission.leaves, self.findings.choices)
+        if isinstance(matched, Mismatch):
+            amount = len(matched.missing) + len(matched.extra)
+            return Comparison(Distance(amount, 10**6, 10**6))
+        case = self._case(mutant, trial, 0)
+        if self.findings.mismatch is not None and suspect.pitfalls:
+            aligned = align(mutant, submission, case)
+            if isinstance(aligned, Alignment):
+                other = match(mutant.leaves, submission.leaves, aligned.choices)
+                matched = matched if isinstance(other, Mismatch) else other
+        expected, seen = mutant.run_recorded(case.weights, case.arrays)
         try:
-            if [o.shape for o in mutant.outputs] != [o.shape for o in submission.outputs]:
+            outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
+        except SubmissionError:
+            return nothing
+        offered = marks(values)
+        stages = stage_values(self.problem.stages, seen)
+        findings = find_stages(stages, values, lines)
+        after = parting(findings)
+        missing = int((~found_among(marks([item.value for item in seen]), offered)).sum())
+        return Comparison(
+            Distance(0, len(stages) - after if after is not None else 0, missing),
+            all_close(outputs, expected),
+            None if after is None else stages[after].name,
+            tuple(findings),
+        )
+
+    def _confirmed(self, suspect: Suspect, failing: Trial) -> bool:
+        """Whether the submission does what the mutant does on other draws and weights too."""
+        others = [trial for trial in self.findings.trials if trial is not failing]
+        for trial in [failing, *others[: _CONFIRMING_TRIALS - 1]]:
+            mutant = self._mutant(suspect, trial)
+            if mutant is None:
                 return False
-            if self.findings.mismatch is not None:
-                matched: Match | Mismatch = match(mutant.leaves, submission.leaves)
-            else:
-                matched = match(mutant.leaves, submission.leaves, self.findings.choices)
+            matched = match(mutant.leaves, trial.submission.leaves, self.findings.choices)
             if isinstance(matched, Mismatch):
                 return False
-            for style in (0, 2):
+            for style in range(len(STYLES)):
                 case = self._case(mutant, trial, style)
-                actual = submission.run(matched.weights(case.weights), case.arrays)
+                actual = trial.submission.run(matched.weights(case.weights), case.arrays)
                 if not all_close(actual, case.expected):
-                    if not (first and self.findings.mismatch is not None):
-                        return False
-                    aligned = align(mutant, submission, case)
-                    if not isinstance(aligned, Alignment) or not aligned.equal:
-                        return False
-                    self.findings.choices = aligned.choices
-        except SubmissionError:
-            return False
+                    return False
         return True
+
+    # --- mutants ---------------------------------------------------------------------------
+
+    def _mutant(self, suspect: Suspect, trial: Trial, drawn: bool = False) -> Traced | None:
+        """The mutant at a trial's sizes; None when its edits exclude each other or it crashes."""
+        self.tried += 1
+        try:
+            return self._trace(suspect, trial.seed, trial.draw, drawn)
+        except Exception:  # noqa: BLE001  whatever a mutant raises, it explains nothing here
+            return None
+
+    def _trace(self, suspect: Suspect, seed: int, draw: Draw, drawn: bool = False) -> Traced:
+        kinds = None if drawn else self.judge.kinds
+        number, contract = self.problem.number, self.judge.contract
+        return suspect.solutions().trace(number, contract, seed, draw.sizes, kinds)
 
     def _case(self, mutant: Traced, trial: Trial, style: int) -> Case:
         generator = np.random.default_rng([trial.seed, 50 + style])
@@ -169,38 +208,67 @@ class Diagnostician:
         arrays = draw_arrays(self.judge.contract, trial.draw.sizes, generator)
         return Case(weights, arrays, mutant.run(weights, arrays))
 
-    def _crashing(self, singles: Iterable[Suspect]) -> Iterable[Suspect]:
-        """Mistakes that crash with the same exception on the same draw."""
+    # --- crashes and behaviour -------------------------------------------------------------
+
+    def _crashing(self, singles: Iterable[Suspect]) -> Suspect | None:
+        """The mistake that crashes with the same exception on the same draw."""
         error = self.findings.error
         if error is None:
-            return
+            return None
         draw = self.judge.draws[min(len(self.findings.trials), len(self.judge.draws) - 1)]
         for suspect in singles:
-            if suspect.pitfalls[0][1].check != "runs":
+            if suspect.check != "runs":
                 continue
+            self.tried += 1
             try:
-                suspect.solutions().trace(self.problem, self.judge.contract, 0, draw.sizes)
+                self._trace(suspect, self.judge.seed, draw)
             except EditDoesNotApply:
                 continue
-            except Exception as crash:
+            except Exception as crash:  # noqa: BLE001  the crash is what is looked for
                 if _same_error(error, crash):
-                    yield suspect
-                    return
+                    return suspect
+        return None
 
-    def _behaves_like(self, suspect: Suspect, failed: str) -> bool:
+    def _behaves_like(self, suspect: Suspect) -> bool:
         """Whether the mutant fails the same check in the same way, on the first draw."""
         trial = self.findings.trials[0]
         mutant = self._mutant(suspect, trial, drawn=True)
         if mutant is None:
             return False
-        if failed == "seed":
+        if suspect.check == "seed":
             arrays = draw_arrays(self.judge.contract, trial.draw.sizes, np.random.default_rng(0))
-            other = suspect.solutions().trace(
-                self.problem, self.judge.contract, trial.seed + 1000, trial.draw.sizes
-            )
+            other = self._trace(suspect, trial.seed + 1000, trial.draw, drawn=True)
             pairs = zip(mutant.initial_values(arrays), other.initial_values(arrays), strict=True)
             return all(np.array_equal(a, b) for a, b in pairs)
-        return failed == "gradients"
+        return suspect.check == "gradients" and self._same_gradients(mutant, trial)
+
+    def _same_gradients(self, mutant: Traced, trial: Trial) -> bool:
+        case = self._case(mutant, trial, 0)
+        cotangents = [np.ones(value.shape) for value in case.expected]
+        matched = match(mutant.leaves, trial.submission.leaves, self.findings.choices)
+        if isinstance(matched, Mismatch):
+            return False
+        ours = matched.weights(mutant.gradients(case.weights, case.arrays, cotangents))
+        weights = matched.weights(case.weights)
+        theirs = _gradients_of(trial.submission, weights, case.arrays, cotangents)
+        return all_close(theirs, ours, 1e-3)
+
+
+def _gradients_of(
+    submission: RemoteTrace,
+    weights: list[np.ndarray],
+    arrays: list[np.ndarray],
+    cotangents: list[np.ndarray],
+) -> list[np.ndarray]:
+    return submission.start_gradients(weights, arrays, cotangents).result()[1]
+
+
+def _tiers(singles: list[Suspect], here: Comparison) -> list[list[Suspect]]:
+    """Suspects that show where the two part; then those of no stage; then the rest."""
+    at = [s for s in singles if here.parted is not None and s.stage == here.parted]
+    nowhere = [s for s in singles if s not in at and (s.stage is None or here.parted is None)]
+    rest = [s for s in singles if s not in at and s not in nowhere]
+    return [at, nowhere, rest]
 
 
 def _same_error(told: dict[str, Any], crash: Exception) -> bool:
@@ -208,11 +276,3 @@ def _same_error(told: dict[str, Any], crash: Exception) -> bool:
         return False
     ours, theirs = str(crash)[:100], str(told.get("message"))[:100]
     return ours == theirs or ours.split("(")[0] == theirs.split("(")[0]
-
-
-def titles(suspects: Iterable[Suspect]) -> list[tuple[int, Any]]:
-    """The pitfalls of the suspects, each with the number of its problem."""
-    return [item for suspect in suspects for item in suspect.pitfalls]
-
-
-__all__ = ["Diagnosed", "Diagnostician", "Lost", "family_of", "titles"]

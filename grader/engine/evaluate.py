@@ -298,7 +298,20 @@ class Preparation:
                 carry = body(run, [*body_consts, *carry])
             return carry
 
-        return repeat
+        def repeat_batched(run: Run, values: Sequence[Any]) -> list[Any]:
+            condition_consts = values[:condition_end]
+            body_consts = values[condition_end:body_end]
+            carry = list(values[body_end:])
+            while True:
+                going = np.asarray(condition(run, [*condition_consts, *carry])[0])
+                if not going.any():
+                    return carry
+                after = body(run, [*body_consts, *carry])
+                carry = [_where(going, new, old) for new, old in zip(after, carry, strict=True)]
+
+        # Under vmap each element of the batch stops by itself.
+        is_batched = opened(eqn.params["cond_jaxpr"]).outvars[0].aval.ndim > 0
+        return repeat_batched if is_batched else repeat
 
     def _scan(self, eqn: Any, outputs: Used) -> Body:
         use = self._liveness.scan(eqn, outputs)
@@ -363,6 +376,12 @@ def _interpreter(template: list[Any], width: int, steps: list[_Step], results: l
         return [slots[i] for i in results]
 
     return interpret
+
+
+def _where(leading: np.ndarray, new: Any, old: Any) -> Any:
+    """Select along the leading axes."""
+    room = (1,) * (np.ndim(new) - leading.ndim)
+    return np.where(leading.reshape(leading.shape + room), new, old)
 
 
 def _evaluate_outside(run: Run, eqn: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:

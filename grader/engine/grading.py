@@ -115,7 +115,7 @@ class Grading:
         stages = [StageLine(function, s.title, s.found, s.line) for s in diagnosed.stages]
         self.verdict = replace(
             self.verdict,
-            diagnoses=(*self.verdict.diagnoses, *map_diagnoses(diagnosed.suspects)),
+            diagnoses=(*self.verdict.diagnoses, *told(diagnosed.suspect)),
             stages=(*self.verdict.stages, *stages),
             counterexample=self.verdict.counterexample or smallest(judge),
         )
@@ -130,12 +130,11 @@ class Grading:
         return replace(verdict, printed=printed, seconds=time.monotonic() - started)
 
 
-def map_diagnoses(suspects: list[Suspect]) -> list[Diagnosis]:
-    """The mistakes of the suspects, as the report tells them."""
+def told(suspect: Suspect | None) -> list[Diagnosis]:
+    """The mistakes of a suspect, as the report tells them."""
     return [
         Diagnosis(pitfall.id, pitfall.title, pitfall.advice, number)
-        for suspect in suspects
-        for number, pitfall in suspect.pitfalls
+        for number, pitfall in (suspect.pitfalls if suspect else ())
     ]
 
 

@@ -78,7 +78,7 @@ def view_case(order: Order, contract: int, told: Mapping[str, Any]) -> CaseView:
         remote.ask("load", source=source, filename=str(order.path))
         judge = ContractJudge(order.problem, contract, Solutions(), [draw], seed)
         judge.start(remote, None)
-        reference = judge.solutions.trace(order.problem, judge.contract, seed, draw.sizes)
+        reference = judge.solutions.trace(order.problem.number, judge.contract, seed, draw.sizes)
         generator = np.random.default_rng([seed, style, contract])
         weights = draw_weights(reference.leaves, generator, STYLES[style])
         arrays = draw_arrays(judge.contract, draw.sizes, generator)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,11 +10,11 @@ from types import ModuleType
 from typing import Any
 
 from grader import blocks
-from grader.catalogue import solution_path
+from grader.catalogue import problem, solution_path
 from grader.engine.layout import Kinds
 from grader.engine.submission import load
 from grader.engine.traced import Traced
-from grader.problem import Contract, Edit, Problem, Sizes
+from grader.problem import Contract, Edit, Sizes
 
 
 class EditDoesNotApply(ValueError):
@@ -47,7 +46,6 @@ class Solutions:
 
     Args:
       edits: what to change, by problem number.
-
     """
 
     def __init__(self, edits: Mapping[int, Iterable[Edit]] | None = None) -> None:
@@ -56,14 +54,19 @@ class Solutions:
 
     def module(self, number: int) -> ModuleType:
         """The (edited) solution of one problem."""
+        if self._edits and not self._touched(number):
+            return _unedited().module(number)
         if number not in self._modules:
             path = solution_path(number)
             source = apply_edits(_text(number), self._edits.get(number, ()), path.name)
             with self.active():
                 name = f"reference_{number}"
                 self._modules[number] = load(source, str(path), name)
-                del sys.modules[name]
         return self._modules[number]
+
+    def _touched(self, number: int) -> bool:
+        """Whether an edit reaches this module, itself or through a block that it uses."""
+        return number in self._edits or any(map(self._touched, problem(number).blocks))
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -73,7 +76,7 @@ class Solutions:
 
     def trace(
         self,
-        problem: Problem,
+        number: int,
         contract: Contract,
         seed: int,
         sizes: Sizes,
@@ -83,12 +86,17 @@ class Solutions:
 
         ``kinds`` says how parameters start; without it the trace finds out, which takes longer.
         """
-        function: Any = getattr(self.module(problem.number), contract.function)
+        function: Any = getattr(self.module(number), contract.function)
         with self.active():
             traced = Traced(contract, function, seed, sizes, drawn=kinds is None)
         if kinds is not None:
             traced.leaves = kinds.told(traced.leaves)
         return traced
+
+
+@cache
+def _unedited() -> Solutions:
+    return Solutions()
 
 
 def edits_by_problem(number: int, edits: Iterable[Edit]) -> dict[int, list[Edit]]:

@@ -153,6 +153,21 @@ class RemoteTrace:
         """The outputs for these weights and inputs."""
         return self.start_run(weights, arrays).result()[1]
 
+    def start_gradients(
+        self,
+        weights: Sequence[np.ndarray],
+        arrays: Sequence[np.ndarray],
+        cotangents: Sequence[np.ndarray],
+    ) -> Ticket:
+        """Have the child differentiate the outputs, weighted with cotangents, by each weight."""
+        return self.remote.ask(
+            "gradients",
+            [*weights, *arrays, *cotangents],
+            id=self.id,
+            weights=len(weights),
+            inputs=len(arrays),
+        )
+
     def record(
         self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
     ) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:

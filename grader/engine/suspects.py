@@ -1,10 +1,9 @@
-"""The known mistakes that can explain a submission, likely ones first."""
+"""The known mistakes and accepted variants that can explain a submission."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from grader import catalogue
 from grader.engine.reference import Solutions, edits_by_problem
@@ -13,7 +12,10 @@ from grader.problem import CheckId, Edit, Pitfall, Problem, Variant
 
 @dataclass(frozen=True)
 class Suspect:
-    """Edits of the reference that may be what the submission does: mistakes and variants."""
+    """Edits of the reference that may be what the submission does: mistakes and variants.
+
+    Each comes with the number of the problem whose spec describes it.
+    """
 
     pitfalls: tuple[tuple[int, Pitfall], ...] = ()
     variants: tuple[tuple[int, Variant], ...] = ()
@@ -21,7 +23,8 @@ class Suspect:
     def solutions(self) -> Solutions:
         """The reference with the edits carried out."""
         edits: dict[int, list[Edit]] = {}
-        for number, item in (*self.variants, *self.pitfalls):
+        items: list[tuple[int, Pitfall | Variant]] = [*self.variants, *self.pitfalls]
+        for number, item in items:
             for owner, some in edits_by_problem(number, item.edits).items():
                 edits.setdefault(owner, []).extend(some)
         return Solutions(edits)
@@ -29,6 +32,16 @@ class Suspect:
     def joined(self, other: Suspect) -> Suspect:
         """Both at once."""
         return Suspect(self.pitfalls + other.pitfalls, self.variants + other.variants)
+
+    @property
+    def check(self) -> CheckId:
+        """The check that the last mistake fails."""
+        return self.pitfalls[-1][1].check if self.pitfalls else "numbers"
+
+    @property
+    def stage(self) -> str | None:
+        """The stage where the last mistake first shows."""
+        return self.pitfalls[-1][1].stage if self.pitfalls else None
 
 
 def family_of(problem: Problem) -> list[Problem]:
@@ -41,28 +54,19 @@ def family_of(problem: Problem) -> list[Problem]:
     return members
 
 
+@cache
+def _pitfalls(number: int) -> tuple[tuple[int, Pitfall], ...]:
+    members = family_of(catalogue.problem(number))
+    return tuple((member.number, p) for member in members for p in member.pitfalls)
+
+
 def variant_suspects(problem: Problem) -> list[Suspect]:
-    """Every combination of accepted variants, single ones first."""
-    owned = [(member.number, v) for member in family_of(problem) for v in member.variants]
-    return [
-        Suspect(variants=chosen)
-        for count in range(1, len(owned) + 1)
-        for chosen in itertools.combinations(owned, count)
-    ]
+    """Every accepted variant of the problem and its blocks."""
+    members = family_of(problem)
+    return [Suspect(variants=((m.number, v),)) for m in members for v in m.variants]
 
 
-def pitfall_suspects(problem: Problem, failed: CheckId | None, stage: str | None) -> list[Suspect]:
-    """Every single mistake; those that fail the same check at the same stage come first."""
-    owned = [(member.number, p) for member in family_of(problem) for p in member.pitfalls]
-    owned.sort(key=lambda item: (item[1].stage != stage, item[1].check != failed))
-    return [Suspect(pitfalls=(item,)) for item in owned]
-
-
-def pair_suspects(singles: Sequence[Suspect], variants: Sequence[Suspect]) -> Iterator[Suspect]:
-    """A mistake together with variants, then two mistakes, in the order of the singles."""
-    for variant in variants:
-        for single in singles:
-            yield single.joined(variant)
-    pairs = itertools.combinations(range(len(singles)), 2)
-    for first, second in sorted(pairs, key=lambda pair: (sum(pair), pair)):
-        yield singles[first].joined(singles[second])
+def single_suspects(problem: Problem, failed: CheckId | None) -> list[Suspect]:
+    """Every known mistake, those first that fail the same check; then the variants."""
+    owned = sorted(_pitfalls(problem.number), key=lambda item: item[1].check != failed)
+    return [Suspect(pitfalls=(item,)) for item in owned] + variant_suspects(problem)

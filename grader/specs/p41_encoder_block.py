@@ -177,6 +177,23 @@ PROBLEM = Problem(
             ),
         ),
         Pitfall(
+            id="norm-over-everything",
+            title="the LayerNorms take one mean and one variance of the whole array",
+            advice=(
+                "Each token has a mean and a variance of its own. Taken over all numbers at once, "
+                "a token with large values decides how all the others are scaled."
+            ),
+            edits=(
+                Edit(NORM_1, NORM_1.replace("name=", "reduction_axes=(0, 1), name=")),
+                Edit(NORM_2, NORM_2.replace("name=", "reduction_axes=(0, 1), name=")),
+            ),
+            stage="attention_added",
+            hints=(
+                "How many means does your LayerNorm compute for T tokens?",
+                "A mean without an axis runs over all axes.",
+            ),
+        ),
+        Pitfall(
             id="no-skip-attention",
             title="the skip connection around the attention is missing",
             advice=(

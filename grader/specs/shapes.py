@@ -104,6 +104,18 @@ def vit_symbols(sizes: Sizes) -> dict[str, int]:
     return {name: length for name, length in named.items() if length}
 
 
+def derive_tokens(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A draw of ``num_tokens`` rows of width ``d_model``: N, N + 1 and D differ."""
+    n, d = fields["num_tokens"], fields["d_model"]
+    return dict(fields) if tells_apart(n, n + 1, d) else None
+
+
+def token_symbols(sizes: Sizes) -> dict[str, int]:
+    """Names for the lengths of a sequence of tokens, for words like ``(N + 1, D)``."""
+    n = sizes["num_tokens"]
+    return {"D": sizes["d_model"], "N": n, "N + 1": n + 1}
+
+
 def derive_patches(fields: Mapping[str, Any]) -> dict[str, Any] | None:
     """A draw for the patch embedding alone: N, D and the pixels of a patch all differ."""
     sizes = derive_image(fields)

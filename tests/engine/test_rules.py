@@ -15,12 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from grader.engine.evaluate import Program
-from grader.engine.rules import RULES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from jax import lax
+
+from grader.engine.evaluate import Program
+from grader.engine.rules import RULES
 
 Drawn = tuple[Callable[..., Any], list[Any]]
 

@@ -19,8 +19,8 @@ def evaluate_with_jax(eqn: Any, inputs: list[Any]) -> list[np.ndarray]:
     Starts a JAX backend. Floats take the width that the equation names.
     """
     arguments = [_to_jax(x, var.aval) for x, var in zip(inputs, eqn.invars, strict=True)]
-    functions, params = eqn.primitive.get_bind_params(eqn.params)
-    results = eqn.primitive.bind(*functions, *arguments, **params)
+    params = eqn.primitive.get_bind_params(eqn.params)
+    results = eqn.primitive.bind(*arguments, **params)
     if not eqn.primitive.multiple_results:
         results = [results]
     return [hold(_plain(x), var.aval) for x, var in zip(results, eqn.outvars, strict=True)]

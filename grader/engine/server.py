@@ -1,0 +1,111 @@
+"""A warm grader: a process that has imported JAX and forks for every grade.
+
+It reads one order a line (JSON) from its input and answers with one verdict a line.  It never
+starts a JAX backend itself (a forked backend hangs), so it can be asked from processes that
+have: notebooks, test suites.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class WarmGrader:
+    """Asks a warm grader process; use it as a context manager."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "JAX_PLATFORMS": "cpu", "OPENBLAS_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(  # noqa: S603  our own module
+            [sys.executable, "-m", "grader.engine.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            cwd=Path(__file__).parents[2],
+        )
+
+    def grade(self, path: Path, problem: int, **options: Any) -> dict[str, Any]:
+        """The verdict on a file, in its JSON form.
+
+        Raises:
+          RuntimeError: the warm process is gone.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = {"path": str(Path(path).resolve()), "problem": problem, **options}
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the warm grader ended unexpectedly")
+        verdict: dict[str, Any] = json.loads(line)
+        return verdict
+
+    def close(self) -> None:
+        """End the process."""
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        self._process.wait(10)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def __enter__(self) -> WarmGrader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def serve() -> None:
+    """Answer orders until the input ends."""
+    import flax.linen  # noqa: F401
+    import jax  # noqa: F401
+
+    from grader.engine import grading, traced  # noqa: F401  warm before the first order
+
+    for line in sys.stdin:
+        reading, writing = os.pipe()
+        judge = os.fork()
+        if judge == 0:
+            os.close(reading)
+            _answer(json.loads(line), writing)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as answer:
+            text = answer.read()
+        os.waitpid(judge, 0)
+        sys.stdout.buffer.write(text.strip() + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _answer(told: dict[str, Any], writing: int) -> None:
+    """In the forked judge: grade, write the verdict, end."""
+    from grader.catalogue import problem
+    from grader.engine.judge import Order, grade
+
+    code = 1
+    try:
+        path = Path(told.pop("path"))
+        verdict = grade(Order(problem(told.pop("problem")), path, **told))
+        with os.fdopen(writing, "w") as stream:
+            json.dump(verdict.as_json(), stream)
+        code = 0
+    finally:
+        if code:
+            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve()

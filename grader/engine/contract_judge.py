@@ -186,6 +186,7 @@ class ContractJudge:
     # --- parameters ------------------------------------------------------------------------
 
     def _parameters(self) -> bool:
+        apart: list[tuple[Trial, Mismatch]] = []
         for trial in self.findings.trials:
             reference, submission = trial.reference, trial.submission
             foreign = submission.collections
@@ -198,11 +199,15 @@ class ContractJudge:
                 )
             result = match(reference.leaves, submission.leaves)
             if isinstance(result, Mismatch):
-                self.findings.mismatch = result
-                self.findings.failing = (trial, 0)
-                words = mismatch_words(result, self.problem, trial.draw.sizes)
-                return self._fail("parameters", f"{words}\n(for {case_words(trial.draw.fields)})")
+                apart.append((trial, result))
+                continue
             trial.matched = result
+        if apart:
+            trial, mismatch = min(apart, key=lambda item: item[0].draw.weight)
+            self.findings.mismatch = mismatch
+            self.findings.failing = (trial, 0)
+            words = mismatch_words(mismatch, self.problem, trial.draw.sizes)
+            return self._fail("parameters", f"{words}\n(for {case_words(trial.draw.fields)})")
         if self.contract.creates_parameters:
             self._pass("parameters")
         return True

@@ -53,6 +53,7 @@ class Comparison:
 
     distance: Distance
     equal: bool = False
+    plain: bool = True  # whether no table had to be taken apart to pair the parameters
     parted: str | None = None
     findings: tuple[StageFinding, ...] = ()
 
@@ -76,7 +77,8 @@ class Diagnostician:
         self.findings = judge.findings
         self.problem = judge.problem
         self.tried = 0
-        self._end = time.monotonic() + seconds
+        self._aligned = self.findings.mismatch is None
+        self._end = time.process_time() + seconds
 
     def accepted_variant(self) -> Suspect | None:
         """The accepted variants that together give the submission's numbers, if any do."""
@@ -97,7 +99,7 @@ class Diagnostician:
         if self.findings.failing is None:
             return Diagnosed()
         suspect, start = self._follow(singles, _MOST_MISTAKES)
-        in_time = time.monotonic() < self._end
+        in_time = time.process_time() < self._end
         return Diagnosed(start.findings, suspect, self.tried, in_time or suspect is not None)
 
     # --- the search ------------------------------------------------------------------------
@@ -124,14 +126,17 @@ class Diagnostician:
         tiers = _tiers(singles, here)
         for tier in tiers:
             for single in tier:
-                if time.monotonic() > self._end:
+                if time.process_time() > self._end:
                     return best
+                if current.contains(single):
+                    continue
                 joined = current.joined(single)
                 there = self._compare(joined, trial)
-                if there.equal:
+                if there.equal and there.plain:
                     return joined, there
-                if there.distance < (best[1] if best else here).distance:
+                if self._closer(there, best[1] if best else here, here):
                     best = joined, there
+                    self._align_once(joined, trial)
             if best is not None and best[1].distance.stages < here.distance.stages:
                 return best
         return best
@@ -148,11 +153,6 @@ class Diagnostician:
             amount = len(matched.missing) + len(matched.extra)
             return Comparison(Distance(amount, 10**6, 10**6))
         case = self._case(mutant, trial, 0)
-        if self.findings.mismatch is not None and suspect.pitfalls:
-            aligned = align(mutant, submission, case)
-            if isinstance(aligned, Alignment):
-                other = match(mutant.leaves, submission.leaves, aligned.choices)
-                matched = matched if isinstance(other, Mismatch) else other
         expected, seen = mutant.run_recorded(case.weights, case.arrays)
         try:
             outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
@@ -164,11 +164,31 @@ class Diagnostician:
         after = parting(findings)
         missing = int((~found_among(marks([item.value for item in seen]), offered)).sum())
         return Comparison(
-            Distance(0, len(stages) - after if after is not None else 0, missing),
+            Distance(0, len(stages) - after if after is not None else 0, missing + matched.split),
             all_close(outputs, expected),
+            not matched.split,
             None if after is None else stages[after].name,
             tuple(findings),
         )
+
+    def _closer(self, there: Comparison, than: Comparison, start: Comparison) -> bool:
+        """Whether a step leads on: to the right parameters, to a later stage."""
+        if not there.distance < than.distance:
+            return False
+        ours, before = there.distance, start.distance
+        if self.problem.stages and ours.parameters == before.parameters:
+            return ours.stages < before.stages
+        return True
+
+    def _align_once(self, suspect: Suspect, trial: Trial) -> None:
+        """Settle the layouts with the first mutant that has the submission's parameters."""
+        mutant = None if self._aligned else self._mutant(suspect, trial)
+        if mutant is not None and not isinstance(
+            match(mutant.leaves, trial.submission.leaves), Mismatch
+        ):
+            aligned = align(mutant, trial.submission, self._case(mutant, trial, 0))
+            assert isinstance(aligned, Alignment)
+            self.findings.choices, self._aligned = aligned.choices, True
 
     def _confirmed(self, suspect: Suspect, failing: Trial) -> bool:
         """Whether the submission does what the mutant does on other draws and weights too."""

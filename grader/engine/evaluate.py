@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -174,19 +173,12 @@ Body = Callable[[Run, Sequence[Any]], list[Any]]
 """Values of all inputs (None for unread ones) to values of all outputs (None for unread ones)."""
 
 
-class _Kind(IntEnum):
-    ONE_RESULT = 0
-    MANY_RESULTS = 1
-    OUTSIDE = 2  # special or fallback: sees the run and the equation
-    NESTED = 3  # runs other bodies, which record for themselves
+_ONE_RESULT, _MANY_RESULTS, _OUTSIDE, _NESTED = range(4)
+"""Kinds of steps: an outside one (special or fallback) sees the run and the equation; a nested
+one runs other bodies, which record for themselves."""
 
-
-class _Step(NamedTuple):
-    kind: _Kind
-    compute: Callable[..., Any]
-    arguments: tuple[int, ...]
-    results: Any  # one slot for ONE_RESULT, else a tuple of slots
-    eqn: Any
+_Step = tuple[int, Callable[..., Any], tuple[int, ...], Any, Any]
+"""Kind, what to compute, argument slots, result slots (bare for one result), equation."""
 
 
 class Preparation:
@@ -248,20 +240,20 @@ class Preparation:
     ) -> _Step:
         name = eqn.primitive.name
         if name in self._replaced:
-            return _Step(_Kind.OUTSIDE, _evaluate_outside, arguments, results, eqn)
+            return (_OUTSIDE, _evaluate_outside, arguments, results, eqn)
         too_large = _refusal(eqn)
         if too_large is not None:
-            return _Step(_Kind.NESTED, too_large, arguments, results, eqn)
+            return (_NESTED, too_large, arguments, results, eqn)
         nested = self._nested(eqn, outputs)
         if nested is not None:
-            return _Step(_Kind.NESTED, nested, arguments, results, eqn)
+            return (_NESTED, nested, arguments, results, eqn)
         rule = RULES.get(name)
         compute = rule(eqn) if rule is not None else None
         if compute is None:
-            return _Step(_Kind.OUTSIDE, _evaluate_outside, arguments, results, eqn)
+            return (_OUTSIDE, _evaluate_outside, arguments, results, eqn)
         if eqn.primitive.multiple_results:
-            return _Step(_Kind.MANY_RESULTS, compute, arguments, results, eqn)
-        return _Step(_Kind.ONE_RESULT, compute, arguments, results[0], eqn)
+            return (_MANY_RESULTS, compute, arguments, results, eqn)
+        return (_ONE_RESULT, compute, arguments, results[0], eqn)
 
     def _nested(self, eqn: Any, outputs: Used) -> Body | None:
         name = eqn.primitive.name
@@ -350,28 +342,27 @@ class Preparation:
 
 def _interpreter(template: list[Any], width: int, steps: list[_Step], results: list[int]) -> Body:
     inputs_end = _FIRST_INPUT + width
-    plain_steps = [tuple(step) for step in steps]
 
     def interpret(run: Run, inputs: Sequence[Any]) -> list[Any]:
         slots = template.copy()
         slots[_FIRST_INPUT:inputs_end] = inputs
         record = run.record
-        for kind, compute, arguments, targets, eqn in plain_steps:
-            if kind == 0:
+        for kind, compute, arguments, targets, eqn in steps:
+            if kind == _ONE_RESULT:
                 value = compute(*[slots[i] for i in arguments])
                 slots[targets] = value
                 if record is not None:
                     record(eqn, [np.asarray(value)])
                 continue
-            if kind == 1:
+            if kind == _MANY_RESULTS:
                 values = compute(*[slots[i] for i in arguments])
-            elif kind == 2:
+            elif kind == _OUTSIDE:
                 values = compute(run, eqn, [np.asarray(slots[i]) for i in arguments])
             else:
                 values = compute(run, [slots[i] for i in arguments])
             for slot, value in zip(targets, values, strict=True):
                 slots[slot] = value
-            if record is not None and kind != 3:
+            if record is not None and kind != _NESTED:
                 record(eqn, [np.asarray(value) for value in values])
         return [slots[i] for i in results]
 
@@ -402,7 +393,7 @@ def has_rule(name: str) -> bool:
 def _refusal(eqn: Any) -> Body | None:
     """What to run in the place of an equation whose result cannot be allocated."""
     for var in eqn.outvars:
-        shape = tuple(var.aval.shape)
+        shape = tuple(getattr(var.aval, "shape", ()))  # tokens have none
         if math.prod(shape) > _MOST_ELEMENTS:
             return _refuse(f"{eqn.primitive.name} would create an array of shape {shape}")
     return None

@@ -33,6 +33,12 @@ class Suspect:
         """Both at once."""
         return Suspect(self.pitfalls + other.pitfalls, self.variants + other.variants)
 
+    def contains(self, other: Suspect) -> bool:
+        """Whether everything in ``other`` is in this one, too."""
+        return set(other.pitfalls) <= set(self.pitfalls) and set(other.variants) <= set(
+            self.variants
+        )
+
     @property
     def check(self) -> CheckId:
         """The check that the last mistake fails."""

@@ -9,9 +9,12 @@ can try them on one case before it calls an answer wrong.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+from functools import cached_property
 
 import numpy as np
 
@@ -25,6 +28,8 @@ from grader.engine.layout import (
     parallel_group,
 )
 
+_MOST_LOOSE = 8
+"""Split tables are looked for only among so few parameters that found no partner."""
 _FUSIONS = ((1, 1, 1), (3,), (1, 2), (2, 1))
 
 
@@ -41,10 +46,10 @@ class Slot:
     kind: str
     rows: tuple[int, int] | None = None
 
-    @property
+    @cached_property
     def size(self) -> int:
         """The number of elements."""
-        return int(np.prod(self.sizes, dtype=np.int64))
+        return math.prod(self.sizes)
 
     @property
     def base(self) -> str:
@@ -141,8 +146,9 @@ def match(
         result = _assign(slots, theirs, choices)
         if isinstance(result, Match):
             return result
-        if best is None or _badness(result) < _badness(best):
-            best = result
+        difference = _difference(slots, theirs)
+        if best is None or _badness(difference) < _badness(best):
+            best = difference
     assert best is not None
     return best
 
@@ -195,9 +201,10 @@ def _slots(
 _Pairs = list[tuple[Leaf, tuple[Slot, ...]]]
 
 
-def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Match | Mismatch:
+def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Match | None:
+    """A full pairing, or None when something is left over on either side."""
     pairs, free_slots, free_leaves = _pair_by_use(slots, leaves, choices.pairing)
-    if free_slots and free_leaves:
+    if free_slots and free_leaves and len(free_slots) + len(free_leaves) <= _MOST_LOOSE:
         ways = list(_table_splits(free_slots, free_leaves))
         if ways:
             chosen, used_slots, used_leaves = ways[min(choices.table, len(ways) - 1)]
@@ -206,8 +213,27 @@ def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Match | 
             more, free_slots, free_leaves = _pair_by_use(rest_slots, rest_leaves, choices.pairing)
             pairs += chosen + more
     if free_slots or free_leaves:
-        return Mismatch(tuple(free_slots), tuple(free_leaves))
+        return None
     return Match(tuple(pairs), choices.orders)
+
+
+def _difference(slots: list[Slot], leaves: list[Leaf]) -> Mismatch:
+    """What one sequence of parameters, in order of use, has that the other lacks."""
+    ours, theirs = sorted(slots, key=_in_use_order), sorted(leaves, key=_in_use_order)
+    matcher = SequenceMatcher(
+        None, [(x.size, x.role) for x in ours], [(x.size, x.role) for x in theirs], autojunk=False
+    )
+    missing, extra = dict(enumerate(ours)), dict(enumerate(theirs))
+    for block in matcher.get_matching_blocks():
+        for i in range(block.size):
+            del missing[block.a + i], extra[block.b + i]
+    lacking, unknown = list(missing.values()), list(extra.values())
+    for slot in list(lacking):  # what only moved is not missing
+        moved = next((x for x in unknown if (x.size, x.role) == (slot.size, slot.role)), None)
+        if moved is not None and len(lacking) + len(unknown) > 2:
+            lacking.remove(slot)
+            unknown.remove(moved)
+    return Mismatch(tuple(lacking), tuple(unknown))
 
 
 def _in_use_order(leaf: Leaf | Slot) -> tuple[bool, int]:

@@ -45,27 +45,40 @@ def mismatch_words(mismatch: Mismatch, problem: Problem, sizes: Sizes) -> str:
         if twin is not None:
             missing.remove(slot)
             extra.remove(twin)
-            wanted = shape_words([n for n in slot.sizes[2:]], symbols)
-            found = shape_words(twin.shape, symbols)
+            wanted, found = _slot_shape(slot, symbols), _leaf_shape(twin, symbols)
             lines.append(f"no {wanted} {slot_words(slot, problem)}; found {found} at '{twin.path}'")
-    unused = [leaf for leaf in extra if leaf.used is None]
-    extra = [leaf for leaf in extra if leaf.used is not None]
-    if missing:
-        unique = list(
-            dict.fromkeys(
-                f"{slot_words(slot, problem)} {shape_words(slot.sizes[2:], symbols)}"
-                for slot in missing
-            )
-        )
-        lines.append("missing: " + _few(unique))
-    if extra:
-        lines.append(
-            "not in the reference: "
-            + _few([f"'{x.path}' {shape_words(x.shape, symbols)}" for x in extra])
-        )
+    unused = [f"'{leaf.path}'" for leaf in extra if leaf.used is None]
+    strange = [f"'{x.path}' {_leaf_shape(x, symbols)}" for x in extra if x.used is not None]
+    absent = dict.fromkeys(f"{slot_words(s, problem)} {_slot_shape(s, symbols)}" for s in missing)
+    if absent:
+        lines.append("missing: " + _few(list(absent)))
+    if strange:
+        lines.append("not in the reference: " + _few(strange))
     if unused:
-        lines.append("created but never used: " + _few([f"'{leaf.path}'" for leaf in unused]))
+        lines.append("created but never used: " + _few(unused))
     return "\n".join(lines[:6])
+
+
+def _slot_shape(slot: Slot, symbols: Mapping[str, int]) -> str:
+    own = {"head": "num_heads", "dim": "D / num_heads"}
+    named = [own.get(name) for name in slot.names[2:]]
+    shape = slot.sizes[2:]
+    if not any(named):
+        return shape_words(shape, _fitting(slot.role, symbols))
+    names = {length: name for name, length in _fitting(slot.role, symbols).items()}
+    words = [name or names.get(n, str(n)) for name, n in zip(named, shape, strict=True)]
+    return f"{_tuple(words)} = {_tuple(shape)}"
+
+
+def _leaf_shape(leaf: Leaf, symbols: Mapping[str, int]) -> str:
+    return shape_words(leaf.shape, _fitting(leaf.role, symbols))
+
+
+def _fitting(role: str, symbols: Mapping[str, int]) -> Mapping[str, int]:
+    """Only tables and tokens have rows: elsewhere a length that equals N means nothing."""
+    if role in ("kernel", "scale"):
+        return {name: length for name, length in symbols.items() if not name.startswith("N")}
+    return symbols
 
 
 def _few(items: Sequence[str], most: int = 4) -> str:

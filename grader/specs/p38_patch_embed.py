@@ -132,7 +132,7 @@ PROBLEM = Problem(
             edits=(
                 Edit(
                     KERNEL,
-                    "patch = (image.shape[0] // self.patch_size, image.shape[1] // self.patch_size)",
+                    "patch = tuple(length // self.patch_size for length in image.shape[:2])",
                 ),
             ),
             check="parameters",
@@ -233,11 +233,11 @@ PROBLEM = Problem(
     hints=(
         "Take the numbered image of the walk-through and work out by hand what should come out.",
         (
-            "Every patch is projected by the same linear map; what differs between right and wrong is "
-            "which pixels meet in a patch and in which order the patches come out."
+            "Every patch is projected by the same linear map. What can go wrong is which pixels meet "
+            "in a patch and in which order the patches come out."
         ),
         (
-            "One layer with a window as large as a patch and a step as large as the window does all "
+            "One layer with a window as large as a patch and a step as large as the window does "
             "the arithmetic. What remains is to turn the grid of results into a sequence."
         ),
     ),

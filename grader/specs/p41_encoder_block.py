@@ -27,7 +27,7 @@ PROBLEM = Problem(
     number=41,
     slug="encoder_block",
     title="Pre-LN encoder block",
-    teaches="the block that every ViT repeats: attention and MLP, each behind a LayerNorm and a skip",
+    teaches="the block that every ViT repeats: attention and MLP, each with LayerNorm and skip",
     contracts=(
         Contract(
             function="encoder_block_forward",
@@ -512,8 +512,8 @@ PROBLEM = Problem(
             edits=(
                 attending(
                     "def attend(q, k, v):"
-                    f'{LINE}    scores = jax.numpy.einsum("qhd,khd->hqk", q, k) / q.shape[-1] ** 0.5'
-                    f"{LINE}    weights = nn.softmax(scores, axis=-2)"
+                    f'{LINE}    scores = jax.numpy.einsum("qhd,khd->hqk", q, k)'
+                    f"{LINE}    weights = nn.softmax(scores / q.shape[-1] ** 0.5, axis=-2)"
                     f'{LINE}    return jax.numpy.einsum("hqk,khd->qhd", weights, v)'
                 ),
             ),

@@ -599,7 +599,7 @@ def scatters(draw: Any, function: Callable[..., Any]) -> Drawn:
     )
 
 
-case("gather", gathers(), count=50)
+case("gather", gathers(), count=35)
 case("scatter", scatters(lax.scatter), count=25)
 case("scatter-add", scatters(lax.scatter_add), count=25)
 case("scatter-sub", scatters(lax.scatter_sub), count=10)
@@ -651,7 +651,7 @@ def dots(draw: Any) -> Drawn:
     return lambda x, y: lax.dot_general(x, y, numbers), [x, y]
 
 
-case("dot_general", dots(), count=35)
+case("dot_general", dots(), count=25)
 case(
     "dot_general wider",
     applied(
@@ -699,7 +699,7 @@ def convolutions(draw: Any) -> Drawn:
     return lambda x, y: lax.conv_general_dilated(x, y, **options), [x, y]
 
 
-case("conv_general_dilated", convolutions(), count=35)
+case("conv_general_dilated", convolutions(), count=25)
 case(
     "conv_general_dilated of many",
     applied(
@@ -762,10 +762,10 @@ def pooling_derivatives(draw: Any, *, forward: bool) -> Drawn:
     x = values(shape)
     if forward:
         return lambda x, t: jax.jvp(pool, (x,), (t,)), [x, x * x]
-    return lambda x: jax.grad(lambda x: jnp.sum(pool(x) ** 2))(x), [x]
+    return jax.grad(lambda x: jnp.sum(pool(x) ** 2)), [x]
 
 
-case("select_and_scatter_add", pooling_derivatives(forward=False), count=8)
+case("select_and_scatter_add", pooling_derivatives(forward=False), count=5)
 case("select_and_gather_add", pooling_derivatives(forward=True), count=8)
 
 
@@ -794,7 +794,7 @@ def draws(draw: Any) -> Drawn:
     return sample, [words, np.uint32(draw(st.integers(0, 2**32 - 1)))]
 
 
-case("random keys", draws(), KEY_RULES, tolerance=0, count=6)
+case("random keys", draws(), KEY_RULES, tolerance=0, count=4)
 case(
     "random_seed",
     applied(

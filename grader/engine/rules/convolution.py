@@ -1,10 +1,14 @@
-"""Convolution of any layout as matrix products over unfolded windows."""
+"""Convolution of any layout as matrix products over unfolded windows.
+
+Images are brought to (groups, batch, *space, inputs) and kernels to (groups, *space, inputs,
+outputs), where the groups are those of the features or of the batch, one product for each.
+"""
 
 from __future__ import annotations
 
 import math
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -17,94 +21,125 @@ _UNFOLD_BELOW = 1 << 22
 """Elements up to which all windows are laid out at once, instead of one tap at a time."""
 
 
+class _Geometry(NamedTuple):
+    groups: int
+    batch: int
+    inputs: int
+    outputs: int
+    """Sizes within one group."""
+    kernel: tuple[int, ...]
+    space: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    @property
+    def rows(self) -> int:
+        """Windows per group."""
+        return self.batch * math.prod(self.space)
+
+    @property
+    def depth(self) -> int:
+        """Elements per window."""
+        return self.inputs * math.prod(self.kernel)
+
+
+def _geometry(eqn: Any) -> _Geometry:
+    params, numbers = eqn.params, eqn.params["dimension_numbers"]
+    image, kernel = (var.aval.shape for var in eqn.invars)
+    out_shape = eqn.outvars[0].aval.shape
+    groups = params["feature_group_count"] * params["batch_group_count"]  # one of them is 1
+    rank = len(numbers.lhs_spec) - 2
+    return _Geometry(
+        groups=groups,
+        batch=image[numbers.lhs_spec[0]] // params["batch_group_count"],
+        inputs=kernel[numbers.rhs_spec[1]],
+        outputs=kernel[numbers.rhs_spec[0]] // groups,
+        kernel=tuple(kernel[axis] for axis in numbers.rhs_spec[2:]),
+        space=tuple(out_shape[axis] for axis in numbers.out_spec[2:]),
+        strides=tuple(params["window_strides"]),
+        dilation=tuple(params["rhs_dilation"] or (1,) * rank),
+    )
+
+
+def _unfolded(image: Any, weights: Any, geometry: _Geometry) -> Any:
+    """All windows as the rows of one matrix per group."""
+    g, steps = geometry, image.strides
+    windows = as_strided(
+        image,
+        (g.groups, g.batch, *g.space, *g.kernel, g.inputs),
+        (
+            *steps[:2],
+            *(step * by for step, by in zip(steps[2:-1], g.strides, strict=True)),
+            *(step * by for step, by in zip(steps[2:-1], g.dilation, strict=True)),
+            steps[-1],
+        ),
+        writeable=False,
+    )
+    rows = windows.reshape(g.groups, g.rows, g.depth)
+    return np.matmul(rows, weights.reshape(g.groups, g.depth, g.outputs))
+
+
+def _tap_by_tap(image: Any, weights: Any, geometry: _Geometry) -> Any:
+    """One product per kernel position, in little memory."""
+    g = geometry
+    total = np.zeros((g.groups, g.rows, g.outputs), image.dtype)
+    for tap in product(*(range(size) for size in g.kernel)):
+        cut = tuple(
+            slice(at * apart, at * apart + (size - 1) * by + 1, by)
+            for at, apart, size, by in zip(tap, g.dilation, g.space, g.strides, strict=True)
+        )
+        rows = image[(slice(None), slice(None), *cut)].reshape(g.groups, g.rows, g.inputs)
+        total += np.matmul(rows, weights[(slice(None), *tap)])
+    return total
+
+
+def _arrange_image(eqn: Any, geometry: _Geometry) -> Compute:
+    params, g = eqn.params, geometry
+    spec = params["dimension_numbers"].lhs_spec
+    order = (spec[0], *spec[2:], spec[1])
+    spread = params["lhs_dilation"] or (1,) * len(g.space)
+    padding = zip(params["padding"], spread, strict=True)
+    config = [(0, 0, 0), *((low, high, by - 1) for (low, high), by in padding), (0, 0, 0)]
+    pads = any(entry != (0, 0, 0) for entry in config)
+    by_batch = params["batch_group_count"] > 1
+
+    def arrange(x: Any) -> Any:
+        x = x.transpose(order)
+        if pads:
+            x = pad(x, x.dtype.type(0), config)
+        if g.groups == 1:
+            return x[None]
+        if by_batch:
+            return x.reshape(g.groups, g.batch, *x.shape[1:])
+        return np.moveaxis(x.reshape(*x.shape[:-1], g.groups, g.inputs), -2, 0)
+
+    return arrange
+
+
+def _arrange_kernel(eqn: Any, geometry: _Geometry) -> Compute:
+    g, spec = geometry, eqn.params["dimension_numbers"].rhs_spec
+    order = (*spec[2:], spec[1], spec[0])
+    split = (*g.kernel, g.inputs, g.groups, g.outputs)
+    return lambda y: np.moveaxis(y.transpose(order).reshape(split), -2, 0)
+
+
 def _conv_general_dilated(eqn: Any) -> Compute:
-    params = eqn.params
-    numbers = params["dimension_numbers"]
-    left, right = (tuple(var.aval.shape) for var in eqn.invars)
+    g = _geometry(eqn)
+    arrange_image, arrange_kernel = _arrange_image(eqn, g), _arrange_kernel(eqn, g)
+    multiply = _unfolded if g.groups * g.rows * g.depth <= _UNFOLD_BELOW else _tap_by_tap
+    spec = eqn.params["dimension_numbers"].out_spec
+    out_order = np.argsort((spec[0], *spec[2:], spec[1]))
     out_shape = tuple(eqn.outvars[0].aval.shape)
     dtype = held_dtype(eqn.outvars[0].aval.dtype)
-    rank = len(numbers.lhs_spec) - 2
-    groups, batch_groups = params["feature_group_count"], params["batch_group_count"]
-    strides = params["window_strides"]
-    dilation = params["rhs_dilation"] or (1,) * rank
-    spread = params["lhs_dilation"] or (1,) * rank
-
-    # Held layouts: images (batch, *space, features), kernels (*space, inputs, outputs).
-    left_order = (numbers.lhs_spec[0], *numbers.lhs_spec[2:], numbers.lhs_spec[1])
-    right_order = (*numbers.rhs_spec[2:], numbers.rhs_spec[1], numbers.rhs_spec[0])
-    out_order = [0] * (rank + 2)
-    for held_axis, axis in enumerate((numbers.out_spec[0], *numbers.out_spec[2:])):
-        out_order[axis] = held_axis
-    out_order[numbers.out_spec[1]] = rank + 1
-
-    config = [(0, 0, 0)]
-    config += [
-        (low, high, step - 1) for (low, high), step in zip(params["padding"], spread, strict=True)
-    ]
-    config += [(0, 0, 0)]
-    pads = any(entry != (0, 0, 0) for entry in config)
-    batch, features = left[left_order[0]], left[left_order[-1]]
-    kernel = tuple(right[axis] for axis in right_order[:rank])
-    inputs, outputs = (right[axis] for axis in right_order[rank:])
-    space = tuple(out_shape[axis] for axis in numbers.out_spec[2:])
-    split = groups * batch_groups  # at most one of the two exceeds one
-    depth = inputs * math.prod(kernel)
-    rows = (batch // batch_groups) * math.prod(space)
-    unfolds = split * rows * depth <= _UNFOLD_BELOW
-
-    def grouped_image(x: Any) -> Any:
-        """(split, batch, *space, inputs)."""
-        x = x.transpose(left_order)
-        if pads:
-            x = pad(x, dtype.type(0), config)
-        if batch_groups > 1:
-            return x.reshape(batch_groups, batch // batch_groups, *x.shape[1:])
-        if groups > 1:
-            return np.moveaxis(x.reshape(*x.shape[:-1], groups, features // groups), -2, 0)
-        return x[None]
-
-    def grouped_kernel(y: Any) -> Any:
-        """(split, *space, inputs, outputs)."""
-        y = y.transpose(right_order)
-        return np.moveaxis(y.reshape(*kernel, inputs, split, outputs // split), -2, 0)
-
-    def unfolded(image: Any, weights: Any) -> Any:
-        steps = image.strides
-        windows = as_strided(
-            image,
-            (split, image.shape[1], *space, *kernel, inputs),
-            (
-                *steps[:2],
-                *(s * by for s, by in zip(steps[2:-1], strides, strict=True)),
-                *(s * by for s, by in zip(steps[2:-1], dilation, strict=True)),
-                steps[-1],
-            ),
-            writeable=False,
-        )
-        left_matrix = windows.reshape(split, rows, depth)
-        return np.matmul(left_matrix, weights.reshape(split, depth, outputs // split))
-
-    def tap_by_tap(image: Any, weights: Any) -> Any:
-        total = np.zeros((split, rows, outputs // split), dtype)
-        for tap in product(*(range(size) for size in kernel)):
-            firsts = [at * by for at, by in zip(tap, dilation, strict=True)]
-            cut = tuple(
-                slice(first, first + (size - 1) * by + 1, by)
-                for first, size, by in zip(firsts, space, strides, strict=True)
-            )
-            part = image[(slice(None), slice(None), *cut)].reshape(split, rows, inputs)
-            total += np.matmul(part, weights[(slice(None), *tap)])
-        return total
-
-    multiply = unfolded if unfolds else tap_by_tap
+    is_empty = math.prod(out_shape) == 0 or g.depth == 0
 
     def convolve(x: Any, y: Any) -> Any:
-        if math.prod(out_shape) == 0 or depth == 0:
+        if is_empty:
             return np.zeros(out_shape, dtype)
-        x, y = x.astype(dtype, copy=False), y.astype(dtype, copy=False)
-        found = multiply(grouped_image(x), grouped_kernel(y))
-        found = found.reshape(split, batch // batch_groups, *space, outputs // split)
-        joined = np.moveaxis(found, 0, -2).reshape(batch // batch_groups, *space, outputs)
+        image = arrange_image(x.astype(dtype, copy=False))
+        found = multiply(image, arrange_kernel(y.astype(dtype, copy=False)), g)
+        found = found.reshape(g.groups, g.batch, *g.space, g.outputs)
+        joined = np.moveaxis(found, 0, -2).reshape(g.batch, *g.space, g.groups * g.outputs)
         return joined.transpose(out_order)
 
     return convolve

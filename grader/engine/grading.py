@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from grader import catalogue
 from grader.engine.cases import STYLES, Draw, draw_sizes
 from grader.engine.contract_judge import WEIGHTS, ContractJudge
 from grader.engine.counterexample import smallest
@@ -16,12 +17,25 @@ from grader.engine.judge import Order
 from grader.engine.process import Lost
 from grader.engine.reference import Solutions
 from grader.engine.remote import Remote, SubmissionError
-from grader.engine.suspects import Suspect
+from grader.engine.suspects import Suspect, family_of
 from grader.engine.words import error_words
-from grader.problem import Contract
+from grader.problem import Contract, Problem
 from grader.verdict import Check, Diagnosis, StageLine, Verdict
 
 _LEAST_DRAWS = 10
+
+
+def blocks_for(problem: Problem) -> dict[int, dict[str, str]]:
+    """The text that ``use`` gives a submission, by number."""
+    paths = {
+        member.number: catalogue.solution_path(member.number)
+        for member in family_of(problem)
+        if member is not problem
+    }
+    return {
+        number: {"source": path.read_text(encoding="utf-8"), "filename": str(path)}
+        for number, path in paths.items()
+    }
 
 
 class Grading:
@@ -32,8 +46,15 @@ class Grading:
         self.problem = order.problem
         self.main = main
         self.compiler = compiler
-        load = {"source": source, "filename": str(order.path)}
-        self._loading = [remote.ask("load", **load) for remote in (main, compiler)]
+        self._loading = [
+            remote.ask(
+                "load",
+                source=source,
+                filename=str(order.path),
+                blocks=blocks_for(order.problem),
+            )
+            for remote in (main, compiler)
+        ]
         self.verdict = Verdict(self.problem.name, str(order.path), (), order.seed)
 
     def run(self) -> Verdict:

@@ -11,6 +11,7 @@ import numpy as np
 from grader.engine.align import Alignment, Case, align
 from grader.engine.cases import STYLES, Draw, draw_arrays, draw_weights, make_draw
 from grader.engine.contract_judge import ContractJudge
+from grader.engine.grading import blocks_for
 from grader.engine.judge import Order, open_children, read_source
 from grader.engine.process import Lost
 from grader.engine.reference import Solutions
@@ -75,7 +76,9 @@ def view_case(order: Order, contract: int, told: Mapping[str, Any]) -> CaseView:
     source = read_source(order.path)
     with open_children(order, 1) as children:
         remote = Remote(children[0])
-        remote.ask("load", source=source, filename=str(order.path))
+        remote.ask(
+            "load", source=source, filename=str(order.path), blocks=blocks_for(order.problem)
+        )
         judge = ContractJudge(order.problem, contract, Solutions(), [draw], seed)
         judge.start(remote, None)
         reference = judge.solutions.trace(order.problem.number, judge.contract, seed, draw.sizes)

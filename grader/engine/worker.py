@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from grader.blocks import resolving
 from grader.engine import wire
 from grader.engine.submission import describe_error, load
 from grader.problem import Contract, Problem
@@ -29,6 +30,8 @@ class Worker:
         self.filename = ""
         self.module: Any = None
         self.traces: dict[str, Any] = {}
+        self._blocks: dict[str, dict[str, str]] = {}
+        self._loaded: dict[int, Any] = {}
 
     def answer(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
         """Carry out one request; an exception becomes an answer too."""
@@ -50,10 +53,23 @@ class Worker:
     def do_load(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:
         """Execute the file; say which contract functions it defines, with which arguments."""
         self.source, self.filename = request["source"], request["filename"]
+        self._blocks = request["blocks"]
+        resolving(self._block).__enter__()  # for as long as this process lives
         self.module = load(self.source, self.filename)
         return {
             "functions": [_signature(self.module, c) for c in self.problem.contracts],
         }, []
+
+    def _block(self, number: int) -> Any:
+        """What ``use(number)`` gives a submission: the judge has chosen whose it is."""
+        if number not in self._loaded:
+            told = self._blocks.get(str(number))
+            if told is None:
+                raise LookupError(
+                    f"use({number}) is not available in problem {self.problem.number}"
+                )
+            self._loaded[number] = load(told["source"], told["filename"], f"block_{number}")
+        return self._loaded[number]
 
     def _contract(self, request: dict[str, Any]) -> tuple[Contract, Callable[..., Any]]:
         contract = self.problem.contracts[request["contract"]]

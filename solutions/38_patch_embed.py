@@ -107,6 +107,7 @@ class PatchEmbed(nn.Module):
 
     @nn.compact
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "N D"]:
+        """Return the tokens ``(N, D)`` of one image ``(H, W, C)``, row by row."""
         patch = (self.patch_size, self.patch_size)
         project = nn.Conv(self.d_model, patch, strides=patch, padding="VALID", name="projection")
         grid = project(image)

@@ -107,6 +107,7 @@ class ClsAndPosition(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: Float[Array, "N D"]) -> Float[Array, "N+1 D"]:
+        """Return the sequence ``(N + 1, D)`` for the tokens ``(N, D)``."""
         cls = self.param("cls", nn.initializers.normal(0.02), (1, tokens.shape[-1]))
         x = checkpoint_name(jnp.concatenate([cls, tokens], axis=0), "cls")
         positions = self.param("positions", nn.initializers.normal(0.02), x.shape)

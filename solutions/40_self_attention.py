@@ -117,6 +117,7 @@ class SelfAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "T D"]) -> Float[Array, "T D"]:
+        """Return what the tokens ``(T, D)`` learn from each other, ``(T, D)``."""
         d_model = x.shape[-1]
         head_dim = d_model // self.num_heads
         heads = (self.num_heads, head_dim)

@@ -111,6 +111,7 @@ class EncoderBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "T D"]) -> Float[Array, "T D"]:
+        """Return the tokens ``(T, D)`` after attention and MLP, ``(T, D)``."""
         y = nn.LayerNorm(name="norm_1")(x)
         y = nn.MultiHeadDotProductAttention(self.num_heads, name="attention")(y, y)
         x = checkpoint_name(x + y, "attention_added")

@@ -123,6 +123,7 @@ class ViTMeanPool(nn.Module):
 
     @nn.compact
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, " num_classes"]:
+        """Return the logits ``(num_classes,)`` of one image ``(H, W, C)``."""
         x = PatchEmbed(self.patch_size, self.d_model, name="patch_embed")(image)
         positions = self.param("positions", nn.initializers.normal(0.02), x.shape)
         x = checkpoint_name(x + positions, "positions")

@@ -119,6 +119,7 @@ class ViTCls(nn.Module):
 
     @nn.compact
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, " num_classes"]:
+        """Return the logits ``(num_classes,)`` of one image ``(H, W, C)``."""
         x = PatchEmbed(self.patch_size, self.d_model, name="patch_embed")(image)
         cls = self.param("cls", nn.initializers.normal(0.02), (1, self.d_model))
         x = checkpoint_name(jnp.concatenate([cls, x], axis=0), "cls")

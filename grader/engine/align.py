@@ -7,6 +7,7 @@ what makes more of the reference's intermediate values appear in the submission.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from grader.engine.compare import all_close
 from grader.engine.remote import RemoteTrace
 from grader.engine.stages import found_among, marks
 from grader.engine.traced import Traced
-from grader.engine.transplant import Choices, Match, Mismatch, choice_groups, match
+from grader.engine.transplant import DEFAULT, Choices, Match, Mismatch, choice_groups, match
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,36 @@ class Alignment:
     equal: bool
 
 
-def align(reference: Traced, submission: RemoteTrace, case: Case) -> Alignment | Mismatch:
+def settle(cases: Sequence[tuple[Traced, RemoteTrace, Case]]) -> Choices:
+    """Choices that serve all the cases given, as far as there are any.
+
+    One draw may leave layouts alike (with one channel the order of the pixels means nothing),
+    so what the first case decides is looked at again on the next.
+    """
+    choices = Choices()
+    for reference, submission, case in cases:
+        aligned = align(reference, submission, case, choices)
+        if isinstance(aligned, Alignment):
+            choices = aligned.choices
+    return choices
+
+
+def align(
+    reference: Traced, submission: RemoteTrace, case: Case, start: Choices = DEFAULT
+) -> Alignment | Mismatch:
     """Find the choices under which the submission follows the reference furthest."""
-    first = match(reference.leaves, submission.leaves)
+    first = match(reference.leaves, submission.leaves, start)
     if isinstance(first, Mismatch):
         return first
     if all_close(submission.run(first.weights(case.weights), case.arrays), case.expected):
-        return Alignment(Choices(), True)
-    return _search(reference, submission, case, first)
+        return Alignment(start, True)
+    return _search(reference, submission, case, first, start)
 
 
-def _search(reference: Traced, submission: RemoteTrace, case: Case, first: Match) -> Alignment:
+def _search(
+    reference: Traced, submission: RemoteTrace, case: Case, first: Match, best: Choices
+) -> Alignment:
     groups = choice_groups(reference.leaves, submission.leaves, first)
-    best = Choices()
     if not groups:
         return Alignment(best, False)
     _, seen = reference.run_recorded(case.weights, case.arrays)

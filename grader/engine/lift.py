@@ -27,14 +27,36 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.extend import core as jex
+from jax.interpreters import batching, partial_eval
 
-from grader.engine.jaxprs import live_variables, sub_jaxprs
+from grader.engine.jaxprs import sub_jaxprs
 
 CHECKED_ON = "flax 0.12 and jax 0.10"
 
 linen_init = jex.Primitive("linen_init")
 linen_init.multiple_results = True
 linen_init.def_abstract_eval(lambda *_, program, paths: list(program.out_avals))
+
+unlooked_at = jex.Primitive("unlooked_at")
+"""Stands for a drawn value that nobody will ask for; takes the key that it would be drawn from."""
+unlooked_at.def_abstract_eval(lambda _, shape, dtype: jax.core.ShapedArray(shape, dtype))
+
+
+def _batch_linen_init(args: Any, dims: Any, *, program: Any, paths: tuple[str, ...]) -> Any:
+    """``jax.vmap`` over an init: one set of variables for each key."""
+    function = jex.jaxpr_as_fun(program)
+    mapped = jax.make_jaxpr(jax.vmap(function, in_axes=tuple(dims)))(*args)
+    values = linen_init.bind(*args, program=mapped, paths=paths)
+    return values, [0] * len(values)
+
+
+def _batch_unlooked_at(args: Any, dims: Any, *, shape: tuple[int, ...], dtype: Any) -> Any:
+    size = args[0].shape[dims[0]]
+    return unlooked_at.bind(args[0], shape=(size, *shape), dtype=dtype), 0
+
+
+batching.primitive_batchers[linen_init] = _batch_linen_init
+batching.primitive_batchers[unlooked_at] = _batch_unlooked_at
 
 
 class _State:
@@ -66,23 +88,19 @@ def _lifted_variables(draw: Callable[[], Any]) -> Any:
     if not leaves:
         return draw()
     paths = tuple("/".join(_path_words(path)) for path, _ in leaves)
-    used = live_variables(closed.jaxpr)
-    constants = [
-        value
-        for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True)
-        if var in used
-    ]
-    program = _closed_over(closed, used)
+    program, used = _pruned(closed)
+    constants = [v for v, is_used in zip(closed.consts, used, strict=True) if is_used]
     values = linen_init.bind(*constants, program=program, paths=paths)
     return jax.tree_util.tree_unflatten(tree, values)
 
 
-def _closed_over(closed: Any, used: set[Any]) -> Any:
-    """``closed`` with the constants that matter turned into inputs."""
+def _pruned(closed: Any) -> tuple[Any, list[bool]]:
+    """``closed`` with its constants as inputs, only those that a variable depends on."""
     old = closed.jaxpr
-    inputs = [var for var in old.constvars if var in used]
-    jaxpr = old.replace(constvars=[], invars=inputs, debug_info=old.debug_info.with_unknown_names())
-    return jex.ClosedJaxpr(jaxpr, [])
+    names = old.debug_info.with_unknown_names()
+    open_jaxpr = old.replace(constvars=[], invars=old.constvars, debug_info=names)
+    jaxpr, used = partial_eval.dce_jaxpr(open_jaxpr, [True] * len(old.outvars))
+    return jex.ClosedJaxpr(jaxpr, []), used
 
 
 def _hooked_core_init(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,7 +155,7 @@ def _hooked_param(original: Callable[..., Any]) -> Callable[..., Any]:
         place = (self.path, name)
         if not self.has_variable("params", name):
             _State.created[place] = args
-            return original(self, name, _zeros, *args, unbox=unbox)
+            return original(self, name, _undrawn, *args, unbox=unbox)
         if _State.created.get(place) != args:
             return original(self, name, init_fn, *args, unbox=unbox)
         self.reserve(name, "params")
@@ -153,8 +171,9 @@ def _returns_its_shape(init_fn: Any) -> bool:
     return home.startswith(("jax.", "flax."))
 
 
-def _zeros(_: Any, shape: Any, dtype: Any = jnp.float32) -> Any:
-    return jnp.zeros(shape, dtype)
+def _undrawn(key: Any, shape: Any, dtype: Any = jnp.float32) -> Any:
+    kind = jax.dtypes.canonicalize_dtype(jnp.float32 if dtype is None else dtype)
+    return unlooked_at.bind(key, shape=tuple(shape), dtype=kind)
 
 
 def install_hooks() -> None:

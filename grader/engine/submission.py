@@ -48,6 +48,13 @@ def describe_error(error: BaseException, filename: str, source: str) -> dict[str
     }
 
 
+def is_unwritten(error: BaseException, filename: str) -> bool:
+    """Whether the submission itself raised NotImplementedError: a stub still stands there."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    inner = frames[-1][0].f_code.co_filename if frames else ""
+    return isinstance(error, NotImplementedError) and inner == filename
+
+
 def message_of(error: BaseException) -> str:
     """``str(error)``, also of an exception whose ``__str__`` raises."""
     try:

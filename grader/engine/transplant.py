@@ -30,6 +30,7 @@ from grader.engine.layout import (
 
 _MOST_LOOSE = 8
 """Split tables are looked for only among so few parameters that found no partner."""
+_TICK = 1000
 _FUSIONS = ((1, 1, 1), (3,), (1, 2), (2, 1))
 
 
@@ -45,6 +46,7 @@ class Slot:
     role: str
     kind: str
     rows: tuple[int, int] | None = None
+    head: int | None = None
 
     @cached_property
     def size(self) -> int:
@@ -64,6 +66,8 @@ class Choices:
     Attributes:
       siblings: which of query, key and value stands first, second and third.
       orders: by group of parameters, the order of the factors.
+      head_by_head: for heads kept apart, whether each head's query, key and value follow one
+        another, or all queries come first.
       table: which of the possible ways to split a table among arrays.
       pairing: which of the ways to tell parameters of equal size apart.
 
@@ -71,8 +75,12 @@ class Choices:
 
     siblings: tuple[int, ...] = (0, 1, 2)
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    head_by_head: bool = True
     table: int = 0
     pairing: int = 0
+
+
+DEFAULT = Choices()
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,10 @@ class Match:
         return [filled[i] for i in sorted(filled)]
 
     def _part(self, slot: Slot, reference: Sequence[np.ndarray]) -> np.ndarray:
-        value = np.stack([reference[i] for i in slot.members]).reshape(slot.sizes)
+        members = [reference[i] for i in slot.members]
+        if slot.head is not None:
+            members = [np.take(member, slot.head, axis=-2) for member in members]
+        value = np.stack(members).reshape(slot.sizes)
         if slot.rows is None:
             return value
         return value.reshape(-1, slot.sizes[-1])[slot.rows[0] : slot.rows[1]]
@@ -121,10 +132,15 @@ class Match:
         first = None
         for order in arrangements(slot.names, slot.sizes, leaf.shape):
             first = first or order
-            if wanted is None or order == tuple(n for n in wanted if n in order):
+            if wanted is None or _agree(order, wanted):
                 return order
         assert first is not None
         return first
+
+
+def _agree(order: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether two orders arrange the factors that both have in the same way."""
+    return [n for n in order if n in wanted] == [n for n in wanted if n in order]
 
 
 @dataclass(frozen=True)
@@ -136,13 +152,13 @@ class Mismatch:
 
 
 def match(
-    reference: Sequence[Leaf], submission: Sequence[Leaf], choices: Choices = Choices()
+    reference: Sequence[Leaf], submission: Sequence[Leaf], choices: Choices = DEFAULT
 ) -> Match | Mismatch:
     """Pair the parameters of a submission with those of the reference."""
     theirs = [leaf for leaf in submission if leaf.size]
     best: Mismatch | None = None
-    for stacked, fusion in _modes(reference):
-        slots = list(_slots(reference, stacked, fusion, choices.siblings))
+    for mode in _modes(reference):
+        slots = list(_slots(reference, mode, choices))
         result = _assign(slots, theirs, choices)
         if isinstance(result, Match):
             return result
@@ -157,45 +173,77 @@ def _badness(mismatch: Mismatch) -> int:
     return len(mismatch.missing) + len(mismatch.extra)
 
 
-def _modes(reference: Sequence[Leaf]) -> Iterator[tuple[bool, tuple[int, ...]]]:
+@dataclass(frozen=True)
+class _Mode:
+    """Which parameters of the reference share an array: layers, projections; heads may not."""
+
+    stacked: bool
+    fusion: tuple[int, ...]
+    heads_apart: bool
+
+
+def _modes(reference: Sequence[Leaf]) -> Iterator[_Mode]:
     layered = any(layer(leaf.path) is not None for leaf in reference)
     parallel = any(parallel_group(leaf.path) for leaf in reference)
-    for stacked in (False, True) if layered else (False,):
-        for fusion in _FUSIONS if parallel else _FUSIONS[:1]:
-            yield stacked, fusion
+    for apart in (False, True) if parallel else (False,):
+        for stacked in (False, True) if layered else (False,):
+            for fusion in _FUSIONS if parallel else _FUSIONS[:1]:
+                yield _Mode(stacked, fusion, apart)
 
 
-def _slots(
-    reference: Sequence[Leaf], stacked: bool, fusion: tuple[int, ...], siblings: tuple[int, ...]
-) -> Iterator[Slot]:
-    """The reference's parameters, fused and stacked as the mode says."""
+def _slots(reference: Sequence[Leaf], mode: _Mode, choices: Choices) -> Iterator[Slot]:
+    """The reference's parameters, fused, stacked and split as the mode says."""
     units: dict[tuple[str, int | None], list[Leaf]] = defaultdict(list)
     for leaf in reference:
         if leaf.size:
-            block = None if stacked else layer(leaf.path)
+            block = None if mode.stacked else layer(leaf.path)
             units[parallel_group(leaf.path) or family(leaf.path), block].append(leaf)
     for (group, _), leaves in units.items():
         by_layer: dict[int | None, list[Leaf]] = defaultdict(list)
         for leaf in sorted(leaves, key=lambda leaf: leaf.used or 0):
             by_layer[layer(leaf.path)].append(leaf)
-        width = len(next(iter(by_layer.values())))
-        start = 0
-        for count in fusion if width == 3 else (1,) * width:
-            places = range(start, start + count)
-            start += count
-            members = [
-                row[siblings[i] if width == 3 else i] for row in by_layer.values() for i in places
-            ]
-            model = next(iter(by_layer.values()))[places[0]]
-            yield Slot(
-                group=group,
-                members=tuple(leaf.index for leaf in members),
-                names=("layer", "which", *factor_names(model.path, model.shape)),
-                sizes=(len(by_layer), count, *model.shape),
-                used=model.used or 0,
-                role=model.role,
-                kind=model.kind,
-            )
+        rows = list(by_layer.values())
+        if len(rows[0]) == 3 and parallel_group(rows[0][0].path):
+            rows = [[row[i] for i in choices.siblings] for row in rows]
+            yield from _projection_slots(group, rows, mode, choices)
+        else:
+            for place in range(len(rows[0])):
+                yield _slot(
+                    group, [[row[place]] for row in rows], (rows[0][place].used or 0) * _TICK
+                )
+
+
+def _projection_slots(
+    group: str, rows: list[list[Leaf]], mode: _Mode, choices: Choices
+) -> Iterator[Slot]:
+    """Slots for query, key and value, in the order of use that the choices suppose."""
+    start, heads = 0, rows[0][0].shape[-2] if mode.heads_apart else 1
+    used = min(leaf.used or 0 for leaf in rows[0]) * _TICK
+    for place, count in enumerate(mode.fusion):
+        members = [row[start : start + count] for row in rows]
+        start += count
+        for head in range(heads):
+            rank = (head * 3 + place) if choices.head_by_head else (place * heads + head)
+            yield _slot(group, members, used + rank, head if mode.heads_apart else None)
+
+
+def _slot(group: str, members: list[list[Leaf]], used: int, head: int | None = None) -> Slot:
+    """One slot from members by layer and sibling."""
+    model = members[0][0]
+    names, shape = factor_names(model.path, model.shape), model.shape
+    if head is not None:
+        kept = [i for i, name in enumerate(names) if name != "head"]
+        names, shape = tuple(names[i] for i in kept), tuple(shape[i] for i in kept)
+    return Slot(
+        group=group,
+        members=tuple(leaf.index for row in members for leaf in row),
+        names=("layer", "which", *names),
+        sizes=(len(members), len(members[0]), *shape),
+        used=used,
+        role=model.role,
+        kind=model.kind,
+        head=head,
+    )
 
 
 _Pairs = list[tuple[Leaf, tuple[Slot, ...]]]
@@ -348,9 +396,12 @@ class _Pairing:
 
     pairing: int
     table: int
+    head_by_head: bool
 
     def __call__(self, choices: Choices) -> Choices:
-        return replace(choices, pairing=self.pairing, table=self.table)
+        return replace(
+            choices, pairing=self.pairing, table=self.table, head_by_head=self.head_by_head
+        )
 
 
 def _pairing_group(
@@ -358,10 +409,14 @@ def _pairing_group(
 ) -> ChoiceGroup:
     options: list[_Pairing] = []
     seen: set[frozenset[tuple[Leaf, tuple[Slot, ...]]]] = set()
-    for pairing in range(len(_KEYS)):
-        for table in range(6 if matched.split else 1):
-            other = match(reference, submission, Choices(pairing=pairing, table=table))
-            if isinstance(other, Match) and frozenset(other.pieces) not in seen:
-                seen.add(frozenset(other.pieces))
-                options.append(_Pairing(pairing, table))
+    apart = any(slots[0].head is not None for _, slots in matched.pieces)
+    ways = itertools.product(
+        range(len(_KEYS)), range(6 if matched.split else 1), (True, False) if apart else (True,)
+    )
+    for pairing, table, head_by_head in ways:
+        option = _Pairing(pairing, table, head_by_head)
+        other = match(reference, submission, option(DEFAULT))
+        if isinstance(other, Match) and frozenset(other.pieces) not in seen:
+            seen.add(frozenset(other.pieces))
+            options.append(option)
     return ChoiceGroup(0, tuple(options))

@@ -15,7 +15,7 @@ import numpy as np
 
 from grader.blocks import resolving
 from grader.engine import wire
-from grader.engine.submission import describe_error, load
+from grader.engine.submission import describe_error, is_unwritten, load
 from grader.problem import Contract, Problem
 
 Reply = tuple[dict[str, Any], list[np.ndarray]]
@@ -40,12 +40,11 @@ class Worker:
         try:
             action: Callable[..., Reply] = getattr(self, "do_" + request["do"])
             return action(request, arrays)
-        except NotImplementedError as error:
-            return self._failure(error, "not implemented"), []
         except NotAnArray as error:
             return self._failure(error, "not an array"), []
-        except BaseException as error:
-            return self._failure(error, "exception"), []
+        except BaseException as error:  # noqa: BLE001  also what inherits from nothing else
+            unwritten = is_unwritten(error, self.filename)
+            return self._failure(error, "not implemented" if unwritten else "exception"), []
 
     def _failure(self, error: BaseException, kind: str) -> dict[str, Any]:
         return {"error": {"kind": kind, **describe_error(error, self.filename, self.source)}}

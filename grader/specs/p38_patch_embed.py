@@ -233,8 +233,8 @@ PROBLEM = Problem(
     hints=(
         "Take the numbered image of the walk-through and work out by hand what should come out.",
         (
-            "Every patch is projected by the same linear map. What can go wrong is which pixels meet "
-            "in a patch and in which order the patches come out."
+            "All patches are projected by the same linear map. What can go wrong is which pixels "
+            "meet in a patch and in which order the patches come out."
         ),
         (
             "One layer with a window as large as a patch and a step as large as the window does "

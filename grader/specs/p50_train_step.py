@@ -136,7 +136,8 @@ def _optimised_leaves(sizes: Sizes) -> dict[str, ArraySpec]:
 def _call_optimizer(
     function: Callable[..., Any], seed: int, sizes: Sizes, arrays: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The parameters after each of four updates."""
+    """The parameters after each of four updates (under ``jit``: traced once, so it is quick)."""
+    import jax
     import jax.numpy as jnp
     import optax
 
@@ -146,6 +147,7 @@ def _call_optimizer(
         raise TypeError("make_optimizer returns an optax transformation: init and update")
     params = _unflattened({path: arrays[path] for path in OPTIMISED})
     memory, history = optimizer.init(params), []
+    update = jax.jit(optimizer.update)
     for i, size in enumerate(GRADIENT_SIZES):
         gradients = {
             path: jnp.zeros_like(arrays[path])
@@ -153,7 +155,7 @@ def _call_optimizer(
             else size * arrays[f"gradient of {path}"][i]
             for path in OPTIMISED
         }
-        updates, memory = optimizer.update(_unflattened(gradients), memory, params)
+        updates, memory = update(_unflattened(gradients), memory, params)
         params = optax.apply_updates(params, updates)
         history.append(params)
     return {
@@ -699,9 +701,10 @@ PROBLEM = Problem(
             title="the accuracy is a count, not a share",
             advice=(
                 "A count can only be read by someone who knows the size of the batch. The "
-                "accuracy lies between 0 and 1."
+                "accuracy is a float between 0 and 1."
             ),
             edits=(Edit(ACCURACY, ACCURACY.replace("mean", "sum")),),
+            check="shape",
             hints=(
                 "Can your accuracy be larger than 1?",
                 "Divide by something, or let a function do it.",

@@ -117,9 +117,9 @@ def token_symbols(sizes: Sizes) -> dict[str, int]:
 
 
 def derive_patches(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A draw for the patch embedding alone: N, D and the pixels of a patch all differ."""
+    """A draw for the patch embedding alone: two rows and columns at least, so that order shows."""
     sizes = derive_image(fields)
-    if sizes is None:
+    if sizes is None or min(fields["grid_h"], fields["grid_w"]) < 2:
         return None
     n, pixels = patches(sizes), fields["patch_size"] ** 2 * fields["channels"]
     return sizes if tells_apart(n, n + 1, fields["d_model"], pixels) else None

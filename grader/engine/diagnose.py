@@ -77,6 +77,8 @@ class Diagnostician:
         self.findings = judge.findings
         self.problem = judge.problem
         self.tried = 0
+        self._compared: dict[tuple[Suspect, bool], Comparison] = {}
+        self._choices_at_start = self.findings.choices
         self._aligned = self.findings.mismatch is None
         self._end = time.process_time() + seconds
 
@@ -142,7 +144,13 @@ class Diagnostician:
         return best
 
     def _compare(self, suspect: Suspect, trial: Trial) -> Comparison:
-        """The submission beside the mutant on the draw of a trial."""
+        """The submission beside the mutant on the draw of a trial; each asked for once."""
+        key = (suspect, self.findings.choices is self._choices_at_start)
+        if key not in self._compared:
+            self._compared[key] = self._compared_afresh(suspect, trial)
+        return self._compared[key]
+
+    def _compared_afresh(self, suspect: Suspect, trial: Trial) -> Comparison:
         nothing = Comparison(Distance(10**6, 10**6, 10**6))
         mutant = self._mutant(suspect, trial)
         if mutant is None:

@@ -288,16 +288,24 @@ def _in_use_order(leaf: Leaf | Slot) -> tuple[bool, int]:
     return (leaf.used is None, leaf.used or 0)
 
 
-_KEYS: tuple[tuple[Callable[[Leaf | Slot], object], ...], ...] = (
+def _shape(item: Leaf | Slot) -> tuple[int, ...]:
+    return tuple(n for n in (item.shape if isinstance(item, Leaf) else item.sizes) if n != 1)
+
+
+_Key = Callable[[Leaf | Slot], object]
+_KEYS: tuple[tuple[_Key, ...], ...] = (
     (
+        lambda item: (_shape(item), item.role, item.kind),
         lambda item: (item.size, item.role, item.kind),
         lambda item: (item.size, item.role),
         lambda item: (item.size, item.kind),
         lambda item: item.size,
     ),
+    (lambda item: (item.size, item.role, item.kind), lambda item: (item.size, item.kind)),
     (lambda item: (item.size, item.kind), lambda item: item.size),
     (lambda item: item.size,),
 )
+"""Senses in which parameters are alike, the strictest first; a row for each ``pairing``."""
 
 
 def _pair_by_use(

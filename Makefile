@@ -1,0 +1,52 @@
+# Everything runs in .venv, which the first target makes. PYTHON chooses the interpreter.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: grade test test-slow check stubs bench mutants diagnoses table format clean
+
+grade: .venv/ready  ## install, then see a pass and a diagnosis
+	@echo "--- the reference solution of problem 46 ---"
+	@$(BIN)/python -m grader solutions/46_vit_cls.py
+	@echo
+	@echo "--- a wrong answer that comes with the package ---"
+	@$(BIN)/python -m grader tests/answers/demo/46_last_row.py || test $$? -eq 1
+
+test: .venv/ready-dev  ## the whole suite
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: .venv/ready-dev  ## what takes long, or needs torch
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+
+check: .venv/ready-dev  ## style, format, types, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m grader.study.stubs --check
+
+stubs: .venv/ready-dev  ## write problems/ from solutions/
+	$(BIN)/python -m grader.study.stubs
+
+bench: .venv/ready-dev  ## timings, as ratios within one run
+	$(BIN)/python -m tests.bench
+
+format: .venv/ready-dev
+	$(BIN)/ruff check --fix -q .
+	$(BIN)/ruff format -q .
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; say: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/ready: .venv/bin/python pyproject.toml constraints.txt
+	@echo "installing into .venv (a minute or two the first time)"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+.venv/ready-dev: .venv/ready
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@

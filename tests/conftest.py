@@ -1,0 +1,61 @@
+"""Fixtures that the whole suite shares."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from grader.catalogue import ROOT
+from grader.engine.server import WarmGrader
+
+Grade = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmGrader]:
+    """A warm grader process: tests may have started a JAX backend, it never does."""
+    with WarmGrader() as grader:
+        yield grader
+
+
+@pytest.fixture
+def grade_text(warm: WarmGrader, tmp_path: Path) -> Grade:
+    """Grade a piece of source text as an answer to a problem."""
+
+    def run(source: str | bytes, problem: int, **options: Any) -> dict[str, Any]:
+        path = tmp_path / "answer.py"
+        path.write_bytes(source if isinstance(source, bytes) else source.encode())
+        return warm.grade(path, problem, **options)
+
+    return run
+
+
+@pytest.fixture
+def command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python -m grader`` as a user does."""
+
+    def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "grader", *words],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def failed_checks(verdict: dict[str, Any]) -> list[str]:
+    """The names of the checks that failed, without the function's name."""
+    return [c["id"].rsplit(".", 1)[-1] for c in verdict["checks"] if c["status"] == "failed"]

@@ -1,0 +1,121 @@
+"""The proof that each problem's grader works: what must pass passes, what must fail fails as meant.
+
+One test for each reference, stub, pitfall, variant and shipped answer, all through the engine's
+public door, each in a fresh process.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from grader import catalogue
+from grader.engine.reference import apply_edits
+from grader.engine.suspects import family_of
+from grader.problem import Edit, Pitfall, Variant
+from tests.conftest import Grade, failed_checks
+
+ANSWERS = catalogue.ROOT / "tests" / "answers"
+NUMBERS = list(catalogue.names())
+
+
+def edited(number: int, edits: tuple[Edit, ...]) -> str:
+    """The solution of a problem with a pitfall's or variant's edits."""
+    own = [edit for edit in edits if (edit.problem or number) == number]
+    return apply_edits(catalogue.solution_path(number).read_text(), own)
+
+
+def pitfalls() -> list[object]:
+    return [
+        pytest.param(n, p, id=f"{n}-{p.id}") for n in NUMBERS for p in catalogue.problem(n).pitfalls
+    ]
+
+
+def variants() -> list[object]:
+    return [
+        pytest.param(n, v, id=f"{n}-{v.id}") for n in NUMBERS for v in catalogue.problem(n).variants
+    ]
+
+
+def answers(kind: str) -> list[object]:
+    found = sorted(ANSWERS.glob(f"[0-9]*/{kind}/*.py"))
+    return [pytest.param(path, id=f"{path.parts[-3][:2]}-{path.stem}") for path in found]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_reference_passes(number: int, grade_text: Grade) -> None:
+    verdict = grade_text(catalogue.solution_path(number).read_text(), number)
+    assert failed_checks(verdict) == []
+    assert verdict["passed"]
+    assert verdict["score"] == 1.0
+    assert verdict["remarks"] == []
+    assert verdict["cases"] >= 30 * len(catalogue.problem(number).contracts)
+    assert verdict["shapes"] >= 10
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_stub_does_not_pass(number: int, grade_text: Grade) -> None:
+    stub = catalogue.PROBLEMS / catalogue.solution_path(number).name
+    verdict = grade_text(stub.read_text(), number)
+    assert not verdict["passed"]
+    assert verdict["score"] == 0.0
+    assert set(failed_checks(verdict)) == {"implemented"}
+
+
+@pytest.mark.parametrize(("number", "pitfall"), pitfalls())
+def test_a_pitfall_fails_as_meant(number: int, pitfall: Pitfall, grade_text: Grade) -> None:
+    verdict = grade_text(edited(number, pitfall.edits), number)
+    assert not verdict["passed"]
+    assert failed_checks(verdict)[0] == pitfall.check, verdict["checks"]
+    assert [d["pitfall"] for d in verdict["diagnoses"]] == [pitfall.id]
+
+
+@pytest.mark.parametrize(("number", "variant"), variants())
+def test_a_variant_passes_with_its_remark(
+    number: int, variant: Variant, grade_text: Grade
+) -> None:
+    verdict = grade_text(edited(number, variant.edits), number)
+    assert failed_checks(verdict) == []
+    assert verdict["remarks"] == [variant.remark]
+
+
+@pytest.mark.parametrize("path", answers("right"))
+def test_a_differently_written_right_answer_passes(path: Path, grade_text: Grade) -> None:
+    verdict = grade_text(path.read_text(), int(path.parts[-3][:2]))
+    assert failed_checks(verdict) == [], verdict["checks"]
+    assert verdict["passed"]
+
+
+@pytest.mark.parametrize("path", answers("wrong"))
+def test_a_wrong_answer_fails(path: Path, grade_text: Grade) -> None:
+    verdict = grade_text(path.read_text(), int(path.parts[-3][:2]))
+    assert not verdict["passed"]
+    assert verdict["score"] < 1.0
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_problem_has_what_an_author_owes(number: int) -> None:
+    problem = catalogue.problem(number)
+    least = 6 if number in (38, 39) else 8
+    assert len(problem.pitfalls) >= least
+    assert len(problem.hints) == 3
+    known = {p.id for member in family_of(problem) for p in member.pitfalls}
+    assert len(known) == sum(len(member.pitfalls) for member in family_of(problem))
+    stages = {s.name for member in family_of(problem) for s in member.stages}
+    for pitfall in problem.pitfalls:
+        assert pitfall.hints
+        assert pitfall.advice
+        assert pitfall.stage is None or pitfall.stage in stages
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_right_answers_of_many_kinds_are_shipped(number: int) -> None:
+    assert len(list(ANSWERS.glob(f"{number}_*/right/*.py"))) >= 5
+
+
+def test_every_wrong_answer_says_what_is_wrong() -> None:
+    for folder in ANSWERS.glob("[0-9]*/wrong"):
+        expected = json.loads((folder / "expected.json").read_text())
+        assert set(expected) == {path.stem for path in folder.glob("*.py")}

@@ -106,6 +106,7 @@ class PatchEmbed(nn.Module):
 
     @nn.compact
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "N D"]:
+        """Return the tokens ``(N, D)`` of one image ``(H, W, C)``, row by row."""
         raise NotImplementedError("write __call__ in problems/38_patch_embed.py")
 
 

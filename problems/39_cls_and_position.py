@@ -106,6 +106,7 @@ class ClsAndPosition(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: Float[Array, "N D"]) -> Float[Array, "N+1 D"]:
+        """Return the sequence ``(N + 1, D)`` for the tokens ``(N, D)``."""
         raise NotImplementedError("write __call__ in problems/39_cls_and_position.py")
 
 

@@ -116,6 +116,7 @@ class SelfAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "T D"]) -> Float[Array, "T D"]:
+        """Return what the tokens ``(T, D)`` learn from each other, ``(T, D)``."""
         raise NotImplementedError("write __call__ in problems/40_self_attention.py")
 
 

@@ -110,6 +110,7 @@ class EncoderBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "T D"]) -> Float[Array, "T D"]:
+        """Return the tokens ``(T, D)`` after attention and MLP, ``(T, D)``."""
         raise NotImplementedError("write __call__ in problems/41_encoder_block.py")
 
 

@@ -122,6 +122,7 @@ class ViTMeanPool(nn.Module):
 
     @nn.compact
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, " num_classes"]:
+        """Return the logits ``(num_classes,)`` of one image ``(H, W, C)``."""
         raise NotImplementedError("write __call__ in problems/45_vit_mean_pool.py")
 
 

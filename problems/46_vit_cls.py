@@ -118,6 +118,7 @@ class ViTCls(nn.Module):
 
     @nn.compact
     def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, " num_classes"]:
+        """Return the logits ``(num_classes,)`` of one image ``(H, W, C)``."""
         raise NotImplementedError("write __call__ in problems/46_vit_cls.py")
 
 

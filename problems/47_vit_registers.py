@@ -132,6 +132,7 @@ class ViTRegisters(nn.Module):
     def __call__(
         self, image: Float[Array, "H W C"]
     ) -> tuple[Float[Array, "num_classes"], Float[Array, "N D"]]:
+        """Return the logits (num_classes,) and the patch tokens (N, D) of ``image``."""
         raise NotImplementedError("write __call__ in problems/47_vit_registers.py")
 
 

@@ -153,6 +153,7 @@ class ViTExtraHead(nn.Module):
     def __call__(
         self, image: Float[Array, "H W C"]
     ) -> tuple[Float[Array, "output_dim"], Float[Array, "N"]]:
+        """Return the embedding (output_dim,) and the probabilities (N,) of ``image``."""
         raise NotImplementedError("write __call__ in problems/48_extra_head_pool.py")
 
 

@@ -133,6 +133,7 @@ class ViTRegisters(nn.Module):
     def __call__(
         self, image: Float[Array, "H W C"]
     ) -> tuple[Float[Array, "num_classes"], Float[Array, "N D"]]:
+        """Return the logits (num_classes,) and the patch tokens (N, D) of ``image``."""
         x = PatchEmbed(self.patch_size, self.d_model, name="patch_embed")(image)
         num_patches = x.shape[0]
         cls = self.param("cls", nn.initializers.normal(0.02), (1, self.d_model))

@@ -14,9 +14,12 @@ import numpy as np
 
 from grader.engine.compare import all_close
 from grader.engine.remote import RemoteTrace
-from grader.engine.stages import found_among, marks
+from grader.engine.stages import find_stages, found_among, marks, parting, stage_values
 from grader.engine.traced import Traced
 from grader.engine.transplant import DEFAULT, Choices, Match, Mismatch, choice_groups, match
+from grader.problem import Stage
+
+_END = 10**9
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Alignment:
     equal: bool
 
 
-def settle(cases: Sequence[tuple[Traced, RemoteTrace, Case]]) -> Choices:
+def settle(cases: Sequence[tuple[Traced, RemoteTrace, Case]], stages: Sequence[Stage]) -> Choices:
     """Choices that serve all the cases given, as far as there are any.
 
     One draw may leave layouts alike (with one channel the order of the pixels means nothing),
@@ -44,14 +47,18 @@ def settle(cases: Sequence[tuple[Traced, RemoteTrace, Case]]) -> Choices:
     """
     choices = Choices()
     for reference, submission, case in cases:
-        aligned = align(reference, submission, case, choices)
+        aligned = align(reference, submission, case, stages, choices)
         if isinstance(aligned, Alignment):
             choices = aligned.choices
     return choices
 
 
 def align(
-    reference: Traced, submission: RemoteTrace, case: Case, start: Choices = DEFAULT
+    reference: Traced,
+    submission: RemoteTrace,
+    case: Case,
+    stages: Sequence[Stage],
+    start: Choices = DEFAULT,
 ) -> Alignment | Mismatch:
     """Find the choices under which the submission follows the reference furthest."""
     first = match(reference.leaves, submission.leaves, start)
@@ -59,35 +66,66 @@ def align(
         return first
     if all_close(submission.run(first.weights(case.weights), case.arrays), case.expected):
         return Alignment(start, True)
-    return _search(reference, submission, case, first, start)
+    return _Search(reference, submission, case, stages).run(first, start)
 
 
-def _search(
-    reference: Traced, submission: RemoteTrace, case: Case, first: Match, best: Choices
-) -> Alignment:
-    groups = choice_groups(reference.leaves, submission.leaves, first)
-    if not groups:
-        return Alignment(best, False)
-    _, seen = reference.run_recorded(case.weights, case.arrays)
-    wanted = marks([item.value for item in seen])
-    score, equal = _score(reference, submission, case, best, wanted)
-    for group in groups:
-        for option in group.options:
-            if equal:
-                return Alignment(best, True)
-            candidate = option(best)
-            found, same = _score(reference, submission, case, candidate, wanted)
-            if same or found > score:
-                best, score, equal = candidate, found, same
-    return Alignment(best, equal)
+@dataclass(frozen=True)
+class _Trial:
+    """What some choices lead to: how many of the reference's values come up, and which stages."""
+
+    found: int
+    equal: bool
+    open_from: int
+    open_to: int
 
 
-def _score(
-    reference: Traced, submission: RemoteTrace, case: Case, choices: Choices, wanted: np.ndarray
-) -> tuple[int, bool]:
-    matched = match(reference.leaves, submission.leaves, choices)
-    if isinstance(matched, Mismatch):
-        return -1, False
-    outputs, values, _ = submission.record(matched.weights(case.weights), case.arrays)
-    found = found_among(wanted, marks(values))
-    return int(found.sum()), all_close(outputs, case.expected)
+class _Search:
+    def __init__(
+        self, reference: Traced, submission: RemoteTrace, case: Case, stages: Sequence[Stage]
+    ) -> None:
+        self.reference = reference
+        self.submission = submission
+        self.case = case
+        _, seen = reference.run_recorded(case.weights, case.arrays)
+        self._wanted = marks([item.value for item in seen])
+        self._stages = stage_values(stages, seen)
+        declared = {stage.name for stage in stages}
+        self._clock = [when for name, when in reference.stage_clock if name in declared]
+
+    def run(self, first: Match, best: Choices) -> Alignment:
+        """Try the groups that matter between the last stage found and the next, then go on."""
+        groups = choice_groups(self.reference.leaves, self.submission.leaves, first)
+        here = self._try(best) if groups else None
+        while here is not None and not here.equal:
+            before = here
+            for group in groups:
+                if group.uses and not any(here.open_from < u <= here.open_to for u in group.uses):
+                    continue
+                for option in group.options:
+                    there = self._try(option(best))
+                    if there is not None and (there.equal or there.found > here.found):
+                        best, here = option(best), there
+                    if here.equal:
+                        return Alignment(best, True)
+            if (here.found, here.open_from) == (before.found, before.open_from):
+                break
+        return Alignment(best, here is not None and here.equal)
+
+    def _try(self, choices: Choices) -> _Trial | None:
+        matched = match(self.reference.leaves, self.submission.leaves, choices)
+        if isinstance(matched, Mismatch):
+            return None
+        weights = matched.weights(self.case.weights)
+        outputs, values, lines = self.submission.record(weights, self.case.arrays)
+        found = int(found_among(self._wanted, marks(values)).sum())
+        equal = all_close(outputs, self.case.expected)
+        return _Trial(found, equal, *self._open_interval(values, lines))
+
+    def _open_interval(self, values: list[np.ndarray], lines: list[int]) -> tuple[int, int]:
+        """From the last stage found to the one after it, on the clock of the reference."""
+        if len(self._clock) != len(self._stages):
+            return -1, _END
+        after = parting(find_stages(self._stages, values, lines))
+        if after is None:
+            return self._clock[-1] if self._clock else -1, _END
+        return self._clock[after - 1] if after else -1, self._clock[after]

@@ -251,7 +251,11 @@ class ContractJudge:
         for trial in trials:
             trial.cases = [self._case(trial, style) for style in range(self.cases_per_draw)]
         self.findings.choices = settle(
-            [(trial.reference, trial.submission, trial.cases[0]) for trial in self._telling(trials)]
+            [
+                (trial.reference, trial.submission, trial.cases[0])
+                for trial in self._telling(trials)
+            ],
+            self.problem.stages,
         )
         tickets = []
         for trial in trials:

@@ -194,7 +194,8 @@ class Diagnostician:
         if mutant is not None and not isinstance(
             match(mutant.leaves, trial.submission.leaves), Mismatch
         ):
-            aligned = align(mutant, trial.submission, self._case(mutant, trial, 0))
+            case = self._case(mutant, trial, 0)
+            aligned = align(mutant, trial.submission, case, self.problem.stages)
             assert isinstance(aligned, Alignment)
             self.findings.choices, self._aligned = aligned.choices, True
 
@@ -222,7 +223,7 @@ class Diagnostician:
         self.tried += 1
         try:
             return self._trace(suspect, trial.seed, trial.draw, drawn)
-        except Exception:  # noqa: BLE001  whatever a mutant raises, it explains nothing here
+        except Exception:
             return None
 
     def _trace(self, suspect: Suspect, seed: int, draw: Draw, drawn: bool = False) -> Traced:
@@ -252,7 +253,7 @@ class Diagnostician:
                 self._trace(suspect, self.judge.seed, draw)
             except EditDoesNotApply:
                 continue
-            except Exception as crash:  # noqa: BLE001  the crash is what is looked for
+            except Exception as crash:
                 if _same_error(error, crash):
                     return suspect
         return None

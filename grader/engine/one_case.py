@@ -105,7 +105,7 @@ def _add_submission(
     view: CaseView, judge: ContractJudge, case: Case, labels: list[str], reference: Any
 ) -> None:
     submission = judge.planned_trace(0)
-    aligned = align(reference, submission, case)
+    aligned = align(reference, submission, case, judge.problem.stages)
     if isinstance(aligned, Mismatch):
         view.message = mismatch_words(aligned, judge.problem, judge.draws[0].sizes)
         return

@@ -46,6 +46,7 @@ class Solutions:
 
     Args:
       edits: what to change, by problem number.
+
     """
 
     def __init__(self, edits: Mapping[int, Iterable[Edit]] | None = None) -> None:

@@ -22,7 +22,7 @@ class WarmGrader:
 
     def __init__(self) -> None:
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", "OPENBLAS_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(  # noqa: S603  our own module
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "grader.engine.server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -35,6 +35,7 @@ class WarmGrader:
 
         Raises:
           RuntimeError: the warm process is gone.
+
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -85,9 +85,12 @@ DEFAULT = Choices()
 
 @dataclass(frozen=True)
 class ChoiceGroup:
-    """Alternatives for one decision, and when the weights that it concerns are first used."""
+    """Alternatives for one decision, and when the weights that it concerns are used.
 
-    used: int
+    ``uses`` is empty for a decision that may concern any weight.
+    """
+
+    uses: frozenset[int]
     options: tuple[Callable[[Choices], Choices], ...]
 
 
@@ -369,20 +372,20 @@ def choice_groups(
 ) -> list[ChoiceGroup]:
     """Every decision that ``matched`` made without being forced to, in order of use."""
     orders: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    used: dict[str, int] = {}
+    uses: dict[str, set[int]] = defaultdict(set)
     for leaf, slots in matched.pieces:
         if len(slots) == 1 and slots[0].rows is None:
             slot = slots[0]
             found = list(arrangements(slot.names, slot.sizes, leaf.shape))
             if not orders[slot.base] or len(found[0]) > len(orders[slot.base][0]):
                 orders[slot.base] = found
-            used[slot.base] = min(used.get(slot.base, slot.used), slot.used)
+            uses[slot.base].update(reference[i].used or 0 for i in slot.members)
     groups = [_pairing_group(reference, submission, matched)]
     for base, possible in orders.items():
         siblings = list(itertools.permutations(range(3))) if base.endswith("qkv") else [None]
         options = tuple(_Layout(base, order, which) for order in possible for which in siblings)
-        groups.append(ChoiceGroup(used[base], options))
-    return sorted((g for g in groups if len(g.options) > 1), key=lambda group: group.used)
+        groups.append(ChoiceGroup(frozenset(uses[base]), options))
+    return sorted((g for g in groups if len(g.options) > 1), key=lambda g: min(g.uses, default=0))
 
 
 @dataclass(frozen=True)
@@ -427,4 +430,4 @@ def _pairing_group(
         if isinstance(other, Match) and frozenset(other.pieces) not in seen:
             seen.add(frozenset(other.pieces))
             options.append(option)
-    return ChoiceGroup(0, tuple(options))
+    return ChoiceGroup(frozenset(), tuple(options))

@@ -42,7 +42,7 @@ class Worker:
             return action(request, arrays)
         except NotAnArray as error:
             return self._failure(error, "not an array"), []
-        except BaseException as error:  # noqa: BLE001  also what inherits from nothing else
+        except BaseException as error:
             unwritten = is_unwritten(error, self.filename)
             return self._failure(error, "not implemented" if unwritten else "exception"), []
 

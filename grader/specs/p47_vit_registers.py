@@ -464,7 +464,7 @@ PROBLEM = Problem(
             ),
         ),
         Pitfall(
-            id="seed-ignored",
+            id="model-seed-ignored",
             title="the parameters do not depend on the seed",
             advice=(
                 "Two seeds should give two models. With a fixed key the initial weights are "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Sizes, Stage, Variant
+from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Sizes, Stage
 from grader.specs.shapes import tells_apart
 
 STUDENT_LENGTH = "jnp.linalg.norm(student, axis=-1, keepdims=True)"
@@ -204,7 +204,7 @@ PROBLEM = Problem(
         "channels": range(1, 4),
         "hidden": range(4, 9),
         "embedding": range(4, 9),
-        "norm": (1.0, 10.0, 64.0),
+        "norm": (10.0, 2.0, 64.0),
     },
     derive=_derive,
     symbols=_symbols,
@@ -571,16 +571,6 @@ PROBLEM = Problem(
             hints=(
                 "Does your step work under jax.jit?",
                 "Which of your lines needs the value of a number, and not just the number?",
-            ),
-        ),
-    ),
-    variants=(
-        Variant(
-            id="guarded-length",
-            remark="1e-6 is added to the lengths; a smaller guard would not show in the loss",
-            edits=(
-                Edit(STUDENT_SCALED, "norm * student / (student_length + 1e-6)"),
-                Edit(TEACHER_SCALED, "norm * teacher / (teacher_length + 1e-6)"),
             ),
         ),
     ),

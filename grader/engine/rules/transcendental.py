@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +20,31 @@ def _special(name: str) -> Rule:
         return compute
 
     return rule
+
+
+def _elementwise(function: Callable[[float], float]) -> Compute:
+    """A function of one number on whole arrays: for the few that NumPy lacks."""
+    wrapped = np.frompyfunc(function, 1, 1)
+
+    def compute(x: Any) -> Any:
+        return np.asarray(wrapped(x)).astype(np.float64)
+
+    return compute
+
+
+def _erf_inv(eqn: Any) -> Compute:
+    """From the standard library: the quantile of the normal distribution."""
+    quantile = import_module("statistics").NormalDist().inv_cdf
+
+    def inverse(x: float) -> float:
+        if not -1.0 < x < 1.0:
+            return math.copysign(math.inf, x) if abs(x) == 1.0 else math.nan
+        # Small arguments: (x + 1) / 2 would lose their digits.
+        if abs(x) < 1e-5:
+            return x * math.sqrt(math.pi) / 2
+        return float(quantile((x + 1.0) / 2.0)) / math.sqrt(2.0)
+
+    return _elementwise(inverse)
 
 
 def _logistic(x: Any) -> Any:
@@ -44,9 +71,9 @@ RULES: dict[str, Rule] = {
     "asinh": always(np.arcsinh),
     "acosh": always(np.arccosh),
     "atanh": always(np.arctanh),
-    "erf": _special("erf"),
-    "erfc": _special("erfc"),
-    "erf_inv": _special("erfinv"),
+    "erf": always(_elementwise(math.erf)),
+    "erfc": always(_elementwise(math.erfc)),
+    "erf_inv": _erf_inv,
     "lgamma": _special("gammaln"),
     "digamma": _special("psi"),
     "igamma": _special("gammainc"),

@@ -53,7 +53,7 @@ class Model(nn.Module):
             x = Block(c["mlp"], c["heads"], name=f"encoderblock_{i}")(x, not train)
         x = nn.LayerNorm(name="encoder_norm")(x)
         x = x[:, 0]
-        return nn.Dense(c["classes"], name="head", kernel_init=nn.initializers.zeros)(x)
+        return nn.Dense(c["classes"], name="head")(x)
 
 
 def vit_cls_forward(seed, image, patch_size, d_model, num_heads, d_ff, num_layers, num_classes):

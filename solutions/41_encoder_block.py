@@ -102,6 +102,10 @@ import jax
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
+from grader import use
+
+SelfAttention = use(40).SelfAttention
+
 
 class EncoderBlock(nn.Module):
     """``x + attention(LN(x))``, then ``x + MLP(LN(x))``."""
@@ -113,7 +117,7 @@ class EncoderBlock(nn.Module):
     def __call__(self, x: Float[Array, "T D"]) -> Float[Array, "T D"]:
         """Return the tokens ``(T, D)`` after attention and MLP, ``(T, D)``."""
         y = nn.LayerNorm(name="norm_1")(x)
-        y = nn.MultiHeadDotProductAttention(self.num_heads, name="attention")(y, y)
+        y = SelfAttention(self.num_heads, name="attention")(y)
         x = checkpoint_name(x + y, "attention_added")
         y = nn.LayerNorm(name="norm_2")(x)
         y = nn.Dense(self.d_ff, name="mlp_in")(y)

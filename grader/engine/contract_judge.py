@@ -15,6 +15,7 @@ from grader.engine.layout import Kinds
 from grader.engine.process import Lost
 from grader.engine.reference import Solutions
 from grader.engine.remote import Remote, RemoteTrace, SubmissionError, Ticket
+from grader.engine.suspects import stages_of
 from grader.engine.traced import Output, Traced
 from grader.engine.transplant import Choices, Match, Mismatch, match
 from grader.engine.words import case_words, error_words, mismatch_words, shape_words
@@ -255,7 +256,7 @@ class ContractJudge:
                 (trial.reference, trial.submission, trial.cases[0])
                 for trial in self._telling(trials)
             ],
-            self.problem.stages,
+            stages_of(self.problem),
         )
         tickets = []
         for trial in trials:

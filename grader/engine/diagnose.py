@@ -29,7 +29,7 @@ from grader.engine.stages import (
     parting,
     stage_values,
 )
-from grader.engine.suspects import Suspect, single_suspects, variant_suspects
+from grader.engine.suspects import Suspect, single_suspects, stages_of, variant_suspects
 from grader.engine.traced import Traced
 from grader.engine.transplant import Mismatch, match
 
@@ -77,6 +77,7 @@ class Diagnostician:
         self.findings = judge.findings
         self.problem = judge.problem
         self.tried = 0
+        self._stages = stages_of(self.problem)
         self._compared: dict[tuple[Suspect, bool], Comparison] = {}
         self._choices_at_start = self.findings.choices
         self._aligned = self.findings.mismatch is None
@@ -86,7 +87,7 @@ class Diagnostician:
         """The accepted variants that together give the submission's numbers, if any do."""
         if self.findings.failed != "numbers":
             return None
-        suspect, _ = self._follow(variant_suspects(self.problem), len(self.problem.stages))
+        suspect, _ = self._follow(variant_suspects(self.problem), 4)
         return suspect
 
     def diagnose(self) -> Diagnosed:
@@ -167,16 +168,17 @@ class Diagnostician:
         except SubmissionError:
             return nothing
         offered = marks(values)
-        stages = stage_values(self.problem.stages, seen)
+        stages = stage_values(self._stages, seen)
         findings = find_stages(stages, values, lines)
         after = parting(findings)
+        own = {stage.name for stage in self.problem.stages}
         missing = int((~found_among(marks([item.value for item in seen]), offered)).sum())
         return Comparison(
             Distance(0, len(stages) - after if after is not None else 0, missing + matched.split),
             all_close(outputs, expected),
             not matched.split,
             None if after is None else stages[after].name,
-            tuple(findings),
+            tuple(f for f, stage in zip(findings, stages, strict=True) if stage.name in own),
         )
 
     def _closer(self, there: Comparison, than: Comparison, start: Comparison) -> bool:
@@ -195,7 +197,7 @@ class Diagnostician:
             match(mutant.leaves, trial.submission.leaves), Mismatch
         ):
             case = self._case(mutant, trial, 0)
-            aligned = align(mutant, trial.submission, case, self.problem.stages)
+            aligned = align(mutant, trial.submission, case, self._stages)
             assert isinstance(aligned, Alignment)
             self.findings.choices, self._aligned = aligned.choices, True
 

@@ -7,7 +7,7 @@ from functools import cache
 
 from grader import catalogue
 from grader.engine.reference import Solutions, edits_by_problem
-from grader.problem import CheckId, Edit, Pitfall, Problem, Variant
+from grader.problem import CheckId, Edit, Pitfall, Problem, Stage, Variant
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,27 @@ def family_of(problem: Problem) -> list[Problem]:
 
 
 @cache
-def _pitfalls(number: int) -> tuple[tuple[int, Pitfall], ...]:
+def pitfalls_of(number: int) -> tuple[tuple[int, Pitfall], ...]:
+    """Every mistake that an answer to this problem can contain, with its owner's number.
+
+    A block's mistake with the seed lies in the function around the block, which is not here.
+    """
     members = family_of(catalogue.problem(number))
-    return tuple((member.number, p) for member in members for p in member.pitfalls)
+    return tuple(
+        (member.number, pitfall)
+        for member in members
+        for pitfall in member.pitfalls
+        if member.number == number or pitfall.check != "seed"
+    )
+
+
+def stages_of(problem: Problem) -> list[Stage]:
+    """The stages of the problem and of its blocks."""
+    found: dict[str, Stage] = {}
+    for member in family_of(problem):
+        for stage in member.stages:
+            found.setdefault(stage.name, stage)
+    return list(found.values())
 
 
 def variant_suspects(problem: Problem) -> list[Suspect]:
@@ -74,5 +92,5 @@ def variant_suspects(problem: Problem) -> list[Suspect]:
 
 def single_suspects(problem: Problem, failed: CheckId | None) -> list[Suspect]:
     """Every known mistake, those first that fail the same check; then the variants."""
-    owned = sorted(_pitfalls(problem.number), key=lambda item: item[1].check != failed)
+    owned = sorted(pitfalls_of(problem.number), key=lambda item: item[1].check != failed)
     return [Suspect(pitfalls=(item,)) for item in owned] + variant_suspects(problem)

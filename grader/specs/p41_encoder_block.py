@@ -6,8 +6,8 @@ from grader.problem import Contract, Edit, Pitfall, Problem, Stage, Variant
 from grader.specs.shapes import BLOCK_FIELDS, TOKEN_FIELDS, block_symbols, derive_block, tokens
 
 NORM_1 = 'y = nn.LayerNorm(name="norm_1")(x)'
-MODULE = 'nn.MultiHeadDotProductAttention(self.num_heads, name="attention")'
-ATTEND = f"y = {MODULE}(y, y)"
+ATTEND = 'y = SelfAttention(self.num_heads, name="attention")(y)'
+TWO_INPUTS = 'nn.MultiHeadDotProductAttention(self.num_heads, name="attention")'
 ADD_1 = 'x = checkpoint_name(x + y, "attention_added")'
 NORM_2 = 'y = nn.LayerNorm(name="norm_2")(x)'
 MLP_IN = 'y = nn.Dense(self.d_ff, name="mlp_in")(y)'
@@ -15,13 +15,6 @@ GELU = "y = nn.gelu(y)"
 MLP_OUT = 'y = nn.Dense(x.shape[-1], name="mlp_out")(y)'
 ADD_2 = 'checkpoint_name(x + y, "mlp_added")'
 LINE = "\n        "
-
-
-def attending(definition: str) -> Edit:
-    """Replaces the arithmetic of Flax's attention by the function ``attend(q, k, v)``."""
-    module = MODULE.replace("name=", "attention_fn=attend, name=")
-    return Edit(ATTEND, f"{definition}{LINE}y = {module}(y, y)")
-
 
 PROBLEM = Problem(
     number=41,
@@ -39,6 +32,7 @@ PROBLEM = Problem(
     fields={**TOKEN_FIELDS, **BLOCK_FIELDS},
     derive=derive_block,
     symbols=block_symbols,
+    blocks=(40,),
     parameters={
         "norm_1": "LayerNorm before the attention",
         "attention/query": "query projection",
@@ -392,58 +386,13 @@ PROBLEM = Problem(
             ),
         ),
         Pitfall(
-            id="attention-no-bias",
-            title="the projections of the attention have no bias",
-            advice=(
-                "Query, key, value and output projection each have a bias. Leaving them out is "
-                "common elsewhere, but it is another model."
-            ),
-            edits=(Edit(MODULE, MODULE.replace("name=", "use_bias=False, name=")),),
-            check="parameters",
-            stage="attention_added",
-            hints=(
-                "Four vectors of D parameters are missing.",
-                "Look at the options with which you create the attention.",
-            ),
-        ),
-        Pitfall(
-            id="one-head",
-            title="the attention has a single head",
-            advice=(
-                "The parameters have the same number for any number of heads, so nothing "
-                "complains. But one head can only form one pattern of attention."
-            ),
-            edits=(Edit(MODULE, MODULE.replace("self.num_heads", "1")),),
-            stage="attention_added",
-            hints=(
-                "Does your result change when num_heads changes?",
-                "How many (T, T) tables of attention weights does your block compute?",
-            ),
-        ),
-        Pitfall(
-            id="heads-as-size",
-            title="num_heads is taken for the size of a head",
-            advice=(
-                "num_heads counts the heads; each of them has D / num_heads channels. Exchanged, "
-                "all shapes still fit, and the scale and the grouping are wrong."
-            ),
-            edits=(
-                Edit(MODULE, MODULE.replace("self.num_heads", "x.shape[-1] // self.num_heads")),
-            ),
-            stage="attention_added",
-            hints=(
-                "For D = 12 and num_heads = 3, how many channels does a head have?",
-                "When D is split in two axes, which of them counts the heads?",
-            ),
-        ),
-        Pitfall(
             id="keys-not-normalised",
             title="keys and values come from the tokens before the LayerNorm",
             advice=(
                 "In self-attention queries, keys and values are three views of the same tokens, "
                 "and these are the normalised ones."
             ),
-            edits=(Edit(ATTEND, f"y = {MODULE}(y, x)"),),
+            edits=(Edit(ATTEND, f"y = {TWO_INPUTS}(y, x)"),),
             stage="attention_added",
             hints=(
                 "From which variable does each of the three projections read?",
@@ -457,70 +406,11 @@ PROBLEM = Problem(
                 "The new axis stands in the wrong place: the attention sees a batch of T "
                 "sequences with one token each. The softmax over a single score is always 1."
             ),
-            edits=(Edit(ATTEND, f"y = {MODULE}(y[:, None], y[:, None])[:, 0]"),),
+            edits=(Edit(ATTEND, f"y = {TWO_INPUTS}(y[:, None], y[:, None])[:, 0]"),),
             stage="attention_added",
             hints=(
                 "Change one token of the input: do the other outputs change?",
                 "Which axis does your attention take for the sequence?",
-            ),
-        ),
-        Pitfall(
-            id="scores-not-scaled",
-            title="the attention scores are not scaled",
-            advice=(
-                "Scores are sums over the channels of a head, so they grow with its size. They "
-                "are divided by the square root of it before the softmax."
-            ),
-            edits=(
-                attending(
-                    "def attend(q, k, v):"
-                    f"{LINE}    return nn.dot_product_attention(q * q.shape[-1] ** 0.5, k, v)"
-                ),
-            ),
-            stage="attention_added",
-            hints=(
-                "Problem 40 has the formula of the attention weights.",
-                "What happens to the scores between the product and the softmax?",
-            ),
-        ),
-        Pitfall(
-            id="scores-scaled-by-width",
-            title="the attention scores are scaled by the width of the model",
-            advice=(
-                "A score is a sum over the channels of one head, not over all D features. Divided "
-                "by the root of D, the weights of the heads come out too even."
-            ),
-            edits=(
-                attending(
-                    "def attend(q, k, v):"
-                    f"{LINE}    return nn.dot_product_attention(q / q.shape[-2] ** 0.5, k, v)"
-                ),
-            ),
-            stage="attention_added",
-            hints=(
-                "Over how many products does a single score sum?",
-                "The width in the formula is that of a head.",
-            ),
-        ),
-        Pitfall(
-            id="softmax-over-queries",
-            title="the softmax of the attention runs over the queries",
-            advice=(
-                "Each token distributes a weight of 1 over the tokens that it looks at. Along the "
-                "other axis the weights that a token *gives* no longer add up to 1."
-            ),
-            edits=(
-                attending(
-                    "def attend(q, k, v):"
-                    f'{LINE}    scores = jax.numpy.einsum("qhd,khd->hqk", q, k)'
-                    f"{LINE}    weights = nn.softmax(scores / q.shape[-1] ** 0.5, axis=-2)"
-                    f'{LINE}    return jax.numpy.einsum("hqk,khd->qhd", weights, v)'
-                ),
-            ),
-            stage="attention_added",
-            hints=(
-                "Add the attention weights up along each axis. Which sums should be 1?",
-                "The softmax runs over the tokens that are looked at.",
             ),
         ),
         Pitfall(

@@ -50,8 +50,6 @@ class Classifier(nn.Module):
         return nn.Dense(self.classes)(nn.LayerNorm()(tokens)[-1])
 
 
-def vit_cls_forward(
-    seed, image, patch_size, d_model, num_heads, d_ff, num_layers, num_classes
-):
+def vit_cls_forward(seed, image, patch_size, d_model, num_heads, d_ff, num_layers, num_classes):
     model = Classifier(patch_size, d_model, num_heads, d_ff, num_layers, num_classes)
     return model.apply(model.init(jax.random.key(seed), image), image)

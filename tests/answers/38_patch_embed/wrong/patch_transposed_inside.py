@@ -1,4 +1,4 @@
-"""Rows and columns of the image exchanged before cutting (image.T style), so patches run column by column and are mirrored."""
+"""Rows and columns of the image are exchanged before cutting, so the patches run column by column."""
 from functools import partial
 import jax
 import flax.linen as nn

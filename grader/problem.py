@@ -23,6 +23,7 @@ CheckId = Literal[
     "finite",
     "numbers",
     "seed",
+    "initial",
     "transforms",
     "gradients",
 ]

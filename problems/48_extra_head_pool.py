@@ -12,11 +12,10 @@ block is given one channel more than it needs, and that channel is not read as
 a feature but as a logit: the head's vote for this patch. The votes of all
 heads, averaged and put through a softmax, are probabilities over the patches.
 So the model tells along with each embedding where in the image it comes from,
-without a single parameter for it and without any label that says where.
+without a parameter for it and without any label that says where.
 
-It is also the first problem with two functions: the pooling, which has no
-parameters, and a model that uses it. They are graded one by one, so that a
-right pooling counts even if the model is not there yet.
+There are two functions to write: the pooling, which has no parameters, and a
+model that uses it. They are graded one by one.
 
 ## The architecture
 
@@ -31,12 +30,10 @@ The pooling takes tokens `(N, H·(d + 1))`, for H = `num_heads`:
     sum of the features, weighted by probs       (H·d,)     embedding
 
 All heads share one set of weights, `probs`. They are positive and add up to
-1 over the patches, so the embedding is a convex sum: it lies between the
-features of the patches and can leave their range in no channel.
-
-The temperature makes the choice sharper or softer. As it goes to 0, the patch
-with the highest vote takes everything; as it grows, the embedding becomes the
-plain mean.
+1 over the patches, so the embedding is a convex sum: in every channel it lies
+between the features of the patches. The temperature makes the choice sharper
+or softer. As it goes to 0, the patch with the highest vote takes everything;
+as it grows, the embedding becomes the plain mean.
 
 The model is a ViT of width D = `output_dim + num_heads`, so that exactly
 `output_dim` channels are left when each head has given up one for its vote:

@@ -18,8 +18,7 @@ against a danger of its own:
 - **Label smoothing.** A target of exactly 1 can only be met by infinite
   logits. A bit of doubt in the target stops that race.
 
-Four small functions, graded one by one: together they are what a training
-program needs between its data and its checkpoints.
+You write them as four small functions, which are graded one by one.
 
 ## The architecture
 
@@ -51,9 +50,9 @@ returns an optax transformation. A tree of gradients passes through
     loss, its mean                       ()
     accuracy: share of the images whose largest logit is at the label    ()
 
-The targets are (1 - s) times the one-hot label plus s / K in all K places. The
-result is `(new_state, {"loss": …, "accuracy": …})`. Both numbers describe the
-model before the step.
+With s = `label_smoothing`, the targets are (1 - s) times the one-hot label
+plus s / K in all K places. The result is `(new_state, {"loss": …,
+"accuracy": …})`, both for the model before the step.
 
 ## A walk-through
 
@@ -63,7 +62,7 @@ has 8 steps, and half-way through them it is at half its height:
     step             0      1      2      4      6       8      12     13
     learning rate    0      0.025  0.05   0.1    0.0854  0.05   0      0
 
-Yes, the first update is zero. That is how the schedule is meant.
+Yes, the first update is zero; that is how the schedule is meant.
 
 The mask for a tiny model, T for `True`:
 
@@ -76,15 +75,13 @@ the norm 0.5 and stays as it is.
 
 Label smoothing with s = 0.1 and K = 4: the target is 0.925 for the label and
 0.025 for each of the others. Logits (2, 0, 0, 0) with the label 0 have the
-log-probabilities -0.341, -2.341, -2.341, -2.341, and the loss is
-0.925 · 0.341 + 3 · 0.025 · 2.341 = 0.491. Without smoothing it would be 0.341.
-The accuracy is 1 either way.
+log-probabilities -0.341 and three times -2.341, so the loss is 0.925 · 0.341
++ 3 · 0.025 · 2.341 = 0.491, and 0.341 without smoothing. The accuracy is 1.
 
 ## Pitfalls
 
-- "Includes the warm-up": count how many steps are left for the cosine.
-- A cosine goes on for ever, up again after half a period. The learning rate
-  must not.
+- "Includes the warm-up": count how many steps are left for the cosine. And a
+  cosine goes up again after half a period; the learning rate must not.
 - The step is traced. A Python `if` cannot look at it.
 - Number of axes is no substitute for a name: position tables, CLS tokens and
   registers are matrices too. Nor is it enough that the name occurs somewhere
@@ -93,15 +90,14 @@ The accuracy is 1 either way.
   the gradient gets divided by Adam's denominator.
 - The order of clipping and AdamW matters: which of them sees the raw gradient?
 - The cross-entropy takes logits, and so does the argmax of the accuracy.
-- `label_smoothing` is an argument, not a constant, and 0.1 unless given.
-- `TrainState` is frozen. Use what it returns.
+- `label_smoothing` is an argument, 0.1 unless given. `TrainState` is frozen.
 
 ## Your task
 
 Write the four functions. A later one may call those before it. Whether you
-take the parts from optax or write formulas is up to you; `train_step` has to
-work under `jax.jit`. For it the grader brings a small model and an optimiser
-of its own, so that a mistake in `make_optimizer` costs you only once.
+take the parts from optax or write formulas is up to you; the optimiser and
+`train_step` have to work under `jax.jit`. For `train_step` the grader brings a
+model and an optimiser of its own: a mistake in yours costs you only once.
 
     python -m grader problems/50_train_step.py
 

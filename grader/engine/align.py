@@ -122,10 +122,18 @@ class _Search:
         return _Trial(found, equal, *self._open_interval(values, lines))
 
     def _open_interval(self, values: list[np.ndarray], lines: list[int]) -> tuple[int, int]:
-        """From the last stage found to the one after it, on the clock of the reference."""
+        """Where to look, on the clock of the reference.
+
+        From the last state of the whole sequence that came up (what lies before it is settled)
+        to the first stage that did not.
+        """
         if len(self._clock) != len(self._stages):
             return -1, _END
-        after = parting(find_stages(self._stages, values, lines))
-        if after is None:
-            return self._clock[-1] if self._clock else -1, _END
-        return self._clock[after - 1] if after else -1, self._clock[after]
+        findings = find_stages(self._stages, values, lines)
+        after = parting(findings)
+        settled = [
+            when
+            for when, stage, finding in zip(self._clock, self._stages, findings, strict=True)
+            if stage.rows and finding.found
+        ]
+        return max(settled, default=-1), _END if after is None else self._clock[after]

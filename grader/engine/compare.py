@@ -44,3 +44,13 @@ def worst(actual: np.ndarray, expected: np.ndarray) -> tuple[float, tuple[int, .
     gap = np.where(np.isnan(gap), np.inf, gap)
     index = np.unravel_index(int(gap.argmax()), gap.shape)
     return float(gap[index]), tuple(int(i) for i in index)
+
+
+def relative_gap(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
+    """The largest difference, as a share of the largest expected value."""
+    gaps = (
+        worst(a, e)[0] / (float(np.abs(e).max()) + 1e-300)
+        for a, e in zip(actual, expected, strict=False)
+        if a.shape == e.shape and a.size
+    )
+    return max(gaps, default=0.0)

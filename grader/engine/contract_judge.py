@@ -10,7 +10,7 @@ import numpy as np
 
 from grader.engine.align import Case, settle
 from grader.engine.cases import STYLES, Draw, draw_arrays, draw_weights
-from grader.engine.compare import TOLERANCE, all_close, close, worst
+from grader.engine.compare import TOLERANCE, all_close, close, relative_gap, worst
 from grader.engine.layout import Kinds
 from grader.engine.process import Lost
 from grader.engine.reference import Solutions
@@ -30,9 +30,12 @@ WEIGHTS: dict[CheckId, float] = {
     "finite": 0.5,
     "numbers": 4.0,
     "seed": 1.0,
+    "initial": 0.5,
     "transforms": 1.0,
     "gradients": 1.0,
 }
+TABLE_STD = 0.02
+"""How learned tokens and positions start (catalogue: ``normal(0.02)``), within a factor of 4."""
 _XLA_TOLERANCE = 2e-3
 """float32 through XLA against float64 through NumPy, on the smallest case."""
 
@@ -62,6 +65,7 @@ class Findings:
     trials: list[Trial] = field(default_factory=list)
     mismatch: Mismatch | None = None
     cases: int = 0
+    remarks: list[str] = field(default_factory=list)
 
 
 class ContractJudge:
@@ -232,6 +236,9 @@ class ContractJudge:
             shapes = [shape_words(output.shape, symbols) for output in outputs]
             return shapes[0] if len(shapes) == 1 else f"{len(shapes)} arrays: {', '.join(shapes)}"
 
+        narrow = trial.submission.narrow
+        if narrow and narrow != trial.reference.narrow:
+            return f"values on the way are {narrow}; everything here is float32"
         if len(wanted) != len(came):
             return f"expected {words(wanted)}; got {words(came)}"
         for ours, theirs in zip(wanted, came, strict=True):
@@ -315,7 +322,11 @@ class ContractJudge:
         if not wrong:
             self._pass("numbers")
             return
-        trial, number = min(wrong, key=lambda item: (item[1] > 1, item[0].draw.weight, item[1]))
+        trial = min((trial for trial, _ in wrong), key=lambda trial: trial.draw.weight)
+        number = max(
+            (n for t, n in wrong if t is trial),
+            key=lambda n: relative_gap(trial.actual[n], trial.cases[n].expected),
+        )
         self.findings.failing = (trial, number)
         gap, where = 0.0, ""
         for output, value, expected in zip(
@@ -358,6 +369,39 @@ class ContractJudge:
             self._fail("seed", "with the same parameters, the result still depends on the seed")
         else:
             self._pass("seed")
+        self._initial([*first], [*other])
+
+    def _initial(self, first: list[np.ndarray], other: list[np.ndarray]) -> None:
+        """Whether tokens and tables start as those of the reference do."""
+        trial = self.findings.trials[0]
+        if trial.matched is None or not self._tables():
+            return
+        wrong, odd = [], []
+        for leaf, slots in trial.matched.pieces:
+            if not all(slot.members[0] in self._tables() for slot in slots):
+                continue
+            spread = float(np.std([*first[leaf.index].ravel(), *other[leaf.index].ravel()]))
+            zeros = leaf.kind == "zeros"
+            embedded = leaf.path.rsplit("/", 1)[-1] == "embedding"  # nn.Embed has its own default
+            if not TABLE_STD / 4 <= spread <= TABLE_STD * 4 and not zeros and not embedded:
+                wrong.append(f"'{leaf.path}' starts with a standard deviation of {spread:.2g}")
+            elif zeros or not TABLE_STD / 2 <= spread <= TABLE_STD * 2:
+                start = "zeros" if zeros else f"a standard deviation of {spread:.2g}"
+                odd.append(f"'{leaf.path}' starts with {start}; the text asks for {TABLE_STD}")
+        self.findings.remarks += odd
+        if wrong:
+            self._fail("initial", "; ".join(wrong) + f"; the text asks for {TABLE_STD}")
+        else:
+            self._pass("initial")
+
+    def _tables(self) -> set[int]:
+        """The reference's learned tokens and tables, which start as normal(0.02)."""
+        leaves = self.findings.trials[0].reference.leaves
+        return {
+            leaf.index
+            for leaf in leaves
+            if leaf.kind == "random" and leaf.role in ("add", "token") and leaf.size
+        }
 
     def _only_through_parameters(self) -> bool:
         trial = self.findings.trials[0]
@@ -455,6 +499,7 @@ class ContractJudge:
             "finite": "no NaN, no infinity",
             "numbers": f"the numbers are right ({cases} cases, {shapes} shapes)",
             "seed": "the seed matters, and only through the parameters",
+            "initial": f"learned tokens and positions start as normal({TABLE_STD})",
             "transforms": "jax.jit and jax.vmap agree with the plain call",
             "gradients": "every parameter gets its gradient",
         }

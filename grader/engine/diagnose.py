@@ -9,8 +9,8 @@ Accepted variants take part like mistakes; an answer that they alone explain pas
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,19 +23,28 @@ from grader.engine.reference import EditDoesNotApply
 from grader.engine.remote import RemoteTrace, SubmissionError
 from grader.engine.stages import (
     StageFinding,
+    StageValue,
     find_stages,
     found_among,
     marks,
     parting,
     stage_values,
 )
-from grader.engine.suspects import Suspect, single_suspects, stages_of, variant_suspects
+from grader.engine.suspects import (
+    Suspect,
+    family_of,
+    single_suspects,
+    stages_of,
+    variant_suspects,
+)
 from grader.engine.traced import Traced
-from grader.engine.transplant import Mismatch, match
+from grader.engine.transplant import DEFAULT, Choices, Mismatch, match
+from grader.problem import Problem
 
 _SECONDS = 1.3
 _MOST_MISTAKES = 3
 _CONFIRMING_TRIALS = 3
+_MOST_ALIGNMENTS = 8
 
 
 @dataclass(frozen=True, order=True)
@@ -53,8 +62,9 @@ class Comparison:
 
     distance: Distance
     equal: bool = False
+    choices: Choices = DEFAULT
     plain: bool = True  # whether no table had to be taken apart to pair the parameters
-    parted: str | None = None
+    parted: Mapping[int, str | None] = field(default_factory=dict)  # by problem, in its own stages
     findings: tuple[StageFinding, ...] = ()
 
 
@@ -77,10 +87,9 @@ class Diagnostician:
         self.findings = judge.findings
         self.problem = judge.problem
         self.tried = 0
+        self._members = family_of(self.problem)
         self._stages = stages_of(self.problem)
-        self._compared: dict[tuple[Suspect, bool], Comparison] = {}
-        self._choices_at_start = self.findings.choices
-        self._aligned = self.findings.mismatch is None
+        self._compared: dict[tuple[Suspect, int, int], Comparison] = {}
         self._end = time.process_time() + seconds
 
     def accepted_variant(self) -> Suspect | None:
@@ -110,20 +119,36 @@ class Diagnostician:
     def _follow(self, singles: list[Suspect], most: int) -> tuple[Suspect | None, Comparison]:
         """Add suspects one by one as long as they bring submission and mutant closer."""
         assert self.findings.failing is not None
-        trial = self.findings.failing[0]
-        start = here = self._compare(Suspect(), trial)
+        trial, style = self.findings.failing
+        start = here = self._compare(Suspect(), trial, style)
         current = Suspect()
-        for _ in range(most):
-            step = self._best_step(current, here, singles, trial)
+        for _ in range(most + _CONFIRMING_TRIALS):
+            if here.equal:
+                contrary = self._contrary(current)
+                if contrary is None:
+                    return current, start
+                # Right on one draw and wrong on another: go on with the one that tells more.
+                trial, style = contrary
+                here = self._compare(current, trial, style)
+            if here.equal or len(current.pitfalls + current.variants) >= most:
+                return None, start
+            step = self._best_step(current, here, singles, trial, style)
+            if step is None or not step[1].equal:
+                better = self._realigned(step, here, trial, style)
+                step = better or step
             if step is None:
                 return None, start
             current, here = step
-            if here.equal and self._confirmed(current, trial):
-                return current, start
+            self.findings.choices = here.choices
         return None, start
 
     def _best_step(
-        self, current: Suspect, here: Comparison, singles: list[Suspect], trial: Trial
+        self,
+        current: Suspect,
+        here: Comparison,
+        singles: list[Suspect],
+        trial: Trial,
+        style: int,
     ) -> tuple[Suspect, Comparison] | None:
         best: tuple[Suspect, Comparison] | None = None
         tiers = _tiers(singles, here)
@@ -134,51 +159,103 @@ class Diagnostician:
                 if current.contains(single):
                     continue
                 joined = current.joined(single)
-                there = self._compare(joined, trial)
+                there = self._compare(joined, trial, style)
                 if there.equal and there.plain:
                     return joined, there
                 if self._closer(there, best[1] if best else here, here):
                     best = joined, there
-                    self._align_once(joined, trial)
             if best is not None and best[1].distance.stages < here.distance.stages:
                 return best
         return best
 
-    def _compare(self, suspect: Suspect, trial: Trial) -> Comparison:
+    def _compare(self, suspect: Suspect, trial: Trial, style: int) -> Comparison:
         """The submission beside the mutant on the draw of a trial; each asked for once."""
-        key = (suspect, self.findings.choices is self._choices_at_start)
+        key = (suspect, trial.seed, style)
         if key not in self._compared:
-            self._compared[key] = self._compared_afresh(suspect, trial)
+            self._compared[key] = self._compared_afresh(suspect, trial, style)
         return self._compared[key]
 
-    def _compared_afresh(self, suspect: Suspect, trial: Trial) -> Comparison:
-        nothing = Comparison(Distance(10**6, 10**6, 10**6))
+    def _compared_afresh(self, suspect: Suspect, trial: Trial, style: int) -> Comparison:
         mutant = self._mutant(suspect, trial)
         if mutant is None:
-            return nothing
+            return Comparison(Distance(10**6, 10**6, 10**6))
+        case = self._case(mutant, trial, style)
+        found = self._beside(mutant, trial, case, self.findings.choices)
+        if found.equal or not suspect.pitfalls:
+            return found
+        settled = self.findings.choices
+        for choices in [replace(settled, siblings=DEFAULT.siblings), DEFAULT]:
+            # Against the reference, a softmax over the wrong axis looks like queries and keys
+            # exchanged: the layouts settled on may be led astray by the mistake itself.
+            if choices == settled:
+                continue
+            other = self._beside(mutant, trial, case, choices)
+            if other.equal or other.distance < found.distance:
+                found = other
+        return found
+
+    def _realigned(
+        self,
+        step: tuple[Suspect, Comparison] | None,
+        here: Comparison,
+        trial: Trial,
+        style: int,
+    ) -> tuple[Suspect, Comparison] | None:
+        """A step that shows only once the layouts are settled against the mutant.
+
+        Where a submission parts from the reference, nothing beyond could be settled; and where
+        the parameters did not match, nothing at all.
+        """
+        best = step
+        candidates = [
+            (suspect, found)
+            for (suspect, seed, at), found in self._compared.items()
+            if (seed, at) == (trial.seed, style) and self._worth_aligning(found, here)
+        ]
+        candidates.sort(key=lambda pair: pair[1].distance)
+        for suspect, found in candidates[:_MOST_ALIGNMENTS]:
+            mutant = self._mutant(suspect, trial)
+            if mutant is None:
+                continue
+            case = self._case(mutant, trial, style)
+            aligned = align(mutant, trial.submission, case, self._stages, found.choices)
+            if not isinstance(aligned, Alignment) or aligned.choices == found.choices:
+                continue
+            there = self._beside(mutant, trial, case, aligned.choices)
+            if there.equal and there.plain:
+                return suspect, there
+            if there.distance < (best[1] if best else here).distance:
+                best = suspect, there
+        return best
+
+    def _worth_aligning(self, found: Comparison, here: Comparison) -> bool:
+        if found.distance.parameters:
+            return False
+        return bool(here.distance.parameters) or found.distance.stages < here.distance.stages
+
+    def _beside(self, mutant: Traced, trial: Trial, case: Case, choices: Choices) -> Comparison:
         submission = trial.submission
-        matched = match(mutant.leaves, submission.leaves, self.findings.choices)
+        matched = match(mutant.leaves, submission.leaves, choices)
         if isinstance(matched, Mismatch):
             amount = len(matched.missing) + len(matched.extra)
-            return Comparison(Distance(amount, 10**6, 10**6))
-        case = self._case(mutant, trial, 0)
+            return Comparison(Distance(amount, 10**6, 10**6), choices=choices)
         expected, seen = mutant.run_recorded(case.weights, case.arrays)
         try:
             outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
         except SubmissionError:
-            return nothing
+            return Comparison(Distance(10**6, 10**6, 10**6))
         offered = marks(values)
         stages = stage_values(self._stages, seen)
         findings = find_stages(stages, values, lines)
         after = parting(findings)
-        own = {stage.name for stage in self.problem.stages}
         missing = int((~found_among(marks([item.value for item in seen]), offered)).sum())
         return Comparison(
             Distance(0, len(stages) - after if after is not None else 0, missing + matched.split),
             all_close(outputs, expected),
+            choices,
             not matched.split,
-            None if after is None else stages[after].name,
-            tuple(f for f, stage in zip(findings, stages, strict=True) if stage.name in own),
+            {m.number: _parted_in(m, stages, findings) for m in self._members},
+            tuple(f for stage, f in _own(self.problem, stages, findings)),
         )
 
     def _closer(self, there: Comparison, than: Comparison, start: Comparison) -> bool:
@@ -190,33 +267,31 @@ class Diagnostician:
             return ours.stages < before.stages
         return True
 
-    def _align_once(self, suspect: Suspect, trial: Trial) -> None:
-        """Settle the layouts with the first mutant that has the submission's parameters."""
-        mutant = None if self._aligned else self._mutant(suspect, trial)
-        if mutant is not None and not isinstance(
-            match(mutant.leaves, trial.submission.leaves), Mismatch
-        ):
-            case = self._case(mutant, trial, 0)
-            aligned = align(mutant, trial.submission, case, self._stages)
-            assert isinstance(aligned, Alignment)
-            self.findings.choices, self._aligned = aligned.choices, True
-
-    def _confirmed(self, suspect: Suspect, failing: Trial) -> bool:
-        """Whether the submission does what the mutant does on other draws and weights too."""
+    def _contrary(self, suspect: Suspect) -> tuple[Trial, int] | None:
+        """A draw and a style of weights with which the submission differs from the mutant."""
+        assert self.findings.failing is not None
+        failing = self.findings.failing[0]
         others = [trial for trial in self.findings.trials if trial is not failing]
         for trial in [failing, *others[: _CONFIRMING_TRIALS - 1]]:
             mutant = self._mutant(suspect, trial)
             if mutant is None:
-                return False
-            matched = match(mutant.leaves, trial.submission.leaves, self.findings.choices)
-            if isinstance(matched, Mismatch):
-                return False
-            for style in range(len(STYLES)):
-                case = self._case(mutant, trial, style)
-                actual = trial.submission.run(matched.weights(case.weights), case.arrays)
-                if not all_close(actual, case.expected):
-                    return False
-        return True
+                return trial, 0
+            style = self._differing_style(mutant, trial)
+            if style is not None:
+                return trial, style
+        return None
+
+    def _differing_style(self, mutant: Traced, trial: Trial) -> int | None:
+        """The first style of weights for which the two do not agree."""
+        matched = match(mutant.leaves, trial.submission.leaves, self.findings.choices)
+        if isinstance(matched, Mismatch):
+            return 0
+        cases = [self._case(mutant, trial, style) for style in range(len(STYLES))]
+        asked = [trial.submission.start_run(matched.weights(c.weights), c.arrays) for c in cases]
+        for style, (ticket, case) in enumerate(zip(asked, cases, strict=True)):
+            if not all_close(ticket.result()[1], case.expected):
+                return style
+        return None
 
     # --- mutants ---------------------------------------------------------------------------
 
@@ -294,10 +369,27 @@ def _gradients_of(
     return submission.start_gradients(weights, arrays, cotangents).result()[1]
 
 
+def _own(
+    problem: Problem, stages: Sequence[StageValue], findings: Sequence[StageFinding]
+) -> list[tuple[StageValue, StageFinding]]:
+    """The stages that this problem declares, each with what was found of it."""
+    names = {stage.name for stage in problem.stages}
+    return [pair for pair in zip(stages, findings, strict=True) if pair[0].name in names]
+
+
+def _parted_in(
+    problem: Problem, stages: Sequence[StageValue], findings: Sequence[StageFinding]
+) -> str | None:
+    """Where the two part, in terms of the stages of one of the problems involved."""
+    own = _own(problem, stages, findings)
+    after = parting([finding for _, finding in own])
+    return None if after is None else own[after][0].name
+
+
 def _tiers(singles: list[Suspect], here: Comparison) -> list[list[Suspect]]:
     """Suspects that show where the two part; then those of no stage; then the rest."""
-    at = [s for s in singles if here.parted is not None and s.stage == here.parted]
-    nowhere = [s for s in singles if s not in at and (s.stage is None or here.parted is None)]
+    at = [s for s in singles if s.stage is not None and s.stage == here.parted.get(s.owner)]
+    nowhere = [s for s in singles if s not in at and s.stage is None]
     rest = [s for s in singles if s not in at and s not in nowhere]
     return [at, nowhere, rest]
 

@@ -116,6 +116,7 @@ class Grading:
         self.verdict = replace(
             self.verdict,
             cases=self.verdict.cases + findings.cases,
+            remarks=(*self.verdict.remarks, *findings.remarks),
             shapes=max(self.verdict.shapes, shapes),
         )
 
@@ -136,7 +137,7 @@ class Grading:
         stages = [StageLine(function, s.title, s.found, s.line) for s in diagnosed.stages]
         self.verdict = replace(
             self.verdict,
-            diagnoses=(*self.verdict.diagnoses, *told(diagnosed.suspect)),
+            diagnoses=tuple(dict.fromkeys((*self.verdict.diagnoses, *told(diagnosed.suspect)))),
             stages=(*self.verdict.stages, *stages),
             counterexample=self.verdict.counterexample or smallest(judge),
         )

@@ -25,6 +25,22 @@ def live_variables(jaxpr: Any) -> set[Any]:
     return live
 
 
+def narrow_type(jaxpr: Any) -> str:
+    """The name of a float type below 32 bits that live equations produce, or an empty text."""
+    live = live_variables(jaxpr)
+    for eqn in jaxpr.eqns:
+        if not any(var in live for var in eqn.outvars):
+            continue
+        for var in eqn.outvars:
+            name = str(getattr(var.aval, "dtype", ""))
+            if name.startswith(("float16", "bfloat16", "float8", "float4")):
+                return name
+        inner = next(filter(None, map(narrow_type, sub_jaxprs(eqn))), "")
+        if inner and eqn.primitive.name != "linen_init":
+            return inner
+    return ""
+
+
 def source_lines(eqn: Any, filename: str) -> list[int]:
     """The lines of ``filename`` that an equation stems from, innermost first."""
     traceback = eqn.source_info.traceback

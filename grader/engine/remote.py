@@ -80,7 +80,7 @@ class RemoteTrace:
     id: str
     ticket: Ticket
     kinds: Kinds | None = None
-    _known: tuple[list[Leaf], list[str], list[Output]] | None = field(default=None, init=False)
+    _known: tuple[list[Leaf], list[str], list[Output], str] | None = field(default=None, init=False)
 
     @classmethod
     def ask(
@@ -105,7 +105,7 @@ class RemoteTrace:
         )
         return cls(remote, id, ticket)
 
-    def _told(self) -> tuple[list[Leaf], list[str], list[Output]]:
+    def _told(self) -> tuple[list[Leaf], list[str], list[Output], str]:
         if self._known is None:
             header, _ = self.ticket.result()
             try:
@@ -124,7 +124,8 @@ class RemoteTrace:
                     Output(str(told["label"]), tuple(told["shape"]), str(told["dtype"]))
                     for told in header["outputs"]
                 ]
-                self._known = leaves, [str(c) for c in header["collections"]], outputs
+                collections = [str(c) for c in header["collections"]]
+                self._known = leaves, collections, outputs, str(header["narrow"])[:40]
             except (KeyError, TypeError, ValueError) as error:
                 raise Lost("garbage", "the process answered with garbage") from error
         return self._known
@@ -144,6 +145,11 @@ class RemoteTrace:
     def outputs(self) -> list[Output]:
         """What it returns."""
         return self._told()[2]
+
+    @property
+    def narrow(self) -> str:
+        """A float type of less than 32 bits that it computes in, or an empty text."""
+        return self._told()[3]
 
     def start_run(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> Ticket:
         """Have the child evaluate the trace."""

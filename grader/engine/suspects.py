@@ -45,6 +45,11 @@ class Suspect:
         return self.pitfalls[-1][1].check if self.pitfalls else "numbers"
 
     @property
+    def owner(self) -> int:
+        """The problem whose spec describes the last mistake or variant."""
+        return (self.pitfalls or self.variants)[-1][0]
+
+    @property
     def stage(self) -> str | None:
         """The stage where the last mistake first shows."""
         return self.pitfalls[-1][1].stage if self.pitfalls else None

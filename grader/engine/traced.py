@@ -13,7 +13,13 @@ from jax.extend import core as jex
 from grader.engine import lift
 from grader.engine.dataflow import initial_kind, uses_of_weights
 from grader.engine.evaluate import Program
-from grader.engine.jaxprs import bind_equation, live_variables, source_lines, sub_jaxprs
+from grader.engine.jaxprs import (
+    bind_equation,
+    live_variables,
+    narrow_type,
+    source_lines,
+    sub_jaxprs,
+)
 from grader.engine.layout import Leaf
 from grader.problem import Contract, Sizes
 
@@ -83,6 +89,7 @@ class Traced:
             Output(_label(path, i, contract), tuple(leaf.shape), str(leaf.dtype))
             for i, (path, leaf) in enumerate(flat)
         )
+        self.narrow = narrow_type(self.closed.jaxpr)
         self._read_inventory()
 
     def _read_inventory(self) -> None:

@@ -100,6 +100,7 @@ class Match:
 
     pieces: tuple[tuple[Leaf, tuple[Slot, ...]], ...]
     orders: Mapping[str, tuple[str, ...]]
+    empty: tuple[Leaf, ...] = ()
 
     @property
     def split(self) -> bool:
@@ -108,7 +109,7 @@ class Match:
 
     def weights(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The submission's parameters, in its own order, from those of the reference."""
-        filled: dict[int, np.ndarray] = {}
+        filled = {leaf.index: np.zeros(leaf.shape) for leaf in self.empty}
         for leaf, slots in self.pieces:
             parts = [self._part(slot, reference) for slot in slots]
             if len(parts) == 1 and slots[0].rows is not None:
@@ -163,8 +164,8 @@ def match(
     for mode in _modes(reference):
         slots = list(_slots(reference, mode, choices))
         result = _assign(slots, theirs, choices)
-        if isinstance(result, Match):
-            return result
+        if result is not None:
+            return replace(result, empty=tuple(leaf for leaf in submission if not leaf.size))
         difference = _difference(slots, theirs)
         if best is None or _badness(difference) < _badness(best):
             best = difference

@@ -92,6 +92,7 @@ class Worker:
             "leaves": [asdict(leaf) for leaf in traced.leaves],
             "collections": sorted(traced.collections),
             "outputs": [asdict(output) for output in traced.outputs],
+            "narrow": traced.narrow,
         }, []
 
     def do_run(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:

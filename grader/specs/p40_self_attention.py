@@ -40,7 +40,7 @@ PROBLEM = Problem(
     stages=(
         Stage("scores", "scaled scores"),
         Stage("weights", "attention weights"),
-        Stage("mixed", "values mixed in each head", rows=True),
+        Stage("mixed", "values mixed in each head"),
     ),
     pitfalls=(
         Pitfall(
@@ -332,7 +332,7 @@ PROBLEM = Problem(
             ),
         ),
         Pitfall(
-            id="no-bias",
+            id="attention-no-bias",
             title="queries, keys and values have no bias",
             advice=(
                 "All four projections have a bias. Some implementations leave out those of "

@@ -239,7 +239,7 @@ PROBLEM = Problem(
             ),
         ),
         Pitfall(
-            id="norm-over-everything",
+            id="final-norm-over-everything",
             title="the final LayerNorm takes one mean and one variance of the whole array",
             advice=(
                 "Each token has a mean and a variance of its own. Taken over all numbers at once, "

@@ -128,7 +128,7 @@ PROBLEM = Problem(
                 "last position, and the first row is a patch, not the CLS token."
             ),
             edits=(Edit(JOIN, JOIN.replace("[cls, x]", "[x, cls]")),),
-            stage="cls",
+            stage="positions",
             hints=(
                 "Which token does row 0 hold after you have joined the two?",
                 "The order in which arrays are concatenated is their order in the sequence.",

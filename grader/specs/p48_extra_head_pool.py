@@ -213,7 +213,7 @@ PROBLEM = Problem(
             ),
         ),
         Pitfall(
-            id="softmax-over-heads",
+            id="votes-compete-in-heads",
             title="the softmax goes over the heads, not over the patches",
             advice=(
                 "It is the patches that compete for a place in the embedding. Over the heads the "
@@ -230,7 +230,7 @@ PROBLEM = Problem(
             ),
         ),
         Pitfall(
-            id="no-softmax",
+            id="raw-votes",
             title="the votes weigh the patches without a softmax",
             advice=(
                 "Raw votes may be negative and add up to anything. A convex sum needs weights "

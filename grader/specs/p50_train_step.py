@@ -691,6 +691,7 @@ PROBLEM = Problem(
                 "which every image is there twice gives the same step."
             ),
             edits=(Edit(MEAN, MEAN.replace("mean", "sum")),),
+            stage="logits",
             hints=(
                 "By which factor is your loss too large?",
                 "Should the loss of a batch double if every image is in it twice?",
@@ -740,7 +741,6 @@ PROBLEM = Problem(
                     '    return state, {"loss": loss, "accuracy": accuracy}',
                 ),
             ),
-            stage="logits",
             hints=(
                 "Your parameters are right. To which of them do your metrics belong?",
                 "How often does your step run the model?",

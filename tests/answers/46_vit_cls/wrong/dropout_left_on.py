@@ -18,7 +18,7 @@ class MlpBlock(nn.Module):
         return nn.Dropout(rate=self.dropout_rate)(x, deterministic=deterministic)
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     mlp_dim: int
     num_heads: int
 
@@ -48,7 +48,7 @@ class Model(nn.Module):
         x = jnp.concatenate([jnp.tile(cls, [n, 1, 1]), x], axis=1)
         pe = self.param("pos_embedding", nn.initializers.normal(stddev=0.02), (1, h * w + 1, ch))
         x = nn.Dropout(0.1)(x + pe, deterministic=not train)
-        Block = nn.remat(Block, static_argnums=(2,))
+        Block = nn.remat(TransformerBlock, static_argnums=(2,))
         for i in range(c["layers"]):
             x = Block(c["mlp"], c["heads"], name=f"encoderblock_{i}")(x, not train)
         x = nn.LayerNorm(name="encoder_norm")(x)

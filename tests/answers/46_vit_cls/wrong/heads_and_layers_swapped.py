@@ -1,4 +1,4 @@
-"""The module's fields come in another order than the positional arguments: num_heads and num_layers are exchanged."""
+"""The config dict gets num_heads where num_layers belongs and the other way round."""
 import jax
 import jax.numpy as jnp
 from flax import linen as nn

@@ -8,7 +8,7 @@ what makes more of the reference's intermediate values appear in the submission.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,6 +50,10 @@ def settle(cases: Sequence[tuple[Traced, RemoteTrace, Case]], stages: Sequence[S
         aligned = align(reference, submission, case, stages, choices)
         if isinstance(aligned, Alignment):
             choices = aligned.choices
+            matched = match(reference.leaves, submission.leaves, choices)
+            if isinstance(matched, Match):
+                # What fits in one way only here may fit in several on another draw.
+                choices = replace(choices, orders={**matched.orders_used(), **choices.orders})
     return choices
 
 

@@ -102,7 +102,7 @@ def arrangements(
     """Every order of the factors that fits ``shape``, the given order first.
 
     An order fits when the axes of ``shape`` (those longer than 1) are products of consecutive
-    factors in that order.
+    factors in that order, or split one factor (a table of N rows as a grid).
     """
     target = [n for n in shape if n != 1]
     places = [i for i, n in enumerate(sizes) if n != 1]
@@ -112,14 +112,18 @@ def arrangements(
 
 
 def _groups_into(sizes: Sequence[int], target: Sequence[int]) -> bool:
-    rest = list(sizes)
-    for length in target:
-        product = 1
-        while product < length and rest:
-            product *= rest.pop(0)
-        if product != length:
+    """Whether factors and axes agree, where either may be the product of several of the other."""
+    ours, theirs = list(sizes), list(target)
+    while ours and theirs:
+        left, right = ours.pop(0), theirs.pop(0)
+        merging, splitting = left < right, left > right
+        while left < right and ours and merging:
+            left *= ours.pop(0)
+        while left > right and theirs and splitting:
+            right *= theirs.pop(0)
+        if left != right:
             return False
-    return not rest
+    return not ours and not theirs
 
 
 def arrange(

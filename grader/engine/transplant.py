@@ -122,6 +122,16 @@ class Match:
                 filled[leaf.index] = np.concatenate(rows).reshape(leaf.shape)
         return [filled[i] for i in sorted(filled)]
 
+    def orders_used(self) -> dict[str, tuple[str, ...]]:
+        """The order of the factors in each group of parameters, the most detailed one."""
+        used: dict[str, tuple[str, ...]] = {}
+        for leaf, slots in self.pieces:
+            if len(slots) == 1 and slots[0].rows is None:
+                order = self._order(slots[0], leaf)
+                if len(order) > len(used.get(slots[0].base, ())):
+                    used[slots[0].base] = order
+        return used
+
     def _part(self, slot: Slot, reference: Sequence[np.ndarray]) -> np.ndarray:
         members = [reference[i] for i in slot.members]
         if slot.head is not None:
@@ -357,6 +367,11 @@ def _table_splits(
                 upper = replace(slot, rows=(0, cut))
                 lower = replace(slot, rows=(cut, slot.size // width))
                 yield [(first, (upper,)), (second, (lower,))], [slot], [first, second]
+        single = sorted((x for x in leaves if x.size == width and x.shape), key=_in_use_order)
+        count = slot.size // width
+        for chosen in itertools.combinations(single, count) if 2 < count <= len(single) else ():
+            rows: _Pairs = [(x, (replace(slot, rows=(i, i + 1)),)) for i, x in enumerate(chosen)]
+            yield rows, [slot], list(chosen)
     for leaf in leaves:
         for one, two in itertools.permutations(slots, 2):
             same_width = one.sizes[-1] == two.sizes[-1]

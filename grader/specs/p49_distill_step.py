@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Sizes, Stage
+from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Sizes, Stage, Variant
 from grader.specs.shapes import tells_apart
 
 STUDENT_LENGTH = "jnp.linalg.norm(student, axis=-1, keepdims=True)"
@@ -215,6 +215,16 @@ PROBLEM = Problem(
         Stage("teacher_scaled", "teacher's embeddings, scaled"),
         Stage("loss", "loss"),
     ),
+    variants=(
+        Variant(
+            id="teacher-differentiable",
+            remark=(
+                "the loss could be differentiated with respect to the teacher's parameters; "
+                "nothing here does, and marking the targets as constants makes sure of it"
+            ),
+            edits=(Edit(TARGETS, 'teacher_apply({"params": teacher_params}, images)'),),
+        ),
+    ),
     pitfalls=(
         Pitfall(
             id="norm-ignored",
@@ -414,20 +424,6 @@ PROBLEM = Problem(
             hints=(
                 "Call the step with two values of norm and compare the losses.",
                 "Follow the argument: where in the step is it used?",
-            ),
-        ),
-        Pitfall(
-            id="teacher-gradient",
-            title="the teacher gets a gradient",
-            advice=(
-                "You do not update the teacher, but the loss still depends on its parameters: "
-                "whoever differentiates through your step gets a gradient for them. A target is "
-                "a constant and has to be marked as one."
-            ),
-            edits=(Edit(TARGETS, 'teacher_apply({"params": teacher_params}, images)'),),
-            hints=(
-                "Differentiate the returned loss with respect to teacher_params.",
-                "JAX has a function that lets a value pass and blocks its gradient.",
             ),
         ),
         Pitfall(

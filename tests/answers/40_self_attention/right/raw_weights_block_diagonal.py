@@ -10,21 +10,23 @@ class MaskedHeads(nn.Module):
 
     def setup(self):
         glorot, zeros = nn.initializers.glorot_normal(), nn.initializers.zeros_init()
-        self.biases = self.param("biases", zeros, (4, self.D))
+        self.bo = self.param("bo", zeros, (self.D,))
+        self.bv = self.param("bv", zeros, (self.D,))
+        self.bkq = self.param("bkq", zeros, (2, self.D))
         self.wo = self.param("wo", glorot, (self.D, self.D))
         self.wv = self.param("wv", glorot, (self.D, self.D))
         self.wkq = self.param("wkq", glorot, (self.D, 2 * self.D))          # first k, then q
 
     def __call__(self, x):
         T, (D, H) = x.shape[0], (self.D, self.H)
-        bq, bk, bv, bo = self.biases
+        (bk, bq), bv = self.bkq, self.bv
         k, q = jnp.hsplit(x @ self.wkq, 2)
         q, k, v = ((z + b).reshape(T * H, D // H) for z, b in ((q, bq), (k, bk), (x @ self.wv, bv)))
         head = jnp.tile(jnp.arange(H), T)
         same = head[:, None] == head[None, :]
         s = jnp.where(same, q @ k.T / (D // H) ** 0.5, -jnp.inf)
         y = jax.nn.softmax(s, axis=-1) @ v
-        return y.reshape(T, D) @ self.wo + bo
+        return y.reshape(T, D) @ self.wo + self.bo
 
 
 def self_attention_forward(seed, x, num_heads):

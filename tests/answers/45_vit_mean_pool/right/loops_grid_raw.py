@@ -18,10 +18,10 @@ class W(nn.Module):
 class Norm(nn.Module):
     @nn.compact
     def __call__(self, x):
-        # variance = E[x^2] - E[x]^2, scale stored as the difference to one
-        g = self.param("g", nn.initializers.zeros, x.shape[-1:])
+        # variance = E[x^2] - E[x]^2
+        g = self.param("g", nn.initializers.ones, x.shape[-1:])
         b = self.param("b", nn.initializers.zeros, x.shape[-1:])
-        return jax.nn.standardize(x, axis=-1, epsilon=1e-6) * (1.0 + g) + b
+        return jax.nn.standardize(x, axis=-1, epsilon=1e-6) * g + b
 
 
 class Loops(nn.Module):

@@ -1,0 +1,20 @@
+"""Sums over the features and averages over the batch only."""
+import jax
+import jax.numpy as jnp
+
+
+def normalized_l1(student, teacher, norm=100.0):
+    s = norm * student / jnp.linalg.norm(student, axis=-1, keepdims=True)
+    t = norm * teacher / jnp.linalg.norm(teacher, axis=-1, keepdims=True)
+    return jnp.mean(jnp.sum(jnp.abs(s - t), axis=-1))
+
+
+def distill_step(state, teacher_apply, teacher_params, images, norm=100.0):
+    target = teacher_apply({"params": teacher_params}, images)
+
+    def loss_fn(params):
+        prediction = state.apply_fn({"params": params}, images)
+        return normalized_l1(prediction, target, norm)
+
+    loss, grads = jax.value_and_grad(loss_fn)(state.params)
+    return state.apply_gradients(grads=grads), loss

@@ -12,7 +12,9 @@ _resolvers: list[Resolver] = []
 
 
 def use(number: int) -> ModuleType:
-    """The module of an earlier problem: ``EncoderBlock = use(41).EncoderBlock``.
+    """Bring in the blocks of an earlier problem.
+
+    In a stub: ``EncoderBlock`` of problem 41 is an attribute of what ``use`` gives for 41.
 
     While a submission is graded this is the student's own file when it has passed, else the
     reference; the report says which.  Elsewhere it is the reference.

@@ -61,14 +61,31 @@ def grade(
     path, number = locate(target, problem)
     _prepare_jax()
     from grader.engine.judge import Order
+    from grader.engine.lift import check_hooks
 
-    order = Order(catalogue.problem(number), path, seed, cases, timeout)
+    unfit = check_hooks()
+    if unfit is not None:
+        raise UsageError(unfit)
+
+    from grader.study import progress
+
+    reached = progress.read()
+
+    def has_passed(number: int, source: str) -> bool:
+        known = reached.get(number)
+        return known is not None and known.passed_text == progress.fingerprint(source)
+
+    order = Order(catalogue.problem(number), path, seed, cases, timeout, has_passed)
     if case is not None:
         _show_case(order, case)
         return
     from grader.engine.judge import grade as judge
 
     verdict = judge(order)
+    if path.resolve().parent == catalogue.PROBLEMS:
+        text = path.read_text("utf-8") if verdict.passed else None
+        known = None if text is None else progress.fingerprint(text)
+        progress.record(number, verdict.score, known)
     if as_json:
         print(json.dumps(verdict.as_json(), ensure_ascii=True, indent=2))
     else:

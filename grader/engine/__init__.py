@@ -1,0 +1,1 @@
+"""The engine: from a file to a verdict."""

@@ -106,12 +106,12 @@ def draw_weights(
 
 
 def _draw_leaf(leaf: Leaf, generator: np.random.Generator, scale: float) -> np.ndarray:
-    noise = generator.normal(size=leaf.shape)
+    noise: np.ndarray = generator.normal(size=leaf.shape)
     if leaf.role == "scale":
         return 1.0 + 0.5 * noise
     if leaf.role == "kernel":
         incoming = leaf.shape[0] if len(leaf.shape) == 3 else int(np.prod(leaf.shape[:-1]))
-        return scale * noise / np.sqrt(max(incoming, 1))
+        return noise * (scale / float(np.sqrt(max(incoming, 1))))
     if leaf.role == "add" and len(leaf.shape) < 2:
         return 0.5 * scale * noise
     return scale * noise

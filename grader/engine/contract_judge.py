@@ -565,7 +565,7 @@ class ContractJudge:
         self._fail(id, words)
 
     def _check_lost(self, lost: Lost) -> None:
-        id = next((i for i in self._ids() if i not in self._done), "runs")
+        id: CheckId = next((i for i in self._ids() if i not in self._done), "runs")
         what = "it took too long" if lost.reason == "timeout" else str(lost)
         self._fail(id, f"{what}; the grader stopped waiting here")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from grader import catalogue
+from grader.engine.blocks_used import Block, choose, notes
 from grader.engine.cases import STYLES, Draw, draw_sizes
 from grader.engine.contract_judge import WEIGHTS, ContractJudge
 from grader.engine.counterexample import smallest
@@ -17,25 +17,17 @@ from grader.engine.judge import Order
 from grader.engine.process import Lost
 from grader.engine.reference import Solutions
 from grader.engine.remote import Remote, SubmissionError
-from grader.engine.suspects import Suspect, family_of
+from grader.engine.suspects import Suspect
 from grader.engine.words import error_words
-from grader.problem import Contract, Problem
+from grader.problem import Contract
 from grader.verdict import Check, Diagnosis, StageLine, Verdict
 
 _LEAST_DRAWS = 10
 
 
-def blocks_for(problem: Problem) -> dict[int, dict[str, str]]:
-    """The text that ``use`` gives a submission, by number."""
-    paths = {
-        member.number: catalogue.solution_path(member.number)
-        for member in family_of(problem)
-        if member is not problem
-    }
-    return {
-        number: {"source": path.read_text(encoding="utf-8"), "filename": str(path)}
-        for number, path in paths.items()
-    }
+def texts(blocks: list[Block]) -> dict[int, dict[str, str]]:
+    """What the child needs of the blocks, by number."""
+    return {b.number: {"source": b.source, "filename": str(b.path)} for b in blocks}
 
 
 class Grading:
@@ -46,12 +38,13 @@ class Grading:
         self.problem = order.problem
         self.main = main
         self.compiler = compiler
+        self.blocks = choose(order.problem, order.has_passed)
         self._loading = [
             remote.ask(
                 "load",
                 source=source,
                 filename=str(order.path),
-                blocks=blocks_for(order.problem),
+                blocks=texts(self.blocks),
             )
             for remote in (main, compiler)
         ]
@@ -71,6 +64,9 @@ class Grading:
             return self._not_loaded(
                 "importing it took too long" if late else f"while importing, {lost}"
             )
+        used = header.get("used")
+        for line in notes(self.blocks, used if isinstance(used, list) else ()):
+            self._note(line)
         for judge in self._judges(header, draws):
             self._judge(judge)
         return self.verdict

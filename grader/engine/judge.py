@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,10 @@ DEFAULT_CASES = 30
 DEFAULT_TIMEOUT = 20.0
 
 
+def _nothing_has_passed(number: int, source: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Order:
     """What to grade, and how.
@@ -31,6 +35,7 @@ class Order:
       seed: where the random numbers start; the same seed draws the same cases.
       cases: at least how many cases each contract gets.
       timeout: seconds that the submission has.
+      has_passed: whether a text has passed as the answer to a problem; ``use`` asks.
 
     """
 
@@ -39,6 +44,7 @@ class Order:
     seed: int = 0
     cases: int = DEFAULT_CASES
     timeout: float = DEFAULT_TIMEOUT
+    has_passed: Callable[[int, str], bool] = _nothing_has_passed
 
 
 class Unreadable(Exception):

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from grader.engine.align import Alignment, Case, align
+from grader.engine.blocks_used import choose
 from grader.engine.cases import STYLES, Draw, draw_arrays, draw_weights, make_draw
 from grader.engine.contract_judge import ContractJudge
-from grader.engine.grading import blocks_for
+from grader.engine.grading import texts
 from grader.engine.judge import Order, open_children, read_source
 from grader.engine.process import Lost
 from grader.engine.reference import Solutions
@@ -77,7 +78,10 @@ def view_case(order: Order, contract: int, told: Mapping[str, Any]) -> CaseView:
     with open_children(order, 1) as children:
         remote = Remote(children[0])
         remote.ask(
-            "load", source=source, filename=str(order.path), blocks=blocks_for(order.problem)
+            "load",
+            source=source,
+            filename=str(order.path),
+            blocks=texts(choose(order.problem, order.has_passed)),
         )
         judge = ContractJudge(order.problem, contract, Solutions(), [draw], seed)
         judge.start(remote, None)

@@ -104,7 +104,7 @@ def _answer(told: dict[str, Any], writing: int) -> None:
         code = 0
     finally:
         if code:
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
         os._exit(code)
 
 

@@ -76,7 +76,7 @@ def find_stages(
     findings = []
     for stage, mark in zip(stages, wanted, strict=True):
         line = None
-        for i in np.flatnonzero(found_among(offered, mark[None])):
+        for i in map(int, np.flatnonzero(found_among(offered, mark[None]))):
             if _same(stage, values[i]):
                 line = lines[i]
                 break

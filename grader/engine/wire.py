@@ -18,11 +18,8 @@ import numpy as np
 MAX_HEADER = 16 * 2**20
 MAX_ARRAYS = 1 * 2**30
 _PREFIX = struct.Struct(">II")
-_DTYPES = {
-    name: np.dtype(name)
-    for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-    + ("float64", "complex128")
-}
+_NAMES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float64 complex128"
+_DTYPES = {name: np.dtype(name) for name in _NAMES.split()}
 
 
 class WireError(Exception):

@@ -57,6 +57,7 @@ class Worker:
         self.module = load(self.source, self.filename)
         return {
             "functions": [_signature(self.module, c) for c in self.problem.contracts],
+            "used": sorted(self._loaded),
         }, []
 
     def _block(self, number: int) -> Any:
@@ -132,7 +133,10 @@ class Worker:
         return {}, [r.astype(np.float64) if r.dtype.kind == "f" else r for r in results]
 
 
-FAST_COMPILE = {"xla_backend_optimization_level": "0", "xla_llvm_disable_expensive_passes": True}
+FAST_COMPILE: dict[str, str | bool] = {
+    "xla_backend_optimization_level": "0",
+    "xla_llvm_disable_expensive_passes": True,
+}
 
 
 def _signature(module: Any, contract: Contract) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 def harmless(text: str) -> str:
-    """``text`` with control and formatting characters made visible (``\\x1b``), lines kept."""
+    r"""``text`` with control and formatting characters made visible (``\x1b``), lines kept."""
     return "".join(
         c
         if c in "\n\t" or unicodedata.category(c)[0] != "C"

@@ -1,0 +1,1 @@
+"""What a student works with: stubs, progress."""

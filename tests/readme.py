@@ -1,0 +1,56 @@
+"""The generated parts of README.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from grader import catalogue
+
+README = catalogue.ROOT / "README.md"
+MUTANTS = Path(__file__).parent / "mutants.json"
+
+
+def replace_part(name: str, text: str) -> None:
+    """Put ``text`` between the two comments with this name."""
+    before = README.read_text(encoding="utf-8")
+    README.write_text(_replaced(before, name, text), encoding="utf-8")
+
+
+def _replaced(readme: str, name: str, text: str) -> str:
+    pattern = rf"<!-- {name} -->.*?<!-- /{name} -->"
+    return re.sub(
+        pattern, lambda _: f"<!-- {name} -->\n{text}\n<!-- /{name} -->", readme, flags=re.S
+    )
+
+
+def problems_table() -> str:
+    """What each problem teaches, and how well its grader is proved."""
+    known = json.loads(MUTANTS.read_text()) if MUTANTS.exists() else {}
+    lines = [
+        "| problem | teaches | pitfalls proved caught | right answers accepted | wrong answers "
+        "rejected | mechanical mutants rejected |",
+        "|---|---|---|---|---|---|",
+    ]
+    for number in catalogue.names():
+        problem = catalogue.problem(number)
+        folder = catalogue.ROOT / "tests" / "answers" / problem.name
+        right, wrong = (len(list((folder / kind).glob("*.py"))) for kind in ("right", "wrong"))
+        found = known.get(str(number))
+        share = f"{found['rejected']} of {found['mutants']}" if found else "not run"
+        lines.append(
+            f"| {number} {problem.title} | {problem.teaches} | {len(problem.pitfalls)} | {right} "
+            f"| {wrong} | {share} |"
+        )
+    return "\n".join(lines)
+
+
+def table_is_current() -> bool:
+    """Whether README.md shows what ``problems_table`` says."""
+    text = README.read_text(encoding="utf-8")
+    return _replaced(text, "table", problems_table()) == text
+
+
+if __name__ == "__main__":
+    replace_part("table", problems_table())

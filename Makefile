@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: grade test test-slow check stubs bench mutants diagnoses table format clean
+.PHONY: grade test test-slow check stubs bench mutants format clean
 
 grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- the reference solution of problem 46 ---"
@@ -50,3 +50,7 @@ clean:
 .venv/ready-dev: .venv/ready
 	@$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@
+
+mutants: .venv/ready-dev  ## mutate the references mechanically; the grader must notice
+	$(BIN)/python -m tests.mutants
+	$(BIN)/python -m tests.readme

@@ -77,12 +77,8 @@ def view_case(order: Order, contract: int, told: Mapping[str, Any]) -> CaseView:
     source = read_source(order.path)
     with open_children(order, 1) as children:
         remote = Remote(children[0])
-        remote.ask(
-            "load",
-            source=source,
-            filename=str(order.path),
-            blocks=texts(choose(order.problem, order.has_passed)),
-        )
+        blocks = texts(choose(order.problem, order.has_passed))
+        remote.ask("load", source=source, filename=str(order.path), blocks=blocks)
         judge = ContractJudge(order.problem, contract, Solutions(), [draw], seed)
         judge.start(remote, None)
         reference = judge.solutions.trace(order.problem.number, judge.contract, seed, draw.sizes)

@@ -56,6 +56,7 @@ def record(number: int, score: float, passed_text: str | None, path: Path = FILE
       number: the problem.
       score: what was reached now; the best one is kept.
       passed_text: ``fingerprint`` of the text when it passed.
+      path: the progress file.
 
     """
     with contextlib.suppress(OSError), _locked(path):

@@ -1,0 +1,95 @@
+"""Transplanted weights give the same function, whatever the layout; and a lie is not matched."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from grader.engine.layout import Leaf, arrange, arrangements
+from grader.engine.transplant import Choices, Match, Mismatch, match
+
+
+def leaf(index: int, path: str, *shape: int, role: str = "kernel", kind: str = "random") -> Leaf:
+    return Leaf(index, path, shape, index, role, kind)
+
+
+REFERENCE = [
+    leaf(0, "block_0/attention/query/kernel", 6, 2, 3),
+    leaf(1, "block_0/attention/key/kernel", 6, 2, 3),
+    leaf(2, "block_0/attention/value/kernel", 6, 2, 3),
+    leaf(3, "block_0/attention/out/kernel", 2, 3, 6),
+]
+WEIGHTS = [np.random.default_rng(i).normal(size=x.shape) for i, x in enumerate(REFERENCE)]
+
+
+def test_three_denses_in_order_of_use() -> None:
+    theirs = [leaf(i, name, 6, 6) for i, name in enumerate(("a", "b", "c", "d"))]
+    found = match(REFERENCE, theirs)
+    assert isinstance(found, Match)
+    for weight, own in zip(found.weights(WEIGHTS), WEIGHTS, strict=True):
+        np.testing.assert_array_equal(weight, own.reshape(6, 6))
+
+
+def test_a_fused_projection_is_the_three_side_by_side() -> None:
+    found = match(REFERENCE, [leaf(0, "qkv", 6, 18), leaf(1, "o", 6, 6)])
+    assert isinstance(found, Match)
+    fused = found.weights(WEIGHTS)[0]
+    expected = np.concatenate([w.reshape(6, 6) for w in WEIGHTS[:3]], axis=1)
+    np.testing.assert_array_equal(fused, expected)
+
+
+def test_siblings_and_orders_are_choices() -> None:
+    choices = Choices(
+        siblings=(2, 0, 1), orders={"block_*/attention/qkv": ("in", "head", "which", "dim")}
+    )
+    found = match(REFERENCE, [leaf(0, "vqk", 6, 18), leaf(1, "o", 6, 6)], choices)
+    assert isinstance(found, Match)
+    fused = found.weights(WEIGHTS)[0].reshape(6, 2, 3, 3)
+    for place, sibling in enumerate((2, 0, 1)):
+        np.testing.assert_array_equal(fused[:, :, place], WEIGHTS[sibling])
+
+
+def test_layers_stacked_by_scan() -> None:
+    reference = [leaf(i, f"block_{i}/mlp_in/kernel", 4, 5) for i in range(3)]
+    weights = [np.full((4, 5), float(i)) for i in range(3)]
+    found = match(reference, [leaf(0, "scan/dense/kernel", 3, 4, 5)])
+    assert isinstance(found, Match)
+    np.testing.assert_array_equal(found.weights(weights)[0], np.stack(weights))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_table_split_in_two(first: int) -> None:
+    reference = [leaf(0, "positions", 5, 4, role="add")]
+    shapes = [(1, 4), (4, 4)] if first == 0 else [(4, 4), (1, 4)]
+    theirs = [leaf(i, f"pos{i}", *shape, role="add") for i, shape in enumerate(shapes)]
+    table = np.arange(20.0).reshape(5, 4)
+    seen = set()
+    for way in range(2):
+        found = match(reference, theirs, Choices(table=way))
+        assert isinstance(found, Match)
+        parts = found.weights([table])
+        seen.add(tuple(float(part.ravel()[0]) for part in parts))
+        assert sorted(np.concatenate([p.ravel() for p in parts])) == sorted(table.ravel())
+    assert len(seen) == 2  # which part holds the upper rows is tried both ways
+
+
+def test_what_is_missing_and_what_is_extra() -> None:
+    reference = [
+        leaf(0, "positions", 5, 4, role="add"),
+        leaf(1, "head/kernel", 4, 7),
+        leaf(2, "head/bias", 7, role="add", kind="zeros"),
+    ]
+    found = match(reference, [leaf(0, "pos", 4, 4, role="add"), leaf(1, "head", 4, 7)])
+    assert isinstance(found, Mismatch)
+    assert [slot.group for slot in found.missing] == ["positions", "head/bias"]
+    assert [x.path for x in found.extra] == ["pos"]
+
+
+def test_arrangements_start_with_the_order_given() -> None:
+    names, sizes = ("height", "width", "channel", "out"), (2, 2, 3, 5)
+    orders = list(arrangements(names, sizes, (12, 5)))
+    assert orders[0] == names
+    assert ("channel", "height", "width", "out") in orders
+    kernel = np.random.default_rng(0).normal(size=sizes)
+    moved = arrange(kernel, names, ("channel", "height", "width", "out"), (12, 5))
+    np.testing.assert_array_equal(moved, kernel.transpose(2, 0, 1, 3).reshape(12, 5))

@@ -1,0 +1,147 @@
+"""The command line as a user meets it: real processes, exit codes, one clear line for bad usage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from grader.catalogue import ROOT
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+DEMO = "tests/answers/demo/46_last_row.py"
+CASE = {
+    "grid_h": 2,
+    "grid_w": 3,
+    "patch_size": 2,
+    "channels": 3,
+    "num_heads": 2,
+    "head_dim": 4,
+    "d_ff": 11,
+    "num_layers": 1,
+    "num_classes": 5,
+    "seed": 0,
+    "style": "ordinary",
+}
+
+
+def test_a_right_answer_exits_with_0(command: Command) -> None:
+    done = command("solutions/46_vit_cls.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Passed" in done.stdout
+    assert "30 cases over 10 shapes" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_a_wrong_answer_exits_with_1_and_is_told_what_and_where(command: Command) -> None:
+    done = command(DEMO)
+    assert done.returncode == 1
+    assert "the last row is read instead of row 0" in done.stdout
+    assert "row 0 ✗" in done.stdout
+    assert "python -m grader 46 --case" in done.stdout
+
+
+def test_the_line_that_a_report_prints_shows_the_case(command: Command) -> None:
+    verdict = json.loads(command(DEMO, "--json").stdout)
+    case = json.dumps(verdict["counterexample"]["case"])
+    done = command(DEMO, "--case", case)
+    assert done.returncode == 0, done.stderr
+    assert "✓ final LayerNorm" in done.stdout
+    assert "✗ row 0" in done.stdout
+    assert "expected" in done.stdout
+    assert "actual" in done.stdout
+
+
+def test_the_json_form_follows_its_schema(command: Command) -> None:
+    schema = json.loads((ROOT / "grader/report/verdict.schema.json").read_text())
+    for target, passed in (("solutions/38_patch_embed.py", True), (DEMO, False), ("46", False)):
+        done = command(target, "--json")
+        verdict = json.loads(done.stdout)
+        jsonschema.validate(verdict, schema)
+        assert verdict["passed"] is passed
+        assert done.returncode == (0 if passed else 1)
+
+
+def test_a_number_a_path_and_a_path_elsewhere_mean_the_same(
+    command: Command, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "46_vit_cls.py"
+    shutil.copy(ROOT / "problems/46_vit_cls.py", elsewhere)
+    for target in ("46", "problems/46_vit_cls.py", str(elsewhere)):
+        done = command(target, "--json")
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["problem"] == "46_vit_cls"
+
+
+def test_a_file_with_another_name_needs_the_problem(command: Command, tmp_path: Path) -> None:
+    answer = tmp_path / "mine.py"
+    shutil.copy(ROOT / "solutions/38_patch_embed.py", answer)
+    assert command(str(answer), "--problem", "38").returncode == 0
+    done = command(str(answer))
+    assert done.returncode == 2
+    assert "--problem" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("99",), "there is no problem 99"),
+        (("problems",), "is a folder"),
+        (("46_missing.py",), "there is no file 46_missing.py"),
+        (("solutions/46_vit_cls.py", "--problem", "12"), "there is no problem 12"),
+        (("46", "--case", "{"), "--case"),
+        (("46", "--case", '{"grid_h": 1}'), "--case"),
+        (("46", "--seed", "-1"), "-1"),
+        (("46", "--bogus"), "--bogus"),
+    ],
+)
+def test_bad_usage_is_one_clear_line(words: tuple[str, ...], says: str, command: Command) -> None:
+    done = command(*words)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.stdout == ""
+
+
+def test_other_seeds_and_more_cases_are_honoured(command: Command) -> None:
+    done = command("solutions/38_patch_embed.py", "--seed", "7", "--cases", "60", "--json")
+    verdict = json.loads(done.stdout)
+    assert verdict["passed"]
+    assert verdict["cases"] >= 60
+    assert verdict["seed"] == 7
+
+
+def test_a_narrow_terminal_without_unicode_will_do(command: Command) -> None:
+    done = command(DEMO, COLUMNS="60", PYTHONIOENCODING="ascii", LANG="C")
+    assert done.returncode == 1
+    assert done.stdout.isascii()
+    body = [line for line in done.stdout.splitlines() if "--case" not in line]
+    assert max(map(len, body)) <= 60
+    assert "X row 0" in done.stdout or "row 0 X" in done.stdout
+
+
+def test_colours_only_on_a_terminal(command: Command) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    words = ["-m", "grader", "solutions/38_patch_embed.py"]
+    shown = pexpect.run(f"{sys.executable} {' '.join(words)}", cwd=str(ROOT), env=None, timeout=60)
+    assert b"\x1b[" in shown
+    assert "\x1b[" not in command("solutions/38_patch_embed.py").stdout
+
+
+def test_list_names_every_problem(command: Command) -> None:
+    done = command("list")
+    assert done.returncode == 0
+    for number in (38, 39, 40, 41, 45, 46, 47, 48, 49, 50):
+        assert str(number) in done.stdout
+
+
+def test_a_case_can_be_looked_at_for_a_right_answer(command: Command) -> None:
+    done = command("solutions/46_vit_cls.py", "--case", json.dumps(CASE))
+    assert done.returncode == 0, done.stderr
+    assert "✗" not in done.stdout

@@ -18,7 +18,8 @@ import numpy as np
 from grader.engine.align import Alignment, Case, align
 from grader.engine.cases import STYLES, Draw, draw_arrays, draw_weights
 from grader.engine.compare import all_close
-from grader.engine.contract_judge import ContractJudge, Trial
+from grader.engine.contract_judge import ContractJudge
+from grader.engine.findings import Trial
 from grader.engine.reference import EditDoesNotApply
 from grader.engine.remote import RemoteTrace, SubmissionError
 from grader.engine.stages import (
@@ -45,6 +46,7 @@ _SECONDS = 1.3
 _MOST_MISTAKES = 3
 _CONFIRMING_TRIALS = 3
 _MOST_ALIGNMENTS = 8
+_UNKNOWN = 10**6
 
 
 @dataclass(frozen=True, order=True)
@@ -164,7 +166,7 @@ class Diagnostician:
                     return joined, there
                 if self._closer(there, best[1] if best else here, here):
                     best = joined, there
-            if best is not None and best[1].distance.stages < here.distance.stages:
+            if best is not None and best[1].distance.stages < here.distance.stages < _UNKNOWN:
                 return best
         return best
 
@@ -178,7 +180,7 @@ class Diagnostician:
     def _compared_afresh(self, suspect: Suspect, trial: Trial, style: int) -> Comparison:
         mutant = self._mutant(suspect, trial)
         if mutant is None:
-            return Comparison(Distance(10**6, 10**6, 10**6))
+            return Comparison(Distance(_UNKNOWN, _UNKNOWN, _UNKNOWN))
         case = self._case(mutant, trial, style)
         found = self._beside(mutant, trial, case, self.findings.choices)
         if found.equal or not suspect.pitfalls:
@@ -238,19 +240,19 @@ class Diagnostician:
         matched = match(mutant.leaves, submission.leaves, choices)
         if isinstance(matched, Mismatch):
             amount = len(matched.missing) + len(matched.extra)
-            return Comparison(Distance(amount, 10**6, 10**6), choices=choices)
+            return Comparison(Distance(amount, _UNKNOWN, _UNKNOWN), choices=choices)
         expected, seen = mutant.run_recorded(case.weights, case.arrays)
         try:
             outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
         except SubmissionError:
-            return Comparison(Distance(10**6, 10**6, 10**6))
+            return Comparison(Distance(_UNKNOWN, _UNKNOWN, _UNKNOWN))
         offered = marks(values)
         stages = stage_values(self._stages, seen)
         findings = find_stages(stages, values, lines)
         after = parting(findings)
         missing = int((~found_among(marks([item.value for item in seen]), offered)).sum())
         return Comparison(
-            Distance(0, len(stages) - after if after is not None else 0, missing + matched.split),
+            Distance(int(matched.split), len(stages) - after if after is not None else 0, missing),
             all_close(outputs, expected),
             choices,
             not matched.split,
@@ -260,6 +262,8 @@ class Diagnostician:
 
     def _closer(self, there: Comparison, than: Comparison, start: Comparison) -> bool:
         """Whether a step leads on: to the right parameters, to a later stage."""
+        if there.equal != than.equal:
+            return there.equal
         if not there.distance < than.distance:
             return False
         ours, before = there.distance, start.distance
@@ -389,6 +393,8 @@ def _parted_in(
 def _tiers(singles: list[Suspect], here: Comparison) -> list[list[Suspect]]:
     """Suspects that show where the two part; then those of no stage; then the rest."""
     at = [s for s in singles if s.stage is not None and s.stage == here.parted.get(s.owner)]
+    if here.distance.stages == _UNKNOWN:  # no stage is known while the parameters do not match
+        return [singles]
     nowhere = [s for s in singles if s not in at and s.stage is None]
     rest = [s for s in singles if s not in at and s not in nowhere]
     return [at, nowhere, rest]

@@ -10,12 +10,13 @@ import numpy as np
 
 from grader.engine.blocks_used import Block, choose, notes
 from grader.engine.cases import STYLES, Draw, draw_sizes
-from grader.engine.contract_judge import WEIGHTS, ContractJudge
+from grader.engine.contract_judge import ContractJudge
 from grader.engine.counterexample import smallest
 from grader.engine.diagnose import Diagnostician
+from grader.engine.findings import WEIGHTS
 from grader.engine.judge import Order
 from grader.engine.process import Lost
-from grader.engine.reference import Solutions
+from grader.engine.reference import unedited
 from grader.engine.remote import Remote, SubmissionError
 from grader.engine.suspects import Suspect
 from grader.engine.words import error_words
@@ -28,6 +29,12 @@ _LEAST_DRAWS = 10
 def texts(blocks: list[Block]) -> dict[int, dict[str, str]]:
     """What the child needs of the blocks, by number."""
     return {b.number: {"source": b.source, "filename": str(b.path)} for b in blocks}
+
+
+def draws_for(order: Order) -> list[Draw]:
+    """The hyperparameters to grade on: the same for the same problem, seed and cases."""
+    count = max(_LEAST_DRAWS, -(-order.cases // len(STYLES)))
+    return draw_sizes(order.problem, np.random.default_rng(order.seed), count)
 
 
 class Grading:
@@ -52,9 +59,7 @@ class Grading:
 
     def run(self) -> Verdict:
         """Everything, in order."""
-        generator = np.random.default_rng(self.order.seed)
-        count = max(_LEAST_DRAWS, -(-self.order.cases // len(STYLES)))
-        draws = draw_sizes(self.problem, generator, count)
+        draws = draws_for(self.order)
         try:
             header, _ = self._loading[0].result()
         except SubmissionError as error:
@@ -89,7 +94,7 @@ class Grading:
             lost = sum(WEIGHTS.values()) * contract.weight if message else 0.0
             self._add(Check(name, title, "failed" if message else "passed", message, lost))
             if not message:
-                judge = ContractJudge(self.problem, i, Solutions(), draws, self.order.seed)
+                judge = ContractJudge(self.problem, i, unedited(), draws, self.order.seed)
                 judge.start(self.main, self.compiler)
                 judges.append(judge)
         return judges

@@ -15,7 +15,7 @@ from grader.engine.contract_judge import ContractJudge
 from grader.engine.grading import texts
 from grader.engine.judge import Order, open_children, read_source
 from grader.engine.process import Lost
-from grader.engine.reference import Solutions
+from grader.engine.reference import unedited
 from grader.engine.remote import Remote, SubmissionError
 from grader.engine.stages import StageFinding, StageValue, find_stages, stage_values
 from grader.engine.transplant import Mismatch, match
@@ -79,7 +79,7 @@ def view_case(order: Order, contract: int, told: Mapping[str, Any]) -> CaseView:
         remote = Remote(children[0])
         blocks = texts(choose(order.problem, order.has_passed))
         remote.ask("load", source=source, filename=str(order.path), blocks=blocks)
-        judge = ContractJudge(order.problem, contract, Solutions(), [draw], seed)
+        judge = ContractJudge(order.problem, contract, unedited(), [draw], seed)
         judge.start(remote, None)
         reference = judge.solutions.trace(order.problem.number, judge.contract, seed, draw.sizes)
         generator = np.random.default_rng([seed, style, contract])

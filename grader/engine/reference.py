@@ -52,11 +52,12 @@ class Solutions:
     def __init__(self, edits: Mapping[int, Iterable[Edit]] | None = None) -> None:
         self._edits = edits or {}
         self._modules: dict[int, ModuleType] = {}
+        self._traces: dict[tuple[Any, ...], Traced] = {}
 
     def module(self, number: int) -> ModuleType:
         """The (edited) solution of one problem."""
         if self._edits and not self._touched(number):
-            return _unedited().module(number)
+            return unedited().module(number)
         if number not in self._modules:
             path = solution_path(number)
             source = apply_edits(_text(number), self._edits.get(number, ()), path.name)
@@ -87,16 +88,20 @@ class Solutions:
 
         ``kinds`` says how parameters start; without it the trace finds out, which takes longer.
         """
-        function: Any = getattr(self.module(number), contract.function)
-        with self.active():
-            traced = Traced(contract, function, seed, sizes, drawn=kinds is None)
-        if kinds is not None:
-            traced.leaves = kinds.told(traced.leaves)
-        return traced
+        key = (number, contract.function, seed, tuple(sizes.items()), kinds is None)
+        if key not in self._traces:
+            function: Any = getattr(self.module(number), contract.function)
+            with self.active():
+                traced = Traced(contract, function, seed, sizes, drawn=kinds is None)
+            if kinds is not None:
+                traced.leaves = kinds.told(traced.leaves)
+            self._traces[key] = traced
+        return self._traces[key]
 
 
 @cache
-def _unedited() -> Solutions:
+def unedited() -> Solutions:
+    """The reference as it is; one for the whole process, so that its traces are made once."""
     return Solutions()
 
 

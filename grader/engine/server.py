@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -70,24 +71,38 @@ class WarmGrader:
 
 
 def serve() -> None:
-    """Answer orders until the input ends."""
+    """Answer orders until the input ends; prepare the next ones while there is nothing to do."""
     import flax.linen  # noqa: F401
     import jax  # noqa: F401
 
-    from grader.engine import grading, traced  # noqa: F401  warm before the first order
+    from grader.engine.warmth import Warmth
 
-    for line in sys.stdin:
-        reading, writing = os.pipe()
-        judge = os.fork()
-        if judge == 0:
-            os.close(reading)
-            _answer(json.loads(line), writing)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as answer:
-            text = answer.read()
-        os.waitpid(judge, 0)
-        sys.stdout.buffer.write(text.strip() + b"\n")
-        sys.stdout.buffer.flush()
+    warmth = Warmth()
+    with os.fdopen(0, "rb", buffering=0) as orders:
+        while True:
+            while not select.select([orders], [], [], 0)[0] and warmth.grow():
+                pass
+            line = orders.readline()
+            if not line:
+                return
+            told = json.loads(line)
+            warmth.expect(told["problem"], told.get("seed", 0), told.get("cases"))
+            sys.stdout.buffer.write(_forked(told).strip() + b"\n")
+            sys.stdout.buffer.flush()
+
+
+def _forked(told: dict[str, Any]) -> bytes:
+    """The verdict as JSON, worked out in a fork of this process."""
+    reading, writing = os.pipe()
+    judge = os.fork()
+    if judge == 0:
+        os.close(reading)
+        _answer(told, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        text = answer.read()
+    os.waitpid(judge, 0)
+    return text
 
 
 def _answer(told: dict[str, Any], writing: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from grader import catalogue
-from grader.engine.reference import Solutions, edits_by_problem
+from grader.engine.reference import Solutions, edits_by_problem, unedited
 from grader.problem import CheckId, Edit, Pitfall, Problem, Stage, Variant
 
 
@@ -21,7 +21,14 @@ class Suspect:
     variants: tuple[tuple[int, Variant], ...] = ()
 
     def solutions(self) -> Solutions:
-        """The reference with the edits carried out."""
+        """The reference with the edits carried out; single mistakes are kept for the next time."""
+        if not self.pitfalls and not self.variants:
+            return unedited()
+        if len(self.pitfalls) + len(self.variants) == 1:
+            return _kept(self)
+        return self._edited()
+
+    def _edited(self) -> Solutions:
         edits: dict[int, list[Edit]] = {}
         items: list[tuple[int, Pitfall | Variant]] = [*self.variants, *self.pitfalls]
         for number, item in items:
@@ -53,6 +60,11 @@ class Suspect:
     def stage(self) -> str | None:
         """The stage where the last mistake first shows."""
         return self.pitfalls[-1][1].stage if self.pitfalls else None
+
+
+@cache
+def _kept(suspect: Suspect) -> Solutions:
+    return suspect._edited()
 
 
 def family_of(problem: Problem) -> list[Problem]:

@@ -1,0 +1,63 @@
+"""What the judging of one contract gathers: trials, checks, and what failed first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from grader.engine.align import Case
+from grader.engine.cases import Draw
+from grader.engine.compare import all_close
+from grader.engine.remote import RemoteTrace
+from grader.engine.traced import Traced
+from grader.engine.transplant import Choices, Match, Mismatch
+from grader.problem import CheckId
+from grader.verdict import Check
+
+WEIGHTS: dict[CheckId, float] = {
+    "implemented": 0.0,
+    "runs": 1.0,
+    "parameters": 1.5,
+    "shape": 1.0,
+    "finite": 0.5,
+    "numbers": 4.0,
+    "seed": 1.0,
+    "initial": 0.5,
+    "transforms": 1.0,
+    "gradients": 1.0,
+}
+
+
+@dataclass
+class Trial:
+    """One draw: both traces, the pairing of their parameters, and the cases run on it."""
+
+    draw: Draw
+    seed: int
+    reference: Traced
+    submission: RemoteTrace
+    matched: Match | None = None
+    cases: list[Case] = field(default_factory=list)
+    actual: list[list[np.ndarray]] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        """Whether the submission agrees with the reference on every case of this draw."""
+        pairs = zip(self.actual, self.cases, strict=True)
+        return all(all_close(actual, case.expected) for actual, case in pairs)
+
+
+@dataclass
+class Findings:
+    """What the judging of one contract leaves for the diagnosis and the report."""
+
+    checks: list[Check] = field(default_factory=list)
+    failed: CheckId | None = None
+    error: dict[str, object] | None = None
+    failing: tuple[Trial, int] | None = None
+    choices: Choices = field(default_factory=Choices)
+    trials: list[Trial] = field(default_factory=list)
+    mismatch: Mismatch | None = None
+    cases: int = 0
+    remarks: list[str] = field(default_factory=list)

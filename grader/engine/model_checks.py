@@ -1,0 +1,173 @@
+"""Checks of functions that create parameters: seed, start, transformations, gradients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grader.engine.cases import draw_arrays, draw_weights
+from grader.engine.compare import TOLERANCE, all_close, close
+from grader.engine.findings import Trial
+from grader.engine.remote import SubmissionError
+from grader.engine.words import error_words
+
+if TYPE_CHECKING:
+    from grader.engine.contract_judge import ContractJudge
+
+TABLE_STD = 0.02
+"""How learned tokens and positions start (catalogue: ``normal(0.02)``), within a factor of 4."""
+_XLA_TOLERANCE = 2e-3
+"""float32 through XLA against float64 through NumPy, on the smallest case."""
+
+
+def check_seed(judge: ContractJudge) -> None:
+    """The seed decides the parameters, the same way each time, and nothing else."""
+    arrays = draw_arrays(judge.contract, judge.draws[0].sizes, np.random.default_rng(judge.seed))
+    own = judge.findings.trials[0].submission
+    asked = [
+        judge.main.ask("initial", arrays, id=trace.id)
+        for trace in (own, judge.other_seed, judge.again)
+    ]
+    first, other, again = (ticket.result()[1] for ticket in asked)
+    random = [leaf.index for leaf in own.leaves if leaf.kind == "random" and leaf.size]
+    if len(first) != len(own.leaves) or len(other) != len(first) or len(again) != len(first):
+        judge.fail("seed", "the number of parameters depends on the seed")
+    elif not all(np.array_equal(a, b) for a, b in zip(first, again, strict=True)):
+        judge.fail("seed", "the same seed gave different parameters when asked again")
+    elif random and all(np.array_equal(first[i], other[i]) for i in random):
+        judge.fail("seed", "another seed gives the same parameters; is `seed` used?")
+    elif any(np.array_equal(first[i], other[i]) for i in random):
+        fixed = next(i for i in random if np.array_equal(first[i], other[i]))
+        judge.fail("seed", f"'{own.leaves[fixed].path}' does not depend on the seed")
+    elif not _only_through_parameters(judge):
+        judge.fail("seed", "with the same parameters, the result still depends on the seed")
+    else:
+        judge.passed("seed")
+    _initial(judge, [*first], [*other])
+
+
+def _initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.ndarray]) -> None:
+    """Whether tokens and tables start as those of the reference do."""
+    trial = judge.findings.trials[0]
+    if trial.matched is None or not tables(judge):
+        return
+    wrong, odd = [], []
+    for leaf, slots in trial.matched.pieces:
+        if not all(slot.members[0] in tables(judge) for slot in slots):
+            continue
+        spread = float(np.std([*first[leaf.index].ravel(), *other[leaf.index].ravel()]))
+        zeros = leaf.kind == "zeros"
+        embedded = leaf.path.rsplit("/", 1)[-1] == "embedding"  # nn.Embed has its own default
+        if not TABLE_STD / 4 <= spread <= TABLE_STD * 4 and not zeros and not embedded:
+            wrong.append(f"'{leaf.path}' starts with a standard deviation of {spread:.2g}")
+        elif zeros or not TABLE_STD / 2 <= spread <= TABLE_STD * 2:
+            start = "zeros" if zeros else f"a standard deviation of {spread:.2g}"
+            odd.append(f"'{leaf.path}' starts with {start}; the text asks for {TABLE_STD}")
+    judge.findings.remarks += odd
+    if wrong:
+        judge.fail("initial", "; ".join(wrong) + f"; the text asks for {TABLE_STD}")
+    else:
+        judge.passed("initial")
+
+
+def tables(judge: ContractJudge) -> set[int]:
+    """The reference's learned tokens and tables, which start as normal(0.02)."""
+    leaves = judge.findings.trials[0].reference.leaves
+    return {
+        leaf.index
+        for leaf in leaves
+        if leaf.kind == "random" and leaf.role in ("add", "token") and leaf.size
+    }
+
+
+def _only_through_parameters(judge: ContractJudge) -> bool:
+    trial = judge.findings.trials[0]
+    generator = np.random.default_rng([judge.seed, 77])
+    weights = draw_weights(trial.submission.leaves, generator, "ordinary")
+    arrays = draw_arrays(judge.contract, trial.draw.sizes, generator)
+    runs = [
+        trace.start_run(weights, arrays)
+        for trace in (trial.submission, judge.other_seed, judge.again)
+    ]
+    first, *others = (run.result()[1] for run in runs)
+    return all(all_close(other, first) for other in others)
+
+
+def request_compilation(judge: ContractJudge, trial: Trial) -> None:
+    """Have the second child compile the simplest draw while the rest is being worked out."""
+    if judge.compiler is None:
+        return
+    generator = np.random.default_rng([judge.seed, 78])
+    judge.xla_weights = draw_weights(trial.submission.leaves, generator, "ordinary")
+    judge.xla_arrays = draw_arrays(judge.contract, trial.draw.sizes, generator)
+    judge.compiled = judge.compiler.ask(
+        "compile",
+        [*judge.xla_weights, *judge.xla_arrays],
+        id=judge.compiled_trace.id,
+        weights=len(judge.xla_weights),
+    )
+
+
+def check_transforms(judge: ContractJudge) -> None:
+    """``jax.vmap`` and ``jax.jit`` (through XLA, once) agree with the plain call."""
+    trial = judge.findings.trials[0]
+    try:
+        message = _vmap_message(judge, trial)
+    except SubmissionError as error:
+        message = "jax.vmap over a batch of inputs fails\n" + error_words(error.error)
+    try:
+        message = message or _jit_message(judge, trial)
+    except SubmissionError as error:
+        message = "jax.jit fails\n" + error_words(error.error)
+    if message:
+        judge.fail("transforms", message)
+    else:
+        judge.passed("transforms")
+
+
+def _vmap_message(judge: ContractJudge, trial: Trial) -> str:
+    generator = np.random.default_rng([judge.seed, 79])
+    weights = draw_weights(trial.submission.leaves, generator, "ordinary")
+    pair = [draw_arrays(judge.contract, trial.draw.sizes, generator) for _ in range(2)]
+    stacked = [np.stack(both) for both in zip(*pair, strict=True)]
+    judge.batched.outputs  # noqa: B018  an error while tracing shows here
+    singles = [trial.submission.start_run(weights, arrays) for arrays in pair]
+    together = judge.batched.run(weights, stacked)
+    apart = [np.stack(both) for both in zip(*(s.result()[1] for s in singles), strict=True)]
+    if all_close(together, apart):
+        return ""
+    return "jax.vmap over a batch gives other numbers than one input at a time"
+
+
+def _jit_message(judge: ContractJudge, trial: Trial) -> str:
+    if judge.compiled is None:
+        return ""
+    plain = trial.submission.run(judge.xla_weights, judge.xla_arrays)
+    _, compiled = judge.compiled.result()
+    if all_close(compiled, plain, _XLA_TOLERANCE):
+        return ""
+    return "the compiled function (jax.jit) gives other numbers than the plain call"
+
+
+def check_gradients(judge: ContractJudge) -> None:
+    """Every parameter gets the gradient that it has in the reference."""
+    if not judge.contract.creates_parameters:
+        return
+    trial = judge.findings.trials[0]
+    assert trial.matched is not None
+    case = trial.cases[0]
+    generator = np.random.default_rng([judge.seed, 80])
+    cotangents = [generator.normal(size=value.shape) for value in case.expected]
+    weights = trial.matched.weights(case.weights)
+    ticket = trial.submission.start_gradients(weights, case.arrays, cotangents)
+    expected = trial.matched.weights(
+        trial.reference.gradients(case.weights, case.arrays, cotangents)
+    )
+    _, actual = ticket.result()
+    for leaf, ours, theirs in zip(trial.submission.leaves, expected, actual, strict=False):
+        if not close(theirs, ours, 1e3 * TOLERANCE) and np.abs(ours).max() > 1e-9:
+            state = "gets no gradient" if not theirs.any() else "gets a wrong gradient"
+            judge.fail("gradients", f"the parameter '{leaf.path}' {state}")
+            return
+    judge.passed("gradients")

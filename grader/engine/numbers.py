@@ -1,0 +1,137 @@
+"""The check that matters most: equal numbers on every case, under one consistent pairing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grader.engine.align import Alignment, Case, align, settle
+from grader.engine.cases import STYLES, draw_arrays, draw_weights
+from grader.engine.compare import all_close, close, relative_gap, worst
+from grader.engine.findings import Trial
+from grader.engine.suspects import stages_of
+from grader.engine.transplant import Choices, Match, match
+from grader.engine.words import case_words
+
+if TYPE_CHECKING:
+    from grader.engine.contract_judge import ContractJudge
+
+_MOST_REALIGNMENTS = 6
+
+
+def check_numbers(judge: ContractJudge) -> None:
+    """Run every case; checks ``finite`` and ``numbers``."""
+    trials = judge.findings.trials
+    for trial in trials:
+        trial.cases = [_case(judge, trial, style) for style in range(judge.cases_per_draw)]
+    judge.findings.choices = settle(
+        [(trial.reference, trial.submission, trial.cases[0]) for trial in _telling(judge, trials)],
+        stages_of(judge.problem),
+    )
+    _run(judge, trials, judge.findings.choices)
+    _settle_the_rest(judge, trials)
+    judge.findings.cases = sum(len(trial.cases) for trial in trials)
+    _finite(judge)
+    _equal(judge)
+
+
+def _run(judge: ContractJudge, trials: Sequence[Trial], choices: Choices) -> None:
+    """Evaluate the submission on every case of these draws."""
+    tickets = []
+    for trial in trials:
+        matched = match(trial.reference.leaves, trial.submission.leaves, choices)
+        assert isinstance(matched, Match)
+        trial.matched = matched
+        tickets.append(
+            [
+                trial.submission.start_run(matched.weights(case.weights), case.arrays)
+                for case in trial.cases
+            ]
+        )
+    for trial, asked in zip(trials, tickets, strict=True):
+        trial.actual = [ticket.result()[1] for ticket in asked]
+
+
+def _settle_the_rest(judge: ContractJudge, trials: list[Trial]) -> None:
+    """Before a draw counts as wrong, try the layouts that the settled draws left alike."""
+    for _ in range(_MOST_REALIGNMENTS):
+        wrong = [trial for trial in trials if not trial.equal]
+        if not wrong or len(wrong) == len(trials):
+            return
+        trial, choices = wrong[0], judge.findings.choices
+        stages = stages_of(judge.problem)
+        found = align(trial.reference, trial.submission, trial.cases[0], stages, choices)
+        if not isinstance(found, Alignment) or not found.equal:
+            return
+        if found.choices.orders == choices.orders:  # which array is which, on this draw only
+            _run(judge, [trial], found.choices)
+        else:
+            judge.findings.choices = found.choices
+            _run(judge, wrong, found.choices)
+
+
+def _telling(judge: ContractJudge, trials: list[Trial]) -> list[Trial]:
+    """The simplest draw, and the one that leaves the fewest layouts alike."""
+
+    def simple_fields(trial: Trial) -> int:
+        fields = judge.problem.fields
+        return sum(trial.draw.fields[name] == choices[0] for name, choices in fields.items())
+
+    rest = sorted(trials[1:], key=lambda t: (simple_fields(t), t.draw.weight))
+    return [trials[0], *rest[:1]]
+
+
+def _case(judge: ContractJudge, trial: Trial, style: int) -> Case:
+    generator = np.random.default_rng([trial.seed, style, judge.index])
+    name = STYLES[style % len(STYLES)]
+    weights = draw_weights(trial.reference.leaves, generator, name)
+    arrays = draw_arrays(judge.contract, trial.draw.sizes, generator)
+    return Case(weights, arrays, trial.reference.run(weights, arrays))
+
+
+def _finite(judge: ContractJudge) -> None:
+    for trial in judge.findings.trials:
+        for number, (case, actual) in enumerate(zip(trial.cases, trial.actual, strict=True)):
+            for expected, value in zip(case.expected, actual, strict=False):
+                if np.isfinite(expected).all() and not np.isfinite(value).all():
+                    kind = "NaN" if np.isnan(value).any() else "an infinity"
+                    judge.findings.failing = judge.findings.failing or (trial, number)
+                    judge.fail("finite", f"{kind} comes out for {case_words(trial.draw.fields)}")
+                    return
+    judge.passed("finite")
+
+
+def _equal(judge: ContractJudge) -> None:
+    wrong = [
+        (trial, number)
+        for trial in judge.findings.trials
+        for number, case in enumerate(trial.cases)
+        if not all_close(trial.actual[number], case.expected)
+    ]
+    if not wrong:
+        judge.passed("numbers")
+        return
+    trial = min((trial for trial, _ in wrong), key=lambda trial: trial.draw.weight)
+    number = max(
+        (n for t, n in wrong if t is trial),
+        key=lambda n: relative_gap(trial.actual[n], trial.cases[n].expected),
+    )
+    judge.findings.failing = (trial, number)
+    gap, where = 0.0, ""
+    for output, value, expected in zip(
+        trial.reference.outputs,
+        trial.actual[number],
+        trial.cases[number].expected,
+        strict=False,
+    ):
+        if value.shape == expected.shape and not close(value, expected):
+            gap, index = worst(value, expected)
+            where = f"{output.label}{list(index)}" if index else output.label
+            break
+    judge.fail(
+        "numbers",
+        f"{len(wrong)} of {judge.findings.cases} cases differ from the reference; "
+        f"in the smallest, {where} is off by {gap:.3g}",
+    )

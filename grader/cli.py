@@ -149,7 +149,7 @@ def _show_case(order: object, text: str) -> None:
 
     assert isinstance(order, Order)
     try:
-        view = view_case(order, 0, json.loads(text))
+        view = view_case(order, json.loads(text))
     except (json.JSONDecodeError, BadCase, Unreadable) as error:
         raise UsageError(f"--case: {error}") from None
     print_case(view, console_for())

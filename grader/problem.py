@@ -22,6 +22,7 @@ CheckId = Literal[
     "shape",
     "finite",
     "numbers",
+    "properties",
     "seed",
     "initial",
     "transforms",
@@ -38,6 +39,24 @@ class ArraySpec:
     below: int | None = None
 
 
+Run = Callable[[Mapping[str, Any]], list[Any]]
+"""Evaluates the submission on input arrays (by name), with fixed weights: its outputs."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """Something that must hold whatever the numbers are; it teaches when they are wrong.
+
+    Attributes:
+      title: the statement, e.g. ``permuted tokens give permuted results``.
+      holds: whether it holds, given ``(run, arrays, sizes)``.
+
+    """
+
+    title: str
+    holds: Callable[[Run, Mapping[str, Any], Sizes], bool]
+
+
 @dataclass(frozen=True)
 class Contract:
     """One public function that a submission must define.
@@ -51,6 +70,7 @@ class Contract:
         positionally, each argument taken from the arrays, else from the sizes.
       creates_parameters: whether it makes its own weights (Linen ``init``) from a seed.
       weight: its share of the score, relative to the other contracts of the problem.
+      properties: what must hold beside the numbers.
 
     """
 
@@ -61,6 +81,7 @@ class Contract:
     call: Callable[[Callable[..., Any], int, Sizes, Mapping[str, Any]], Any] | None = None
     creates_parameters: bool = True
     weight: float = 1.0
+    properties: tuple[Property, ...] = ()
 
     def run(
         self, function: Callable[..., Any], seed: int, sizes: Sizes, arrays: Mapping[str, Any]

@@ -20,6 +20,7 @@ from grader.engine.model_checks import (
 )
 from grader.engine.numbers import check_numbers
 from grader.engine.process import Lost
+from grader.engine.properties import check_properties
 from grader.engine.reference import Solutions
 from grader.engine.remote import Remote, RemoteTrace, SubmissionError, Ticket
 from grader.engine.traced import Output, Traced
@@ -118,6 +119,7 @@ class ContractJudge:
         self.passed("runs")
         if self._parameters() and self._shapes():
             check_numbers(self)
+            check_properties(self)
         if self.contract.creates_parameters and self.findings.failed != "parameters":
             check_seed(self)
             check_transforms(self)
@@ -228,6 +230,7 @@ class ContractJudge:
             "shape": "shape and dtype are right",
             "finite": "no NaN, no infinity",
             "numbers": f"the numbers are right ({cases} cases, {shapes} shapes)",
+            "properties": "; ".join(p.title for p in self.contract.properties),
             "seed": "the seed matters, and only through the parameters",
             "initial": f"learned tokens and positions start as normal({TABLE_STD})",
             "transforms": "jax.jit and jax.vmap agree with the plain call",
@@ -280,6 +283,7 @@ class ContractJudge:
             for id in WEIGHTS
             if (self.contract.creates_parameters or id not in model_only)
             and (id != "initial" or has_tables)
+            and (id != "properties" or self.contract.properties)
         ]
 
     def _skip_rest(self) -> None:

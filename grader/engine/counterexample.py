@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from grader.catalogue import PROBLEMS
 from grader.engine.align import Case
 from grader.engine.cases import (
     STYLES,
@@ -29,8 +32,11 @@ _PLAIN_DIFFERENCE = 1e-3
 _SHOWN = 64
 
 
-def smallest(judge: ContractJudge) -> Counterexample | None:
-    """Shrink the failing case of a contract over its hyperparameters, as far as time allows."""
+def smallest(judge: ContractJudge, path: Path) -> Counterexample | None:
+    """Shrink the failing case of a contract over its hyperparameters, as far as time allows.
+
+    ``path`` is the submission, for the command that shows the case again.
+    """
     failing = judge.findings.failing
     if failing is None or judge.findings.failed not in ("numbers", "finite"):
         return None
@@ -52,7 +58,7 @@ def smallest(judge: ContractJudge) -> Counterexample | None:
     if best is None:
         return None
     draw, case, actual, index = best
-    return _described(judge, draw, trial.seed, number, case, actual, index)
+    return _described(judge, path, draw, trial.seed, number, case, actual, index)
 
 
 _Found = tuple[Draw, Case, list[np.ndarray], int]
@@ -96,6 +102,7 @@ def run_case(
 
 def _described(
     judge: ContractJudge,
+    path: Path,
     draw: Draw,
     seed: int,
     style: int,
@@ -103,7 +110,9 @@ def _described(
     actual: list[np.ndarray],
     index: int,
 ) -> Counterexample:
-    told = {**draw.fields, "seed": seed, "style": STYLES[style % len(STYLES)]}
+    told: dict[str, Any] = {**draw.fields, "seed": seed, "style": STYLES[style % len(STYLES)]}
+    if len(judge.problem.contracts) > 1:
+        told["function"] = judge.contract.function
     expected, value = case.expected[index], actual[index]
     same_shape = expected.shape == value.shape
     gap, where = worst(value, expected) if same_shape else (None, ())
@@ -118,8 +127,17 @@ def _described(
         actual=_numbers(value),
         largest_difference=gap if gap is None or np.isfinite(gap) else None,
         index=list(where),
-        command=f"python -m grader {judge.problem.number} --case {shlex.quote(json.dumps(told))}",
+        command=f"python -m grader {_target(judge, path)} --case {shlex.quote(json.dumps(told))}",
     )
+
+
+def _target(judge: ContractJudge, path: Path) -> str:
+    """How to name the submission on the command line."""
+    number = judge.problem.number
+    if path.resolve().parent == PROBLEMS:
+        return str(number)
+    own_name = re.match(rf"{number}(\D|$)", path.name)
+    return shlex.quote(str(path)) + ("" if own_name else f" --problem {number}")
 
 
 def _numbers(value: np.ndarray) -> list[Any]:

@@ -22,6 +22,7 @@ WEIGHTS: dict[CheckId, float] = {
     "shape": 1.0,
     "finite": 0.5,
     "numbers": 4.0,
+    "properties": 0.5,
     "seed": 1.0,
     "initial": 0.5,
     "transforms": 1.0,

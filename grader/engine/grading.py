@@ -140,7 +140,7 @@ class Grading:
             self.verdict,
             diagnoses=tuple(dict.fromkeys((*self.verdict.diagnoses, *told(diagnosed.suspect)))),
             stages=(*self.verdict.stages, *stages),
-            counterexample=self.verdict.counterexample or smallest(judge),
+            counterexample=self.verdict.counterexample or smallest(judge, self.order.path),
         )
         return judge
 

@@ -53,7 +53,7 @@ def read_case(problem: Problem, told: Any) -> tuple[Draw, int, int]:
             raise BadCase(f"the case has no number for '{name}'")
         if type(value) is int and not 0 <= value <= 64:
             raise BadCase(f"'{name}' must lie between 0 and 64")
-    unknown = set(told) - set(fields) - {"seed", "style"}
+    unknown = set(told) - set(fields) - {"seed", "style", "function"}
     if unknown:
         raise BadCase(f"problem {problem.number} has no '{sorted(unknown)[0]}'")
     seed, style = told.get("seed", 0), told.get("style", STYLES[0])
@@ -65,7 +65,15 @@ def read_case(problem: Problem, told: Any) -> tuple[Draw, int, int]:
     return draw, seed, STYLES.index(style)
 
 
-def view_case(order: Order, contract: int, told: Mapping[str, Any]) -> CaseView:
+def _contract_of(problem: Problem, told: Mapping[str, Any]) -> int:
+    functions = [contract.function for contract in problem.contracts]
+    wanted = told.get("function", functions[0])
+    if wanted not in functions:
+        raise BadCase(f"'function' is one of {', '.join(functions)}")
+    return functions.index(wanted)
+
+
+def view_case(order: Order, told: Mapping[str, Any]) -> CaseView:
     """Both programs on one case.
 
     Raises:
@@ -74,6 +82,7 @@ def view_case(order: Order, contract: int, told: Mapping[str, Any]) -> CaseView:
 
     """
     draw, seed, style = read_case(order.problem, told)
+    contract = _contract_of(order.problem, told)
     source = read_source(order.path)
     with open_children(order, 1) as children:
         remote = Remote(children[0])

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from grader.problem import Problem
@@ -77,16 +76,23 @@ def _print_check(check: Check, console: Console, signs: Signs) -> None:
     line.append(check.title, "dim" if check.status == "skipped" else "")
     if check.status == "skipped":
         line.append(f"  ({check.message})", "dim")
-    console.print(line)
+    _print_indented(console, line, 0)
     if check.message and check.status in ("failed", "error"):
         for text in harmless(check.message).splitlines():
-            console.print(Padding(Text(text), (0, 0, 0, 6)))
+            _print_indented(console, Text(text), 6)
+
+
+def _print_indented(console: Console, text: Text, indent: int) -> None:
+    """Wrapped to the console's width, every line indented, none padded."""
+    for line in text.wrap(console, max(console.width - indent, 20)):
+        line.rstrip()
+        console.print(Text(" " * indent).append_text(line), soft_wrap=True)
 
 
 def _print_block(console: Console, label: str, *parts: Text) -> None:
     console.print(Text(label, "bold cyan"))
     for part in parts:
-        console.print(Padding(part, (0, 0, 0, 2)))
+        _print_indented(console, part, 2)
     console.print()
 
 
@@ -143,7 +149,7 @@ def _print_end(verdict: Verdict, console: Console, signs: Signs) -> None:
     )
     for part in parts:
         text.append(f" {signs.dot} {part}", "not bold")
-    console.print(text)
+    _print_indented(console, text, 0)
 
 
 def _summary(verdict: Verdict) -> Iterator[str]:

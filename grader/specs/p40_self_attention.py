@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grader.problem import Contract, Edit, Pitfall, Problem, Stage
+from grader.specs.claims import EQUIVARIANT
 from grader.specs.shapes import TOKEN_FIELDS, WIDTH_FIELDS, block_symbols, derive_block, tokens
 
 HEADS = "heads = (self.num_heads, head_dim)"
@@ -26,6 +27,7 @@ PROBLEM = Problem(
             arguments=("seed", "x", "num_heads"),
             outputs=("tokens",),
             arrays=lambda sizes: {"x": tokens(sizes)},
+            properties=(EQUIVARIANT,),
         ),
     ),
     fields={**TOKEN_FIELDS, **WIDTH_FIELDS},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grader.problem import Contract, Edit, Pitfall, Problem, Stage, Variant
+from grader.specs.claims import EQUIVARIANT
 from grader.specs.shapes import BLOCK_FIELDS, TOKEN_FIELDS, block_symbols, derive_block, tokens
 
 NORM_1 = 'y = nn.LayerNorm(name="norm_1")(x)'
@@ -27,6 +28,7 @@ PROBLEM = Problem(
             arguments=("seed", "x", "num_heads", "d_ff"),
             outputs=("tokens",),
             arrays=lambda sizes: {"x": tokens(sizes)},
+            properties=(EQUIVARIANT,),
         ),
     ),
     fields={**TOKEN_FIELDS, **BLOCK_FIELDS},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Sizes, Stage
+from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Property, Run, Sizes, Stage
 from grader.specs.shapes import VIT_FIELDS, derive_vit, image, patches, tells_apart
 
 SPLIT = "heads = tokens.reshape(tokens.shape[0], num_heads, -1)"
@@ -54,6 +54,21 @@ def _tokens(sizes: Sizes) -> ArraySpec:
     return ArraySpec((patches(sizes), sizes["width"]), scale=sizes["token_scale"])
 
 
+def _sum_to_one(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
+    probs = run(arrays)[1]
+    return bool(abs(probs.sum() - 1) < 1e-6 and probs.min() >= 0)
+
+
+def _within(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
+    embedding = run(arrays)[0]
+    heads = sizes["num_heads"]
+    tokens = arrays["tokens"]
+    features = tokens.reshape(len(tokens), heads, -1)[:, :, :-1].reshape(len(tokens), -1)
+    slack = 1e-6 * abs(features).max()
+    low, high = features.min(axis=0) - slack, features.max(axis=0) + slack
+    return bool(((low <= embedding) & (embedding <= high)).all())
+
+
 PROBLEM = Problem(
     number=48,
     slug="extra_head_pool",
@@ -65,6 +80,10 @@ PROBLEM = Problem(
             arguments=("tokens", "num_heads", "temperature"),
             outputs=("embedding", "probs"),
             arrays=lambda sizes: {"tokens": _tokens(sizes)},
+            properties=(
+                Property("the probabilities sum to 1", _sum_to_one),
+                Property("the embedding lies in the convex hull of the patches", _within),
+            ),
             creates_parameters=False,
         ),
         Contract(

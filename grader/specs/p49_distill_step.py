@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Sizes, Stage, Variant
+from grader.problem import (
+    ArraySpec,
+    Contract,
+    Edit,
+    Pitfall,
+    Problem,
+    Property,
+    Run,
+    Sizes,
+    Stage,
+    Variant,
+)
+from grader.specs.claims import same
 from grader.specs.shapes import tells_apart
 
 STUDENT_LENGTH = "jnp.linalg.norm(student, axis=-1, keepdims=True)"
@@ -173,6 +185,18 @@ STEP_OUTPUTS = tuple(
     )
 )
 
+
+def _parallel(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
+    losses = run({"student": 0.25 * arrays["teacher"], "teacher": arrays["teacher"]})
+    return all(abs(loss) < 1e-6 for loss in losses)
+
+
+def _scale_free(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
+    plain = run(arrays)
+    scaled = run({"student": 2.0 * arrays["student"], "teacher": 0.5 * arrays["teacher"]})
+    return all(same(one, other) for one, other in zip(plain, scaled, strict=True))
+
+
 PROBLEM = Problem(
     number=49,
     slug="distill_step",
@@ -186,6 +210,10 @@ PROBLEM = Problem(
             arrays=_embeddings,
             call=_call_loss,
             creates_parameters=False,
+            properties=(
+                Property("the loss of parallel embeddings is 0", _parallel),
+                Property("scaling either side changes nothing", _scale_free),
+            ),
         ),
         Contract(
             function="distill_step",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Sizes, Stage
+from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Property, Run, Sizes, Stage
+from grader.specs.claims import same
 from grader.specs.shapes import tells_apart
 
 WARMUP = "optax.linear_schedule(0.0, base_lr, warmup_steps)"
@@ -258,6 +259,13 @@ STEP_OUTPUTS = (
     *(f"{path} after each step" for path in WEIGHTS),
 )
 
+
+def _order_free(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
+    turned = {name: arrays[name][:, ::-1] for name in ("image", "label")}
+    pairs = zip(run(arrays), run({**arrays, **turned}), strict=True)
+    return all(same(one, other) for one, other in pairs)
+
+
 PROBLEM = Problem(
     number=50,
     slug="train_step",
@@ -297,6 +305,7 @@ PROBLEM = Problem(
             arrays=_batches_and_weights,
             call=_call_step,
             creates_parameters=False,
+            properties=(Property("the order within the batch changes nothing", _order_free),),
             weight=2.0,
         ),
     ),

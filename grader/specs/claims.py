@@ -1,0 +1,24 @@
+"""Properties that several problems share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from grader.problem import Property, Run, Sizes
+
+NEARLY = 1e-6
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two arrays agree to about six digits of the larger one."""
+    scale = max(abs(one).max(), abs(other).max(), 1e-12)
+    return bool(one.shape == other.shape and abs(one - other).max() <= NEARLY * scale)
+
+
+def _equivariant(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
+    upside_down = run({"x": arrays["x"][::-1]})[0]
+    return same(upside_down[::-1], run(arrays)[0])
+
+
+EQUIVARIANT = Property("permuted tokens give permuted results", _equivariant)

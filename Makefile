@@ -13,10 +13,10 @@ grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@$(BIN)/python -m grader tests/answers/demo/46_last_row.py || test $$? -eq 1
 
 test: .venv/ready-dev  ## the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-slow: .venv/ready-dev  ## what takes long, or needs torch
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
 
 check: .venv/ready-dev  ## style, format, types, generated files
 	$(BIN)/ruff check .

@@ -100,9 +100,17 @@ def _body(
 
 
 def initial_kind(program: Any, index: int) -> str:
-    """``zeros``, ``ones`` or ``random``: how output ``index`` of an init program starts."""
-    value = _constant(program.jaxpr, program.jaxpr.outvars[index])
-    return {0.0: "zeros", 1.0: "ones"}.get(value, "random") if value is not None else "random"
+    """How output ``index`` of an init program starts.
+
+    ``zeros`` or ``ones``, ``fixed`` when it is something else that no key decides, ``random``
+    otherwise.
+    """
+    jaxpr = program.jaxpr
+    value = _constant(jaxpr, jaxpr.outvars[index])
+    if value in (0.0, 1.0):
+        return "ones" if value else "zeros"
+    alone = live_variables(jaxpr, [jaxpr.outvars[index]])
+    return "random" if any(var in alone for var in jaxpr.invars) else "fixed"
 
 
 def _constant(jaxpr: Any, var: Any) -> float | None:

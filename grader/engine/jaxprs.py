@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jax.extend import core as jex
@@ -16,9 +16,10 @@ def sub_jaxprs(eqn: Any) -> Iterator[Any]:
                 yield getattr(item, "jaxpr", item)
 
 
-def live_variables(jaxpr: Any) -> set[Any]:
-    """Every variable of ``jaxpr`` that one of its outputs depends on."""
-    live = {var for var in jaxpr.outvars if not isinstance(var, jex.Literal)}
+def live_variables(jaxpr: Any, outputs: Sequence[Any] | None = None) -> set[Any]:
+    """Every variable of ``jaxpr`` that one of its outputs (or of those given) depends on."""
+    wanted = jaxpr.outvars if outputs is None else outputs
+    live = {var for var in wanted if not isinstance(var, jex.Literal)}
     for eqn in reversed(jaxpr.eqns):
         if any(var in live for var in eqn.outvars):
             live.update(var for var in eqn.invars if not isinstance(var, jex.Literal))

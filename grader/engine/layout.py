@@ -33,7 +33,8 @@ class Leaf:
       shape: as created.
       used: when it is first used, on the scale of ``dataflow``; None when it never is.
       role: what the first use is: ``kernel``, ``add``, ``scale``, ``token`` or a primitive.
-      kind: how it starts: ``zeros``, ``ones``, ``random``, or ``unknown`` in a quick trace.
+      kind: how it starts: ``zeros``, ``ones``, ``fixed`` (no key decides it), ``random``, or
+        ``unknown`` in a quick trace.
 
     """
 

@@ -19,12 +19,21 @@ from typing import Any
 
 
 class WarmGrader:
-    """Asks a warm grader process; use it as a context manager."""
+    """Asks a warm grader process; use it as a context manager.
 
-    def __init__(self) -> None:
+    Args:
+      mutants_first: trace a problem's known mistakes before its first order is answered, rather
+        than when there is nothing else to do; pays off over many wrong answers.
+
+    """
+
+    def __init__(self, mutants_first: bool = False) -> None:
+        command = [sys.executable, "-m", "grader.engine.server"]
+        if mutants_first:
+            command.append("--mutants-first")
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", "OPENBLAS_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "grader.engine.server"],
+        self._process = subprocess.Popen(  # noqa: S603  our own module
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -87,6 +96,8 @@ def serve() -> None:
                 return
             told = json.loads(line)
             warmth.expect(told["problem"], told.get("seed", 0), told.get("cases"))
+            while "--mutants-first" in sys.argv and warmth.grow():
+                pass
             sys.stdout.buffer.write(_forked(told).strip() + b"\n")
             sys.stdout.buffer.flush()
 

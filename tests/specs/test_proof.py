@@ -18,7 +18,15 @@ from grader.problem import Edit, Pitfall, Variant
 from tests.conftest import Grade, failed_checks
 
 ANSWERS = catalogue.ROOT / "tests" / "answers"
-NUMBERS = list(catalogue.names())
+
+
+def together(number: int, *values: object, id: str | None = None) -> object:
+    """A parameter set; those of one problem share a worker, which keeps its traces warm."""
+    group = pytest.mark.xdist_group(f"problem {number}")
+    return pytest.param(number, *values, marks=group, id=id or str(number))
+
+
+NUMBERS = [together(number) for number in catalogue.names()]
 
 
 def edited(number: int, edits: tuple[Edit, ...]) -> str:
@@ -29,19 +37,26 @@ def edited(number: int, edits: tuple[Edit, ...]) -> str:
 
 def pitfalls() -> list[object]:
     return [
-        pytest.param(n, p, id=f"{n}-{p.id}") for n in NUMBERS for p in catalogue.problem(n).pitfalls
+        together(n, p, id=f"{n}-{p.id}")
+        for n in catalogue.names()
+        for p in catalogue.problem(n).pitfalls
     ]
 
 
 def variants() -> list[object]:
     return [
-        pytest.param(n, v, id=f"{n}-{v.id}") for n in NUMBERS for v in catalogue.problem(n).variants
+        together(n, v, id=f"{n}-{v.id}")
+        for n in catalogue.names()
+        for v in catalogue.problem(n).variants
     ]
 
 
 def answers(kind: str) -> list[object]:
     found = sorted(ANSWERS.glob(f"[0-9]*/{kind}/*.py"))
-    return [pytest.param(path, id=f"{path.parts[-3][:2]}-{path.stem}") for path in found]
+    numbers = [int(path.parts[-3][:2]) for path in found]
+    return [
+        together(n, path, id=f"{n}-{path.stem}") for n, path in zip(numbers, found, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -79,16 +94,18 @@ def test_a_variant_passes_with_its_remark(number: int, variant: Variant, grade_t
     assert verdict["remarks"] == [variant.remark]
 
 
-@pytest.mark.parametrize("path", answers("right"))
-def test_a_differently_written_right_answer_passes(path: Path, grade_text: Grade) -> None:
-    verdict = grade_text(path.read_text(), int(path.parts[-3][:2]))
+@pytest.mark.parametrize(("number", "path"), answers("right"))
+def test_a_differently_written_right_answer_passes(
+    number: int, path: Path, grade_text: Grade
+) -> None:
+    verdict = grade_text(path.read_text(), number)
     assert failed_checks(verdict) == [], verdict["checks"]
     assert verdict["passed"]
 
 
-@pytest.mark.parametrize("path", answers("wrong"))
-def test_a_wrong_answer_fails(path: Path, grade_text: Grade) -> None:
-    verdict = grade_text(path.read_text(), int(path.parts[-3][:2]))
+@pytest.mark.parametrize(("number", "path"), answers("wrong"))
+def test_a_wrong_answer_fails(number: int, path: Path, grade_text: Grade) -> None:
+    verdict = grade_text(path.read_text(), number)
     assert not verdict["passed"]
     assert verdict["score"] < 1.0
 

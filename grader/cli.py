@@ -14,14 +14,6 @@ import typer
 from grader import __version__, catalogue
 from grader.catalogue import UnknownProblem
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    no_args_is_help=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
 EXAMPLES = """\
 Examples:
 
@@ -39,11 +31,22 @@ Examples:
 """
 
 
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    no_args_is_help=False,
+    help="Grade answers to the Vision Transformer problems.",
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
 class UsageError(Exception):
     """One line for the user; exit status 2."""
 
 
-@app.command(help="Grade one answer (a problem's number or a file).", epilog=EXAMPLES)
+@app.command(help="Grade one answer (a problem's number or a file).")
 def grade(
     target: Annotated[str, typer.Argument(help="A problem's number, or a file.")],
     problem: Annotated[
@@ -119,6 +122,8 @@ def locate(target: str, number: int | None) -> tuple[Path, int]:
         path = Path(os.path.relpath(path)) if path.is_relative_to(Path.cwd()) else path
     else:
         path = Path(target)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name one file, e.g. problems/46_vit_cls.py")
     if number is None:
         match = re.match(r"(\d+)", path.name)
         if match is None or int(match[1]) not in catalogue.names():
@@ -126,8 +131,6 @@ def locate(target: str, number: int | None) -> tuple[Path, int]:
         number = int(match[1])
     if number not in catalogue.names():
         raise UsageError(_no_problem(number))
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name one file, e.g. problems/46_vit_cls.py")
     if not path.exists():
         raise UsageError(f"there is no file {path}")
     return path, number
@@ -178,7 +181,12 @@ def main(arguments: list[str] | None = None) -> None:
     elif words[0] not in commands and words[0] not in ("-h", "--help"):
         words = ["grade", *words]
     try:
-        app(words, prog_name="python -m grader")
+        sys.exit(app(words, prog_name="python -m grader", standalone_mode=False))
     except UsageError as error:
-        print(f"grader: {error}", file=sys.stderr)
-        sys.exit(2)
+        told = str(error)
+    except typer.Abort:
+        told = "stopped"
+    except typer.TyperException as error:  # whatever Typer finds wrong with the words
+        told = str(getattr(error, "format_message", error.__str__)())
+    print(f"grader: {told} (python -m grader --help shows what there is)", file=sys.stderr)
+    sys.exit(2)

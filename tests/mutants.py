@@ -42,7 +42,7 @@ _MARKS = {"checkpoint_name"}
 
 def mutants(source: str) -> Iterator[tuple[str, str]]:
     """Every mutant of a solution: what was changed, and the text."""
-    tree = ast.parse(source)
+    tree = _without_signs(ast.parse(source))
     for index, node in enumerate(ast.walk(tree)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield from _other_names(tree, index, node, source)
@@ -57,6 +57,16 @@ def mutants(source: str) -> Iterator[tuple[str, str]]:
             line = getattr(node, "lineno", 0)
             if text != ast.unparse(tree):
                 yield f"{what} in: {_line(source, line)}", text
+
+
+def _without_signs(tree: ast.Module) -> ast.Module:
+    """The module without the annotations of functions: they compute nothing."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+            for argument in (*node.args.args, *node.args.kwonlyargs):
+                argument.annotation = None
+    return tree
 
 
 def _other_names(
@@ -149,6 +159,8 @@ def _reassigns(function: ast.FunctionDef, index: int) -> bool:
     statement = function.body[index]
     assert isinstance(statement, ast.Assign)
     target = ast.unparse(statement.targets[0])
+    if ast.unparse(statement.value).startswith(f"checkpoint_name({target},"):
+        return False  # only the mark of a stage
     earlier = [ast.unparse(s) for s in function.body[:index] if isinstance(s, ast.Assign)]
     arguments = [a.arg for a in function.args.args]
     return target in arguments or any(text.startswith(f"{target} = ") for text in earlier)

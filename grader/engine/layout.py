@@ -100,13 +100,15 @@ def factor_names(path: str, shape: Sequence[int]) -> tuple[str, ...]:
 def arrangements(
     names: Sequence[str], sizes: Sequence[int], shape: Sequence[int]
 ) -> Iterator[tuple[str, ...]]:
-    """Every order of the factors that fits ``shape``, the given order first.
+    """Every order of the factors that fits ``shape``, the usual ones first.
 
     An order fits when the axes of ``shape`` (those longer than 1) are products of consecutive
     factors in that order, or split one factor (a table of N rows as a grid).
     """
     target = [n for n in shape if n != 1]
+    usual = {"layer": 0, "in": 1, "which": 2}  # a fused kernel is (in, which·head·dim)
     places = [i for i, n in enumerate(sizes) if n != 1]
+    places.sort(key=lambda i: (usual.get(names[i], 3), i))
     for order in itertools.permutations(places):
         if _groups_into([sizes[i] for i in order], target):
             yield tuple(names[i] for i in order)

@@ -14,27 +14,27 @@ def leaf(index: int, path: str, *shape: int, role: str = "kernel", kind: str = "
 
 
 REFERENCE = [
-    leaf(0, "block_0/attention/query/kernel", 6, 2, 3),
-    leaf(1, "block_0/attention/key/kernel", 6, 2, 3),
-    leaf(2, "block_0/attention/value/kernel", 6, 2, 3),
-    leaf(3, "block_0/attention/out/kernel", 2, 3, 6),
+    leaf(0, "block_0/attention/query/kernel", 8, 2, 4),
+    leaf(1, "block_0/attention/key/kernel", 8, 2, 4),
+    leaf(2, "block_0/attention/value/kernel", 8, 2, 4),
+    leaf(3, "block_0/attention/out/kernel", 2, 4, 8),
 ]
 WEIGHTS = [np.random.default_rng(i).normal(size=x.shape) for i, x in enumerate(REFERENCE)]
 
 
 def test_three_denses_in_order_of_use() -> None:
-    theirs = [leaf(i, name, 6, 6) for i, name in enumerate(("a", "b", "c", "d"))]
+    theirs = [leaf(i, name, 8, 8) for i, name in enumerate(("a", "b", "c", "d"))]
     found = match(REFERENCE, theirs)
     assert isinstance(found, Match)
     for weight, own in zip(found.weights(WEIGHTS), WEIGHTS, strict=True):
-        np.testing.assert_array_equal(weight, own.reshape(6, 6))
+        np.testing.assert_array_equal(weight, own.reshape(8, 8))
 
 
 def test_a_fused_projection_is_the_three_side_by_side() -> None:
-    found = match(REFERENCE, [leaf(0, "qkv", 6, 18), leaf(1, "o", 6, 6)])
+    found = match(REFERENCE, [leaf(0, "qkv", 8, 24), leaf(1, "o", 8, 8)])
     assert isinstance(found, Match)
     fused = found.weights(WEIGHTS)[0]
-    expected = np.concatenate([w.reshape(6, 6) for w in WEIGHTS[:3]], axis=1)
+    expected = np.concatenate([w.reshape(8, 8) for w in WEIGHTS[:3]], axis=1)
     np.testing.assert_array_equal(fused, expected)
 
 
@@ -42,9 +42,9 @@ def test_siblings_and_orders_are_choices() -> None:
     choices = Choices(
         siblings=(2, 0, 1), orders={"block_*/attention/qkv": ("in", "head", "which", "dim")}
     )
-    found = match(REFERENCE, [leaf(0, "vqk", 6, 18), leaf(1, "o", 6, 6)], choices)
+    found = match(REFERENCE, [leaf(0, "vqk", 8, 24), leaf(1, "o", 8, 8)], choices)
     assert isinstance(found, Match)
-    fused = found.weights(WEIGHTS)[0].reshape(6, 2, 3, 3)
+    fused = found.weights(WEIGHTS)[0].reshape(8, 2, 3, 4)
     for place, sibling in enumerate((2, 0, 1)):
         np.testing.assert_array_equal(fused[:, :, place], WEIGHTS[sibling])
 

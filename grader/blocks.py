@@ -33,6 +33,11 @@ def use(number: int) -> ModuleType:
     return Solutions().module(number)
 
 
+def resolve_from_now_on(resolver: Resolver) -> None:
+    """Let ``use`` ask ``resolver`` for as long as this process lives."""
+    _resolvers.append(resolver)
+
+
 @contextmanager
 def resolving(resolver: Resolver) -> Iterator[None]:
     """Within this block ``use`` asks ``resolver``."""

@@ -72,13 +72,15 @@ class Comparison:
 
 @dataclass
 class Diagnosed:
-    """What is known about a failing contract: where it parts, and what explains it."""
+    """What is known about a failing contract: where it parts, and what explains it.
+
+    ``tried`` counts the mistakes that were run; ``complete`` is whether there was time for all.
+    """
 
     stages: Sequence[StageFinding] = ()
     suspect: Suspect | None = None
     tried: int = 0
     complete: bool = True
-    others: list[Suspect] = field(default_factory=list)
 
 
 class Diagnostician:

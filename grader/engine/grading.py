@@ -134,6 +134,8 @@ class Grading:
                 return again
             judge, doctor = again, Diagnostician(again)
         diagnosed = doctor.diagnose()
+        if not diagnosed.complete:
+            self._note(f"the time was up after {diagnosed.tried} attempts to name the mistake")
         function = judge.contract.function
         stages = [StageLine(function, s.title, s.found, s.line) for s in diagnosed.stages]
         self.verdict = replace(

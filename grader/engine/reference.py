@@ -111,3 +111,9 @@ def edits_by_problem(number: int, edits: Iterable[Edit]) -> dict[int, list[Edit]
     for edit in edits:
         grouped[edit.problem or number].append(edit)
     return dict(grouped)
+
+
+def forget() -> None:
+    """Drop every text and module of the solutions that this process holds."""
+    _text.cache_clear()
+    unedited.cache_clear()

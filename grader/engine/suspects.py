@@ -111,3 +111,8 @@ def single_suspects(problem: Problem, failed: CheckId | None) -> list[Suspect]:
     """Every known mistake, those first that fail the same check; then the variants."""
     owned = sorted(pitfalls_of(problem.number), key=lambda item: item[1].check != failed)
     return [Suspect(pitfalls=(item,)) for item in owned] + variant_suspects(problem)
+
+
+def forget() -> None:
+    """Drop every edited solution that this process holds."""
+    _kept.cache_clear()

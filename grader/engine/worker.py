@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from grader.blocks import resolving
+from grader.blocks import resolve_from_now_on
 from grader.engine import wire
+from grader.engine.guard import close_the_answers
 from grader.engine.submission import describe_error, is_unwritten, load
 from grader.problem import Contract, Problem
 
@@ -53,7 +54,7 @@ class Worker:
         """Execute the file; say which contract functions it defines, with which arguments."""
         self.source, self.filename = request["source"], request["filename"]
         self._blocks = request["blocks"]
-        resolving(self._block).__enter__()  # for as long as this process lives
+        resolve_from_now_on(self._block)
         self.module = load(self.source, self.filename)
         return {
             "functions": [_signature(self.module, c) for c in self.problem.contracts],
@@ -172,6 +173,7 @@ def _signature(module: Any, contract: Contract) -> dict[str, Any]:
 
 def serve(problem: Problem, requests: int, replies: int) -> None:
     """Answer requests from one descriptor on another until the judge hangs up."""
+    close_the_answers()
     worker = Worker(problem)
     while True:
         try:

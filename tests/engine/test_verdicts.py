@@ -144,3 +144,19 @@ def test_a_function_that_needs_numbers_fails_where_jit_would(grade_text: Grade) 
     verdict = grade_text(source, 38)
     assert failed_checks(verdict) == ["runs"]
     assert "TracerBoolConversionError" in message(verdict, "runs")
+
+
+@pytest.mark.parametrize(
+    "peek",
+    [
+        "exec(open(ROOT / 'solutions/38_patch_embed.py').read())",
+        "import importlib\nfound = importlib.import_module('solutions.38_patch_embed')",
+        "from grader.engine.reference import Solutions\nfound = Solutions().module(38)",
+        "from grader.engine.reference import unedited\nfound = unedited().module(38)",
+        "import runpy; globals().update(runpy.run_path(str(ROOT / 'solutions/38_patch_embed.py')))",
+    ],
+)
+def test_reading_the_solution_is_no_pass_and_is_named(peek: str, grade_text: Grade) -> None:
+    verdict = grade_text(f"from grader.catalogue import ROOT\n{peek}\n", 38)
+    assert not verdict["passed"]
+    assert "closed to an answer" in message(verdict, "reads")

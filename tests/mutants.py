@@ -1,10 +1,10 @@
 """Mutate every reference mechanically and see whether its grader notices: ``make mutants``.
 
 The mutations know nothing of the pitfalls: operators are exchanged, numbers changed, keyword
-arguments and calls dropped, arguments exchanged, statements left out.  What the grader passes is
-printed as a survivor; a survivor is either an equivalent program, listed in ``mutants_equivalent.json``
-with the reason, or calls for a better check.  The figures go into ``tests/mutants.json`` and, from
-there, into the README.
+arguments and calls dropped, arguments exchanged, variables taken for others, statements left out.
+What the grader passes is printed as a survivor; a survivor is either an equivalent program, listed
+in ``mutants_equivalent.json`` with the reason, or calls for a better check.  The figures go into
+``tests/mutants.json`` and, from there, into the README.
 """
 
 from __future__ import annotations

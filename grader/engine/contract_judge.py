@@ -106,6 +106,12 @@ class ContractJudge:
             self._fail_with(error)
         except Lost as lost:
             self._check_lost(lost)
+        except Exception as error:
+            # Whatever the child answered that the judge did not expect: no pass, but a verdict.
+            id: CheckId = next((i for i in self._ids() if i not in self._done), "runs")
+            self.findings.failed = self.findings.failed or id
+            what = f"the grader itself could not find out ({type(error).__name__}: {error})"
+            self._add(id, "error", what[:500])
         self._skip_rest()
         return self.findings
 

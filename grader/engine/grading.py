@@ -111,6 +111,8 @@ class Grading:
                 self._note("the time was up before the mistake could be looked for")
             except SubmissionError:
                 self._note("the submission raised while the mistake was looked for")
+            except Exception as error:
+                self._note(f"the mistake could not be looked for ({type(error).__name__})")
         findings = judge.findings
         self._add(*findings.checks)
         shapes = len(judge.draws) if findings.cases else 0

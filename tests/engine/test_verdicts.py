@@ -160,3 +160,28 @@ def test_reading_the_solution_is_no_pass_and_is_named(peek: str, grade_text: Gra
     verdict = grade_text(f"from grader.catalogue import ROOT\n{peek}\n", 38)
     assert not verdict["passed"]
     assert "closed to an answer" in message(verdict, "reads")
+
+
+def test_a_child_that_answers_nonsense_gets_a_verdict_and_no_pass(grade_text: Grade) -> None:
+    liar = (
+        "import numpy as np\n"
+        "from grader.engine.worker import Worker\n"
+        "Worker.do_run = lambda self, request, arrays: ({}, [np.zeros(3)] * 5)\n"
+        "Worker.do_initial = lambda self, request, arrays: ({}, [])\n"
+    )
+    verdict = grade_text(SOLUTION.replace("import jax\n", "import jax\n" + liar, 1), 38)
+    assert not verdict["passed"]
+    assert {"failed", "error"} & {check["status"] for check in verdict["checks"]}
+
+
+def test_a_child_that_sends_garbage_gets_a_verdict_and_no_pass(grade_text: Grade) -> None:
+    noise = (
+        "import os\n"
+        "for fd in range(3, 64):\n"
+        "    try:\n"
+        "        os.write(fd, b'{\"passed\": true}' * 1000)\n"
+        "    except OSError:\n"
+        "        pass\n"
+    )
+    verdict = grade_text(SOLUTION.replace("import jax\n", "import jax\n" + noise, 1), 38)
+    assert not verdict["passed"]

@@ -78,7 +78,8 @@ def grade(
         known = reached.get(number)
         return known is not None and known.passed_text == progress.fingerprint(source)
 
-    order = Order(catalogue.problem(number), path, seed, cases, timeout, has_passed)
+    problem_asked = catalogue.problem(number)
+    order = Order(problem_asked, path, seed, cases, timeout, has_passed=has_passed)
     if case is not None:
         _show_case(order, case)
         return

@@ -22,7 +22,7 @@ Grade = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="session")
 def warm() -> Iterator[WarmGrader]:
     """A warm grader process: tests may have started a JAX backend, it never does."""
-    with WarmGrader(mutants_first=True) as grader:
+    with WarmGrader() as grader:
         yield grader
 
 

@@ -196,7 +196,7 @@ def run(number: int) -> dict[str, object]:
     survivors: list[str] = []
 
     def judge(part: list[tuple[str, str]]) -> None:
-        with WarmGrader(mutants_first=True) as warm, tempfile.TemporaryDirectory() as folder:
+        with WarmGrader() as warm, tempfile.TemporaryDirectory() as folder:
             for what, text in part:
                 path = Path(folder) / "answer.py"
                 path.write_text(text, encoding="utf-8")

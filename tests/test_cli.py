@@ -44,7 +44,7 @@ def test_a_wrong_answer_exits_with_1_and_is_told_what_and_where(command: Command
     assert done.returncode == 1
     assert "the last row is read instead of row 0" in done.stdout
     assert "row 0 ✗" in done.stdout
-    assert "python -m grader 46 --case" in done.stdout
+    assert f"python -m grader {DEMO} --case" in done.stdout
 
 
 def test_the_line_that_a_report_prints_shows_the_case(command: Command) -> None:
@@ -97,7 +97,7 @@ def test_a_file_with_another_name_needs_the_problem(command: Command, tmp_path: 
         (("solutions/46_vit_cls.py", "--problem", "12"), "there is no problem 12"),
         (("46", "--case", "{"), "--case"),
         (("46", "--case", '{"grid_h": 1}'), "--case"),
-        (("46", "--seed", "-1"), "-1"),
+        (("46", "--seed", "-1"), "--seed"),
         (("46", "--bogus"), "--bogus"),
     ],
 )

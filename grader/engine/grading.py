@@ -38,9 +38,11 @@ def draws_for(order: Order) -> list[Draw]:
 
 
 class Grading:
-    """Grades one submission with two children: one answers, the other compiles."""
+    """Grades one submission with one child that answers and, perhaps, one that compiles."""
 
-    def __init__(self, order: Order, source: str, main: Remote, compiler: Remote) -> None:
+    def __init__(
+        self, order: Order, source: str, main: Remote, compiler: Remote | None = None
+    ) -> None:
         self.order = order
         self.problem = order.problem
         self.main = main
@@ -54,6 +56,7 @@ class Grading:
                 blocks=texts(self.blocks),
             )
             for remote in (main, compiler)
+            if remote is not None
         ]
         self.verdict = Verdict(self.problem.name, str(order.path), (), order.seed)
 

@@ -35,6 +35,7 @@ class Order:
       seed: where the random numbers start; the same seed draws the same cases.
       cases: at least how many cases each contract gets.
       timeout: seconds that the submission has.
+      through_xla: whether one case is compiled, too, by a second child.
       has_passed: whether a text has passed as the answer to a problem; ``use`` asks.
 
     """
@@ -44,6 +45,7 @@ class Order:
     seed: int = 0
     cases: int = DEFAULT_CASES
     timeout: float = DEFAULT_TIMEOUT
+    through_xla: bool = True
     has_passed: Callable[[int, str], bool] = _nothing_has_passed
 
 
@@ -90,8 +92,8 @@ def grade(order: Order) -> Verdict:
         return Verdict(
             order.problem.name, shown, (check,), order.seed, seconds=time.monotonic() - started
         )
-    with open_children(order, 2) as children:
-        grading = Grading(order, source, Remote(children[0]), Remote(children[1]))
+    with open_children(order, 2 if order.through_xla else 1) as children:
+        grading = Grading(order, source, *map(Remote, children))
         return grading.finish(grading.run(), started)
 
 

@@ -19,18 +19,10 @@ from typing import Any
 
 
 class WarmGrader:
-    """Asks a warm grader process; use it as a context manager.
+    """Asks a warm grader process; use it as a context manager."""
 
-    Args:
-      mutants_first: trace a problem's known mistakes before its first order is answered, rather
-        than when there is nothing else to do; pays off over many wrong answers.
-
-    """
-
-    def __init__(self, mutants_first: bool = False) -> None:
+    def __init__(self) -> None:
         command = [sys.executable, "-m", "grader.engine.server"]
-        if mutants_first:
-            command.append("--mutants-first")
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(  # noqa: S603  our own module
             command,
@@ -96,8 +88,6 @@ def serve() -> None:
                 return
             told = json.loads(line)
             warmth.expect(told["problem"], told.get("seed", 0), told.get("cases"))
-            while "--mutants-first" in sys.argv and warmth.grow():
-                pass
             sys.stdout.buffer.write(_forked(told).strip() + b"\n")
             sys.stdout.buffer.flush()
 

@@ -1,0 +1,47 @@
+"""The time for naming a mistake is limited; whether a right answer passes must not depend on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from grader.catalogue import ROOT
+
+NO_TIME = """
+import sys
+from pathlib import Path
+from grader import catalogue
+from grader.engine import diagnose
+diagnose.Diagnostician.__init__.__defaults__ = (0.0,)
+from grader.engine.judge import Order, grade
+verdict = grade(Order(catalogue.problem(46), Path(sys.argv[1])))
+print(verdict.passed, len(verdict.remarks), len(verdict.diagnoses), *verdict.notes)
+"""
+
+
+def without_time(answer: str) -> str:
+    """Grade in a process that leaves no time at all to look for mistakes."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_TIME, str(ROOT / "tests/answers" / answer)],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["cpp_reshape_dense", "embed_positions"])
+def test_an_accepted_variant_passes_however_slow_the_machine_is(name: str) -> None:
+    assert without_time(f"46_vit_cls/right/{name}.py").startswith("True ")
+
+
+def test_a_mistake_that_there_was_no_time_to_name_is_told_as_such() -> None:
+    told = without_time("demo/46_last_row.py")
+    assert told.startswith("False 0 0 ")
+    assert "the time was up" in told

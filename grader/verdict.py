@@ -58,12 +58,44 @@ class Counterexample:
 
 @dataclass(frozen=True)
 class StageLine:
-    """A stage of the reference, and whether it came up in the submission."""
+    """A stage of the reference, and whether it came up in the submission.
+
+    Attributes:
+      function: the contract function.
+      title: what people call the stage.
+      found: whether a value of the submission equals it.
+      line: the line of the submission that made that value; 0 when unknown.
+      parts: whether submission and reference part here.
+      inside: whether this is a step of a block, on the way to the stage where they part.
+
+    """
 
     function: str
     title: str
     found: bool
     line: int = 0
+    parts: bool = False
+    inside: bool = False
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The submission's value nearest to the one that should have come up.
+
+    Attributes:
+      function: the contract function.
+      what: the stage or output that should have come up.
+      line: the line of the submission that made the value; 0 when unknown.
+      code: that line.
+      difference: how the value differs, completing "it is …"; empty when nothing simple fits.
+
+    """
+
+    function: str
+    what: str
+    line: int
+    code: str
+    difference: str
 
 
 @dataclass(frozen=True)
@@ -79,6 +111,7 @@ class Verdict:
     seconds: float = 0.0
     diagnoses: tuple[Diagnosis, ...] = ()
     stages: tuple[StageLine, ...] = ()
+    nearest: tuple[Nearest, ...] = ()
     remarks: tuple[str, ...] = ()
     counterexample: Counterexample | None = None
     printed: str = ""
@@ -114,6 +147,7 @@ class Verdict:
             "remarks": list(self.remarks),
             "counterexample": asdict(self.counterexample) if self.counterexample else None,
             "stages": [asdict(stage) for stage in self.stages],
+            "nearest": [asdict(value) for value in self.nearest],
             "cases": self.cases,
             "shapes": self.shapes,
             "printed": self.printed,

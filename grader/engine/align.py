@@ -92,7 +92,7 @@ class _Search:
         self.case = case
         _, seen = reference.run_recorded(case.weights, case.arrays)
         self._wanted = marks([item.value for item in seen])
-        self._stages = stage_values(stages, seen)
+        self._stages = stage_values(stages, seen, reference.stage_ancestors)
         declared = {stage.name for stage in stages}
         self._clock = [when for name, when in reference.stage_clock if name in declared]
 
@@ -121,11 +121,14 @@ class _Search:
             return None
         weights = matched.weights(self.case.weights)
         outputs, values, lines = self.submission.record(weights, self.case.arrays)
-        found = int(found_among(self._wanted, marks(values)).sum())
+        offered = marks(values)
+        found = int(found_among(self._wanted, offered).sum())
         equal = all_close(outputs, self.case.expected)
-        return _Trial(found, equal, *self._open_interval(values, lines))
+        return _Trial(found, equal, *self._open_interval(values, lines, offered))
 
-    def _open_interval(self, values: list[np.ndarray], lines: list[int]) -> tuple[int, int]:
+    def _open_interval(
+        self, values: list[np.ndarray], lines: list[int], offered: np.ndarray
+    ) -> tuple[int, int]:
         """Where to look, on the clock of the reference.
 
         From the last state of the whole sequence that came up (what lies before it is settled)
@@ -133,8 +136,8 @@ class _Search:
         """
         if len(self._clock) != len(self._stages):
             return -1, _END
-        findings = find_stages(self._stages, values, lines)
-        after = parting(findings)
+        findings = find_stages(self._stages, values, lines, offered)
+        after = parting(self._stages, findings)
         settled = [
             when
             for when, stage, finding in zip(self._clock, self._stages, findings, strict=True)

@@ -28,6 +28,11 @@ def close(actual: np.ndarray, expected: np.ndarray, tolerance: float = TOLERANCE
         return bool(np.abs(actual - expected).max() <= tolerance * scale + 1e-12)
 
 
+def within(gap: np.ndarray, scale: np.ndarray, tolerance: float = TOLERANCE) -> bool:
+    """Whether no element of a difference exceeds ``tolerance`` × the largest of ``scale``."""
+    return bool(np.abs(gap).max(initial=0) <= tolerance * np.abs(scale).max(initial=0) + 1e-12)
+
+
 def all_close(
     actual: Sequence[np.ndarray], expected: Sequence[np.ndarray], tolerance: float = TOLERANCE
 ) -> bool:

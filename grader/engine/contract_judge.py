@@ -25,7 +25,7 @@ from grader.engine.reference import Solutions
 from grader.engine.remote import Remote, RemoteTrace, SubmissionError, Ticket
 from grader.engine.traced import Output, Traced
 from grader.engine.transplant import Mismatch, match
-from grader.engine.words import case_words, error_words, mismatch_words, shape_words
+from grader.engine.words import case_words, error_words, mismatch_words, shape_words, tells_little
 from grader.problem import CheckId, Problem
 from grader.verdict import Check
 
@@ -179,7 +179,9 @@ class ContractJudge:
                 continue
             trial.matched = result
         if apart:
-            trial, mismatch = min(apart, key=lambda item: item[0].draw.weight)
+            trial, mismatch = min(
+                apart, key=lambda item: (tells_little(item[1]), item[0].draw.weight)
+            )
             self.findings.mismatch = mismatch
             self.findings.failing = (trial, 0)
             words = mismatch_words(mismatch, self.problem, trial.draw.sizes)

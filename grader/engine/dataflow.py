@@ -8,7 +8,7 @@ use is what parameters are matched by.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jax.extend import core as jex
@@ -32,6 +32,7 @@ _ROLES = {
         "token",
     ),
 }
+Flow = TypeVar("Flow")
 _NONE: frozenset[Weight] = frozenset()
 
 
@@ -87,9 +88,7 @@ def _passes_on(name: str, operands: list[frozenset[Weight]]) -> bool:
     return name in _VIEWS and bool(operands and operands[0])
 
 
-def _body(
-    eqn: Any, operands: list[frozenset[Weight]]
-) -> tuple[Any, list[frozenset[Weight]]] | None:
+def _body(eqn: Any, operands: list[Flow]) -> tuple[Any, list[Flow]] | None:
     """The jaxpr that a call-like equation runs, with what flows into each of its inputs."""
     for jaxpr in sub_jaxprs(eqn):
         if len(jaxpr.invars) == len(operands):
@@ -97,6 +96,41 @@ def _body(
         if eqn.primitive.name == "cond" and len(jaxpr.invars) == len(operands) - 1:
             return jaxpr, operands[1:]
     return None
+
+
+def stage_ancestors(jaxpr: Any) -> list[frozenset[int]]:
+    """For each named stage, in the order of the computation, the stages that it depends on."""
+    found: list[frozenset[int]] = []
+    _walk_stages(jaxpr, [frozenset()] * len(jaxpr.invars), found)
+    return found
+
+
+def _walk_stages(
+    jaxpr: Any, inputs: list[frozenset[int]], found: list[frozenset[int]]
+) -> list[frozenset[int]]:
+    live = live_variables(jaxpr)
+    held: dict[Any, frozenset[int]] = dict(zip(jaxpr.invars, inputs, strict=True))
+    for eqn in jaxpr.eqns:
+        if not any(var in live for var in eqn.outvars):
+            continue
+        operands = [
+            frozenset() if isinstance(var, jex.Literal) else held.get(var, frozenset())
+            for var in eqn.invars
+        ]
+        inner = None if eqn.primitive is linen_init else _body(eqn, operands)
+        if inner is not None:
+            outputs = _walk_stages(*inner, found)
+        else:
+            above: frozenset[int] = frozenset().union(*operands)
+            if eqn.primitive.name == "name":
+                found.append(above)
+                above |= {len(found) - 1}
+            outputs = [above] * len(eqn.outvars)
+        held.update(zip(eqn.outvars, outputs, strict=False))
+    return [
+        frozenset() if isinstance(var, jex.Literal) else held.get(var, frozenset())
+        for var in jaxpr.outvars
+    ]
 
 
 def initial_kind(program: Any, index: int) -> str:

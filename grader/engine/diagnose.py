@@ -10,26 +10,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from grader.engine.align import Alignment, Case, align
-from grader.engine.cases import STYLES, Draw, draw_arrays, draw_weights
+from grader.engine.behaviour import behaving_alike, crashing_alike
+from grader.engine.cases import STYLES, draw_arrays, draw_weights
+from grader.engine.causes import RANDOM, Cause, cause_of
 from grader.engine.compare import all_close
 from grader.engine.contract_judge import ContractJudge
+from grader.engine.difference import RIGHT_BUT_FOR_SHAPE
 from grader.engine.findings import Trial
-from grader.engine.reference import EditDoesNotApply
 from grader.engine.remote import RemoteTrace, SubmissionError
 from grader.engine.stages import (
-    StageFinding,
     StageValue,
     find_stages,
     found_among,
     marks,
-    parting,
+    open_stages,
     stage_values,
 )
 from grader.engine.suspects import (
@@ -41,6 +42,7 @@ from grader.engine.suspects import (
 )
 from grader.engine.traced import Traced
 from grader.engine.transplant import DEFAULT, Choices, Mismatch, match
+from grader.engine.where import Where, where_they_part
 from grader.problem import Problem
 
 _SECONDS = 1.3
@@ -48,6 +50,7 @@ _MOST_MISTAKES = 3
 _CONFIRMING_TRIALS = 3
 _MOST_ALIGNMENTS = 8
 _UNKNOWN = 10**6
+_AS_IT_IS = Suspect()
 
 
 @dataclass(frozen=True, order=True)
@@ -65,21 +68,41 @@ class Comparison:
 
     distance: Distance
     equal: bool = False
+    found: int = 0  # how many of the mutant's values came up
     choices: Choices = DEFAULT
     plain: bool = True  # whether no table had to be taken apart to pair the parameters
     parted: Mapping[int, str | None] = field(default_factory=dict)  # by problem, in its own stages
-    findings: tuple[StageFinding, ...] = ()
+    between: frozenset[str] = frozenset()  # stages from the problem's last found to its next
+
+    def further(self, than: Comparison, problem: Problem) -> bool:
+        """Whether the parameters match now, or a later stage of the problem itself came up."""
+        if than.distance.parameters:
+            return self.distance.parameters == 0
+        mine, other = (c.parted.get(problem.number) for c in (self, than))
+        return self.distance.stages < than.distance.stages < _UNKNOWN and mine != other
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that came up in a submission for some weights and inputs."""
+
+    outputs: list[np.ndarray]
+    values: list[np.ndarray]
+    lines: list[int]
+    marks: np.ndarray
 
 
 @dataclass
 class Diagnosed:
     """What is known about a failing contract: where it parts, and what explains it.
 
+    ``cause`` is what usually stands behind the exception, when no mistake raises the same one.
     ``tried`` counts the mistakes that were run; ``complete`` is whether there was time for all.
     """
 
-    stages: Sequence[StageFinding] = ()
+    where: Where | None = None
     suspect: Suspect | None = None
+    cause: Cause | None = None
     tried: int = 0
     complete: bool = True
 
@@ -95,6 +118,7 @@ class Diagnostician:
         self._members = family_of(self.problem)
         self._stages = stages_of(self.problem)
         self._compared: dict[tuple[Suspect, int, int], Comparison] = {}
+        self._records: dict[tuple[Any, ...], Record | None] = {}
         self._seconds = seconds
         self._end = math.inf
 
@@ -105,52 +129,85 @@ class Diagnostician:
         """
         if self.findings.failed != "numbers":
             return None
-        suspect, _ = self._follow(variant_suspects(self.problem), 4)
-        return suspect
+        return self._follow(variant_suspects(self.problem), 4)
 
     def diagnose(self) -> Diagnosed:
-        """The stage trace and the mistakes that explain the submission."""
+        """Where the two part, and the mistakes that explain the submission."""
         self._end = time.process_time() + self._seconds
-        failed = self.findings.failed
-        singles = single_suspects(self.problem, failed)
-        if failed == "runs":
-            return Diagnosed(suspect=self._crashing(singles), tried=self.tried)
-        if failed in ("seed", "gradients", "transforms"):
-            same = (s for s in singles if s.check == failed)
-            return Diagnosed(suspect=next((s for s in same if self._behaves_like(s)), None))
+        singles = single_suspects(self.problem, self.findings.failed)
+        if self.findings.error is not None:
+            suspect = crashing_alike(self.judge, singles)
+            cause = None if suspect else cause_of(self.findings.error)
+            return Diagnosed(suspect=suspect, cause=cause)
         if self.findings.failing is None:
-            return Diagnosed()
-        suspect, start = self._follow(singles, _MOST_MISTAKES)
-        in_time = time.process_time() < self._end
-        return Diagnosed(start.findings, suspect, self.tried, in_time or suspect is not None)
+            return Diagnosed(suspect=behaving_alike(self.judge, singles))
+        where = self._where()
+        trial, style = self.findings.failing
+        drawn = trial.submission.random_line is not None and trial.reference.random_line is None
+        if drawn and self.findings.failed != "parameters":
+            return Diagnosed(where, None, RANDOM)
+        if where and where.difference and where.difference.words.startswith(RIGHT_BUT_FOR_SHAPE):
+            return Diagnosed(where)
+        accepted = self._variants_that_lead_on(trial, style)
+        suspect = self._follow(singles, _MOST_MISTAKES, accepted)
+        if suspect is None and accepted.variants:
+            suspect = self._follow(singles, _MOST_MISTAKES)
+        in_time = suspect is not None or time.process_time() < self._end
+        cause = RANDOM if drawn and suspect is None else None
+        return Diagnosed(where, suspect, cause, self.tried, in_time)
+
+    def _where(self) -> Where | None:
+        assert self.findings.failing is not None
+        trial, style = self.findings.failing
+        case = self._case(trial.reference, trial, style)
+        try:
+            if self.findings.failed == "shape":  # nothing was run yet: the layouts are not settled
+                aligned = align(trial.reference, trial.submission, case, self._stages)
+                if isinstance(aligned, Alignment):
+                    self.findings.choices = aligned.choices
+            return where_they_part(self.problem, self._stages, trial, case, self.findings.choices)
+        except SubmissionError:
+            return None
 
     # --- the search ------------------------------------------------------------------------
 
-    def _follow(self, singles: list[Suspect], most: int) -> tuple[Suspect | None, Comparison]:
+    def _variants_that_lead_on(self, trial: Trial, style: int) -> Suspect:
+        """Accepted variants with which more of the values come up: they are not the mistake."""
+        current = Suspect()
+        here = self._compare(current, trial, style)
+        for variant in variant_suspects(self.problem):
+            there = self._compare(current.joined(variant), trial, style)
+            if there.found > here.found and not there.distance.parameters:
+                current, here = current.joined(variant), there
+        return current
+
+    def _follow(
+        self, singles: list[Suspect], most: int, current: Suspect = _AS_IT_IS
+    ) -> Suspect | None:
         """Add suspects one by one as long as they bring submission and mutant closer."""
         assert self.findings.failing is not None
         trial, style = self.findings.failing
-        start = here = self._compare(Suspect(), trial, style)
-        current = Suspect()
+        here = self._compare(current, trial, style)
+        most += len(current.variants)
         for _ in range(most + _CONFIRMING_TRIALS):
             if here.equal:
                 contrary = self._contrary(current)
                 if contrary is None:
-                    return current, start
+                    return current
                 # Right on one draw and wrong on another: go on with the one that tells more.
                 trial, style = contrary
                 here = self._compare(current, trial, style)
             if here.equal or len(current.pitfalls + current.variants) >= most:
-                return None, start
+                return None
             step = self._best_step(current, here, singles, trial, style)
             if step is None or not step[1].equal:
                 better = self._realigned(step, here, trial, style)
                 step = better or step
             if step is None:
-                return None, start
+                return None
             current, here = step
             self.findings.choices = here.choices
-        return None, start
+        return None
 
     def _best_step(
         self,
@@ -160,21 +217,32 @@ class Diagnostician:
         trial: Trial,
         style: int,
     ) -> tuple[Suspect, Comparison] | None:
+        """The suspect that explains most when added, those first that show where the two part.
+
+        Several may give the submission's outputs (a causal mask and tokens that attend to
+        themselves alone, where only row 0 is read); the one whose values on the way come up in
+        the submission is the one that was made.
+        """
         best: tuple[Suspect, Comparison] | None = None
-        tiers = _tiers(singles, here)
-        for tier in tiers:
+        for tier in _tiers(singles, here):
+            equal: tuple[Suspect, Comparison] | None = None
             for single in tier:
                 if time.process_time() > self._end:
-                    return best
+                    return equal or best
                 if current.contains(single):
                     continue
                 joined = current.joined(single)
                 there = self._compare(joined, trial, style)
                 if there.equal and there.plain:
-                    return joined, there
-                if self._closer(there, best[1] if best else here, here):
+                    if not there.distance.values:
+                        return joined, there
+                    if equal is None or there.distance < equal[1].distance:
+                        equal = joined, there
+                elif self._closer(there, best[1] if best else here, here):
                     best = joined, there
-            if best is not None and best[1].distance.stages < here.distance.stages < _UNKNOWN:
+            if equal is not None:
+                return equal
+            if best is not None and best[1].further(here, self.problem):
                 return best
         return best
 
@@ -250,23 +318,37 @@ class Diagnostician:
             amount = len(matched.missing) + len(matched.extra)
             return Comparison(Distance(amount, _UNKNOWN, _UNKNOWN), choices=choices)
         expected, seen = mutant.run_recorded(case.weights, case.arrays)
-        try:
-            outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
-        except SubmissionError:
+        record = self._recorded(submission, matched.weights(case.weights), case.arrays)
+        if record is None:
             return Comparison(Distance(_UNKNOWN, _UNKNOWN, _UNKNOWN))
-        offered = marks(values)
-        stages = stage_values(self._stages, seen)
-        findings = find_stages(stages, values, lines)
-        after = parting(findings)
-        missing = int((~found_among(marks([item.value for item in seen]), offered)).sum())
+        outputs = record.outputs
+        stages = stage_values(self._stages, seen, mutant.stage_ancestors)
+        findings = find_stages(stages, record.values, record.lines, record.marks)
+        still_open = open_stages(stages, findings)
+        found = found_among(marks([item.value for item in seen]), record.marks)
         return Comparison(
-            Distance(int(matched.split), len(stages) - after if after is not None else 0, missing),
+            Distance(int(matched.split), _left(stages, still_open), int((~found).sum())),
             all_close(outputs, expected),
+            int(found.sum()),
             choices,
             not matched.split,
-            {m.number: _parted_in(m, stages, findings) for m in self._members},
-            tuple(f for stage, f in _own(self.problem, stages, findings)),
+            {m.number: _parted_in(m, stages, still_open) for m in self._members},
+            _between(self.problem, stages, still_open),
         )
+
+    def _recorded(
+        self, submission: RemoteTrace, weights: list[np.ndarray], arrays: list[np.ndarray]
+    ) -> Record | None:
+        """The submission's values for these weights; mutants with equal parameters share them."""
+        key = (submission.id, *(value.tobytes() for value in (*weights, *arrays)))
+        if key not in self._records:
+            try:
+                outputs, values, lines = submission.record(weights, arrays)
+            except SubmissionError:
+                self._records[key] = None
+            else:
+                self._records[key] = Record(outputs, values, lines, marks(values))
+        return self._records[key]
 
     def _closer(self, there: Comparison, than: Comparison, start: Comparison) -> bool:
         """Whether a step leads on: to the right parameters, to a later stage."""
@@ -307,18 +389,15 @@ class Diagnostician:
 
     # --- mutants ---------------------------------------------------------------------------
 
-    def _mutant(self, suspect: Suspect, trial: Trial, drawn: bool = False) -> Traced | None:
+    def _mutant(self, suspect: Suspect, trial: Trial) -> Traced | None:
         """The mutant at a trial's sizes; None when its edits exclude each other or it crashes."""
         self.tried += 1
+        number, contract = self.problem.number, self.judge.contract
         try:
-            return self._trace(suspect, trial.seed, trial.draw, drawn)
+            solutions = suspect.solutions()
+            return solutions.trace(number, contract, trial.seed, trial.draw.sizes, self.judge.kinds)
         except Exception:
             return None
-
-    def _trace(self, suspect: Suspect, seed: int, draw: Draw, drawn: bool = False) -> Traced:
-        kinds = None if drawn else self.judge.kinds
-        number, contract = self.problem.number, self.judge.contract
-        return suspect.solutions().trace(number, contract, seed, draw.sizes, kinds)
 
     def _case(self, mutant: Traced, trial: Trial, style: int) -> Case:
         generator = np.random.default_rng([trial.seed, 50 + style])
@@ -326,90 +405,47 @@ class Diagnostician:
         arrays = draw_arrays(self.judge.contract, trial.draw.sizes, generator)
         return Case(weights, arrays, mutant.run(weights, arrays))
 
-    # --- crashes and behaviour -------------------------------------------------------------
 
-    def _crashing(self, singles: Iterable[Suspect]) -> Suspect | None:
-        """The mistake that crashes with the same exception on the same draw."""
-        error = self.findings.error
-        if error is None:
-            return None
-        draw = self.judge.draws[min(len(self.findings.trials), len(self.judge.draws) - 1)]
-        for suspect in singles:
-            if suspect.check != "runs":
-                continue
-            self.tried += 1
-            try:
-                self._trace(suspect, self.judge.seed, draw)
-            except EditDoesNotApply:
-                continue
-            except Exception as crash:
-                if _same_error(error, crash):
-                    return suspect
-        return None
-
-    def _behaves_like(self, suspect: Suspect) -> bool:
-        """Whether the mutant fails the same check in the same way, on the first draw."""
-        trial = self.findings.trials[0]
-        mutant = self._mutant(suspect, trial, drawn=True)
-        if mutant is None:
-            return False
-        if suspect.check == "seed":
-            arrays = draw_arrays(self.judge.contract, trial.draw.sizes, np.random.default_rng(0))
-            other = self._trace(suspect, trial.seed + 1000, trial.draw, drawn=True)
-            pairs = zip(mutant.initial_values(arrays), other.initial_values(arrays), strict=True)
-            return all(np.array_equal(a, b) for a, b in pairs)
-        return suspect.check == "gradients" and self._same_gradients(mutant, trial)
-
-    def _same_gradients(self, mutant: Traced, trial: Trial) -> bool:
-        case = self._case(mutant, trial, 0)
-        cotangents = [np.ones(value.shape) for value in case.expected]
-        matched = match(mutant.leaves, trial.submission.leaves, self.findings.choices)
-        if isinstance(matched, Mismatch):
-            return False
-        ours = matched.weights(mutant.gradients(case.weights, case.arrays, cotangents))
-        weights = matched.weights(case.weights)
-        theirs = _gradients_of(trial.submission, weights, case.arrays, cotangents)
-        return all_close(theirs, ours, 1e-3)
+def _left(stages: Sequence[StageValue], still_open: Sequence[int]) -> int:
+    """How many stages there are from where the two part to the end."""
+    return len(stages) - still_open[0] if still_open else 0
 
 
-def _gradients_of(
-    submission: RemoteTrace,
-    weights: list[np.ndarray],
-    arrays: list[np.ndarray],
-    cotangents: list[np.ndarray],
-) -> list[np.ndarray]:
-    return submission.start_gradients(weights, arrays, cotangents).result()[1]
-
-
-def _own(
-    problem: Problem, stages: Sequence[StageValue], findings: Sequence[StageFinding]
-) -> list[tuple[StageValue, StageFinding]]:
-    """The stages that this problem declares, each with what was found of it."""
+def _own(problem: Problem, stages: Sequence[StageValue]) -> list[int]:
+    """Places of the stages that this problem itself declares."""
     names = {stage.name for stage in problem.stages}
-    return [pair for pair in zip(stages, findings, strict=True) if pair[0].name in names]
+    return [i for i, stage in enumerate(stages) if stage.name in names]
 
 
 def _parted_in(
-    problem: Problem, stages: Sequence[StageValue], findings: Sequence[StageFinding]
+    problem: Problem, stages: Sequence[StageValue], still_open: Sequence[int]
 ) -> str | None:
     """Where the two part, in terms of the stages of one of the problems involved."""
-    own = _own(problem, stages, findings)
-    after = parting([finding for _, finding in own])
-    return None if after is None else own[after][0].name
+    own = _own(problem, stages)
+    return next((stages[i].name for i in still_open if i in own), None)
 
 
 def _tiers(singles: list[Suspect], here: Comparison) -> list[list[Suspect]]:
-    """Suspects that show where the two part; then those of no stage; then the rest."""
-    at = [s for s in singles if s.stage is not None and s.stage == here.parted.get(s.owner)]
+    """Suspects that show where the two part; those between there and the last stage of the
+    problem itself that came up; those of no stage; the rest.
+    """
     if here.distance.stages == _UNKNOWN:  # no stage is known while the parameters do not match
-        return [singles]
-    nowhere = [s for s in singles if s not in at and s.stage is None]
-    rest = [s for s in singles if s not in at and s not in nowhere]
-    return [at, nowhere, rest]
+        about = [s for s in singles if s.check == "parameters"]
+        return [about, [s for s in singles if s not in about]]
+    at = [s for s in singles if s.stage is not None and s.stage == here.parted.get(s.owner)]
+    near = [s for s in singles if s not in at and s.stage in here.between]
+    nowhere = [s for s in singles if s.stage is None]
+    rest = [s for s in singles if s not in at and s not in near and s not in nowhere]
+    return [at, near, nowhere, rest]
 
 
-def _same_error(told: dict[str, Any], crash: Exception) -> bool:
-    if told.get("type") != type(crash).__name__:
-        return False
-    ours, theirs = str(crash)[:100], str(told.get("message"))[:100]
-    return ours == theirs or ours.split("(")[0] == theirs.split("(")[0]
+def _between(
+    problem: Problem, stages: Sequence[StageValue], still_open: Sequence[int]
+) -> frozenset[str]:
+    """Names of the stages that lead to where the two part in terms of the problem itself."""
+    own = _own(problem, stages)
+    after = next((i for i in own if i in still_open), None)
+    if after is None:
+        return frozenset()
+    first = max((i + 1 for i in own if i < after), default=0)
+    return frozenset(stage.name for stage in stages[first : after + 1])

@@ -12,16 +12,16 @@ from grader.engine.blocks_used import Block, choose, notes
 from grader.engine.cases import STYLES, Draw, draw_sizes
 from grader.engine.contract_judge import ContractJudge
 from grader.engine.counterexample import smallest
-from grader.engine.diagnose import Diagnostician
+from grader.engine.diagnose import Diagnosed, Diagnostician
 from grader.engine.findings import WEIGHTS
 from grader.engine.judge import Order
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
 from grader.engine.remote import Remote, SubmissionError
-from grader.engine.suspects import Suspect
+from grader.engine.where import Where
 from grader.engine.words import error_words
 from grader.problem import Contract
-from grader.verdict import Check, Diagnosis, StageLine, Verdict
+from grader.verdict import Check, Diagnosis, Nearest, StageLine, Verdict
 
 _LEAST_DRAWS = 10
 
@@ -44,6 +44,7 @@ class Grading:
         self, order: Order, source: str, main: Remote, compiler: Remote | None = None
     ) -> None:
         self.order = order
+        self.source = source
         self.problem = order.problem
         self.main = main
         self.compiler = compiler
@@ -141,12 +142,14 @@ class Grading:
         diagnosed = doctor.diagnose()
         if not diagnosed.complete:
             self._note(f"the time was up after {diagnosed.tried} attempts to name the mistake")
-        function = judge.contract.function
-        stages = [StageLine(function, s.title, s.found, s.line) for s in diagnosed.stages]
+        function, where = judge.contract.function, diagnosed.where
         self.verdict = replace(
             self.verdict,
-            diagnoses=tuple(dict.fromkeys((*self.verdict.diagnoses, *told(diagnosed.suspect)))),
-            stages=(*self.verdict.stages, *stages),
+            diagnoses=tuple(
+                dict.fromkeys((*self.verdict.diagnoses, *told(diagnosed, self.problem.number)))
+            ),
+            stages=(*self.verdict.stages, *stage_lines(function, where)),
+            nearest=(*self.verdict.nearest, *nearest(function, where, self.source)),
             counterexample=self.verdict.counterexample or smallest(judge, self.order.path),
         )
         return judge
@@ -160,12 +163,41 @@ class Grading:
         return replace(verdict, printed=printed, seconds=time.monotonic() - started)
 
 
-def told(suspect: Suspect | None) -> list[Diagnosis]:
-    """The mistakes of a suspect, as the report tells them."""
+def told(diagnosed: Diagnosed, problem: int) -> list[Diagnosis]:
+    """What explains a failure, as the report tells it."""
+    if diagnosed.cause is not None:
+        cause = diagnosed.cause
+        return [Diagnosis(cause.id, cause.title, cause.advice, problem)]
     return [
         Diagnosis(pitfall.id, pitfall.title, pitfall.advice, number)
-        for number, pitfall in (suspect.pitfalls if suspect else ())
+        for number, pitfall in (diagnosed.suspect.pitfalls if diagnosed.suspect else ())
     ]
+
+
+def stage_lines(function: str, where: Where | None) -> list[StageLine]:
+    """The stages as the report shows them, with the steps that lead to where the two part."""
+    if where is None:
+        return []
+    lines = [
+        StageLine(function, stage.title, stage.found, stage.line, i == where.parts)
+        for i, stage in enumerate(where.stages)
+    ]
+    if where.parts is not None:
+        lines[where.parts : where.parts] = [
+            StageLine(function, step.title, step.found, step.line, inside=True)
+            for step in where.inside
+        ]
+    return lines
+
+
+def nearest(function: str, where: Where | None, source: str) -> list[Nearest]:
+    """The value nearest to the expected one, with the text of its line."""
+    if where is None or where.difference is None:
+        return []
+    difference, lines = where.difference, source.splitlines()
+    line = difference.line
+    code = lines[line - 1].strip()[:120] if 0 < line <= len(lines) else ""
+    return [Nearest(function, difference.what, line, code, difference.words)]
 
 
 def _contract_message(contract: Contract, found: dict[str, Any]) -> str:

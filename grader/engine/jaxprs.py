@@ -50,6 +50,27 @@ def source_lines(eqn: Any, filename: str) -> list[int]:
     return [frame.line_num for frame in traceback.frames if frame.file_name == filename]
 
 
+_DRAWS = ("random_bits", "rng_bit_generator", "rng_uniform", "threefry2x32")
+
+
+def random_line(jaxpr: Any, filename: str) -> int | None:
+    """The line of ``filename`` that draws random numbers which an output depends on.
+
+    What an ``init`` draws does not count.  None when nothing is drawn, 0 when the line is unknown.
+    """
+    live = live_variables(jaxpr)
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "linen_init" or not any(var in live for var in eqn.outvars):
+            continue
+        if eqn.primitive.name in _DRAWS:
+            return next(iter(source_lines(eqn, filename)), 0)
+        for inner in sub_jaxprs(eqn):
+            line = random_line(inner, filename)
+            if line is not None:
+                return line or next(iter(source_lines(eqn, filename)), 0)
+    return None
+
+
 def bind_equation(eqn: Any, inputs: list[Any]) -> Any:
     """Carry out an equation with JAX: a value, or a list of them for several results.
 

@@ -17,10 +17,10 @@ it no longer fits.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import flax
 import flax.core
@@ -60,11 +60,23 @@ batching.primitive_batchers[linen_init] = _batch_linen_init
 batching.primitive_batchers[unlooked_at] = _batch_unlooked_at
 
 
+@dataclass(frozen=True)
+class Inventory:
+    """What one ``linen_init`` equation creates: paths, and a program with those outputs."""
+
+    paths: tuple[str, ...]
+    program: Any
+
+
+class NotAsForeseen(Exception):
+    """A function calls ``init`` more often than the one that it was expected to resemble."""
+
+
 class _State:
     lifting = False
     shapes_only = False
     output_unwanted = False
-    created: ClassVar[dict[tuple[tuple[str, ...], str], tuple[Any, ...]]] = {}
+    foreseen: list[Inventory] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,8 @@ def _path_words(key_path: tuple[Any, ...]) -> list[str]:
 
 def _lifted_variables(draw: Callable[[], Any]) -> Any:
     """The tree that ``draw()`` would return, as outputs of one ``linen_init`` equation."""
+    if _State.foreseen is not None:
+        return _foreseen_variables(_State.foreseen)
     closed, shapes = jax.make_jaxpr(draw, return_shape=True)()
     leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
     if not leaves:
@@ -93,6 +107,31 @@ def _lifted_variables(draw: Callable[[], Any]) -> Any:
     constants = [v for v, is_used in zip(closed.consts, used, strict=True) if is_used]
     values = linen_init.bind(*constants, program=program, paths=paths)
     return jax.tree_util.tree_unflatten(tree, values)
+
+
+def _foreseen_variables(foreseen: list[Inventory]) -> Any:
+    if not foreseen:
+        raise NotAsForeseen
+    inventory = foreseen.pop(0)
+    values = linen_init.bind(program=inventory.program, paths=inventory.paths)
+    tree: dict[str, Any] = {}
+    for path, value in zip(inventory.paths, values, strict=True):
+        *folders, name = path.split("/")
+        place = tree
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[name] = value
+    return tree
+
+
+def inventories(jaxpr: Any) -> list[Inventory]:
+    """What each ``linen_init`` equation of a jaxpr creates, to foresee it in a similar one."""
+    found = []
+    for eqn in init_equations(jaxpr):
+        kinds = [(aval.shape, aval.dtype) for aval in eqn.params["program"].out_avals]
+        program = jax.make_jaxpr(lambda kinds=kinds: [jnp.zeros(*kind) for kind in kinds])()
+        found.append(Inventory(eqn.params["paths"], program))
+    return found
 
 
 def _pruned(closed: Any) -> tuple[Any, list[bool]]:
@@ -153,15 +192,13 @@ def _hooked_param(original: Callable[..., Any]) -> Callable[..., Any]:
         plain = bool(args) and not kwargs and _returns_its_shape(init_fn)
         if not (_State.shapes_only and plain):
             return original(self, name, init_fn, *args, unbox=unbox, **kwargs)
-        place = (self.path, name)
         if not self.has_variable("params", name):
-            _State.created[place] = args
             return original(self, name, _undrawn, *args, unbox=unbox)
-        if _State.created.get(place) != args:
+        value = flax.core.meta.unbox(self.get_variable("params", name))
+        if getattr(value, "shape", None) != args[0]:
             return original(self, name, init_fn, *args, unbox=unbox)
         self.reserve(name, "params")
-        value = self.get_variable("params", name)
-        return flax.core.meta.unbox(value) if unbox else value
+        return value if unbox else self.get_variable("params", name)
 
     return param
 
@@ -187,30 +224,38 @@ def install_hooks() -> None:
 
 
 @contextmanager
-def lifting(shapes_only: bool = False) -> Iterator[None]:
+def lifting(
+    shapes_only: bool = False, foreseen: Sequence[Inventory] | None = None
+) -> Iterator[None]:
     """Within this block every Linen ``init`` yields lifted variables.
 
     With ``shapes_only`` the program that would draw them is left out: quicker, but their
-    initial values cannot be asked for.
+    initial values cannot be asked for.  With ``foreseen`` an ``init`` is not even traced: it
+    yields what is expected of it, and Flax raises where the model then asks for anything else.
     """
     install_hooks()
-    before = _State.lifting, _State.shapes_only
+    before = _State.lifting, _State.shapes_only, _State.foreseen
     _State.lifting, _State.shapes_only = True, shapes_only
-    _State.created.clear()
+    _State.foreseen = None if foreseen is None else list(foreseen)
     try:
         yield
     finally:
-        _State.lifting, _State.shapes_only = before
+        _State.lifting, _State.shapes_only, _State.foreseen = before
         _State.output_unwanted = False
 
 
-def trace(function: Callable[..., Any], *inputs: Any, shapes_only: bool = False) -> tuple[Any, Any]:
+def trace(
+    function: Callable[..., Any],
+    *inputs: Any,
+    shapes_only: bool = False,
+    foreseen: Sequence[Inventory] | None = None,
+) -> tuple[Any, Any]:
     """The lifted jaxpr of ``function(*inputs)`` and the tree of its output shapes.
 
     ``inputs`` are pytrees of arrays or ``jax.ShapeDtypeStruct``; everything else that the
     function needs must be closed over.
     """
-    with lifting(shapes_only):
+    with lifting(shapes_only, foreseen):
         return jax.make_jaxpr(function, return_shape=True)(*inputs)
 
 

@@ -116,10 +116,12 @@ def check_transforms(judge: ContractJudge) -> None:
         message = _vmap_message(judge, trial)
     except SubmissionError as error:
         message = "jax.vmap over a batch of inputs fails\n" + error_words(error.error)
+        judge.findings.error = error.error
     try:
         message = message or _jit_message(judge, trial)
     except SubmissionError as error:
         message = "jax.jit fails\n" + error_words(error.error)
+        judge.findings.error = error.error
     if message:
         judge.fail("transforms", message)
     else:

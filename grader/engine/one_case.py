@@ -17,7 +17,7 @@ from grader.engine.judge import Order, open_children, read_source
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
 from grader.engine.remote import Remote, SubmissionError
-from grader.engine.stages import StageFinding, StageValue, find_stages, stage_values
+from grader.engine.stages import StageFinding, StageValue, find_stages, marks, stage_values
 from grader.engine.transplant import Mismatch, match
 from grader.engine.words import error_words, mismatch_words
 from grader.problem import Problem
@@ -95,7 +95,7 @@ def view_case(order: Order, told: Mapping[str, Any]) -> CaseView:
         weights = draw_weights(reference.leaves, generator, STYLES[style])
         arrays = draw_arrays(judge.contract, draw.sizes, generator)
         expected, seen = reference.run_recorded(weights, arrays)
-        stages = stage_values(order.problem.stages, seen)
+        stages = stage_values(order.problem.stages, seen, reference.stage_ancestors)
         case = Case(weights, arrays, expected)
         view = CaseView(dict(zip(reference.array_names, arrays, strict=True)), stages)
         view.findings = [StageFinding(stage.title, False) for stage in stages]
@@ -122,5 +122,5 @@ def _add_submission(
     matched = match(reference.leaves, submission.leaves, aligned.choices)
     assert not isinstance(matched, Mismatch)
     outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
-    view.findings = find_stages(view.stages, values, lines)
+    view.findings = find_stages(view.stages, values, lines, marks(values))
     view.outputs = list(zip(labels, case.expected, outputs, strict=False))

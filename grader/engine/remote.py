@@ -72,6 +72,17 @@ class Ticket:
         return header, arrays
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What the child tells of a trace."""
+
+    leaves: list[Leaf]
+    collections: list[str]
+    outputs: list[Output]
+    narrow: str
+    drawn: int | None
+
+
 @dataclass
 class RemoteTrace:
     """A contract function of the submission, traced at one draw of sizes, in the child."""
@@ -80,7 +91,7 @@ class RemoteTrace:
     id: str
     ticket: Ticket
     kinds: Kinds | None = None
-    _known: tuple[list[Leaf], list[str], list[Output], str] | None = field(default=None, init=False)
+    _known: _Told | None = field(default=None, init=False)
 
     @classmethod
     def ask(
@@ -105,7 +116,7 @@ class RemoteTrace:
         )
         return cls(remote, id, ticket)
 
-    def _told(self) -> tuple[list[Leaf], list[str], list[Output], str]:
+    def _told(self) -> _Told:
         if self._known is None:
             header, _ = self.ticket.result()
             try:
@@ -125,7 +136,9 @@ class RemoteTrace:
                     for told in header["outputs"]
                 ]
                 collections = [str(c) for c in header["collections"]]
-                self._known = leaves, collections, outputs, str(header["narrow"])[:40]
+                drawn = None if header["random"] is None else int(header["random"])
+                narrow = str(header["narrow"])[:40]
+                self._known = _Told(leaves, collections, outputs, narrow, drawn)
             except (KeyError, TypeError, ValueError) as error:
                 raise Lost("garbage", "the process answered with garbage") from error
         return self._known
@@ -133,23 +146,28 @@ class RemoteTrace:
     @property
     def leaves(self) -> list[Leaf]:
         """The parameters that the submission creates."""
-        leaves = self._told()[0]
+        leaves = self._told().leaves
         return leaves if self.kinds is None else self.kinds.told(leaves)
 
     @property
     def collections(self) -> list[str]:
         """Linen collections other than ``params`` that it creates."""
-        return self._told()[1]
+        return self._told().collections
 
     @property
     def outputs(self) -> list[Output]:
         """What it returns."""
-        return self._told()[2]
+        return self._told().outputs
 
     @property
     def narrow(self) -> str:
         """A float type of less than 32 bits that it computes in, or an empty text."""
-        return self._told()[3]
+        return self._told().narrow
+
+    @property
+    def random_line(self) -> int | None:
+        """The line that draws random numbers while the model runs; 0: some line; None: none."""
+        return self._told().drawn
 
     def start_run(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> Ticket:
         """Have the child evaluate the trace."""

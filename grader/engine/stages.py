@@ -17,12 +17,17 @@ _MARK_TOLERANCE = 1e-7
 
 @dataclass(frozen=True)
 class StageValue:
-    """A stage of the reference on one case: its title, its value, whether rows may move."""
+    """A stage of the reference on one case.
+
+    ``rows`` is whether its rows may move, ``above`` the places (in the list of all stages) of
+    those that it depends on.
+    """
 
     name: str
     title: str
     value: np.ndarray
     rows: bool
+    above: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -34,17 +39,28 @@ class StageFinding:
     line: int = 0
 
 
-def stage_values(stages: Sequence[Stage], seen: Sequence[Intermediate]) -> list[StageValue]:
-    """The declared stages among the reference's intermediates, in order of computation."""
+def stage_values(
+    stages: Sequence[Stage], seen: Sequence[Intermediate], ancestors: Sequence[frozenset[int]]
+) -> list[StageValue]:
+    """The declared stages among the reference's intermediates, in order of computation.
+
+    ``ancestors`` tells for every named value which named values it depends on.
+    """
     declared = {stage.name: stage for stage in stages}
+    named = [item for item in seen if item.stage is not None]
+    if len(ancestors) != len(named):  # something is repeated: take each to depend on all before
+        ancestors = [frozenset(range(i)) for i in range(len(named))]
+    place: dict[int, int] = {}
     counts: Counter[str] = Counter()
-    values = []
-    for item in seen:
+    values: list[StageValue] = []
+    for i, item in enumerate(named):
         if item.stage in declared:
             stage = declared[item.stage]
             counts[stage.name] += 1
             title = stage.title.format(i=counts[stage.name])
-            values.append(StageValue(stage.name, title, item.value, stage.rows))
+            above = frozenset(place[j] for j in ancestors[i] if j in place)
+            place[i] = len(values)
+            values.append(StageValue(stage.name, title, item.value, stage.rows, above))
     return values
 
 
@@ -69,10 +85,16 @@ def found_among(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
 
 
 def find_stages(
-    stages: Sequence[StageValue], values: Sequence[np.ndarray], lines: Sequence[int]
+    stages: Sequence[StageValue],
+    values: Sequence[np.ndarray],
+    lines: Sequence[int],
+    offered: np.ndarray,
 ) -> list[StageFinding]:
-    """Which stages came up among a submission's values (``lines``: where each was made)."""
-    wanted, offered = marks([s.value for s in stages]), marks(values)
+    """Which stages came up among a submission's values.
+
+    ``lines`` tells where each value was made, ``offered`` are the marks of the values.
+    """
+    wanted = marks([s.value for s in stages])
     findings = []
     for stage, mark in zip(stages, wanted, strict=True):
         line = None
@@ -107,7 +129,18 @@ def _sorted_rows(table: np.ndarray) -> np.ndarray:
     return table[np.argsort(table[:, 0], kind="stable")]
 
 
-def parting(findings: Sequence[StageFinding]) -> int | None:
-    """Index of the first stage after the last one found; None when the last stage was found."""
-    last = max((i for i, finding in enumerate(findings) if finding.found), default=-1)
-    return last + 1 if last + 1 < len(findings) else None
+def open_stages(stages: Sequence[StageValue], findings: Sequence[StageFinding]) -> list[int]:
+    """Places of the stages that did not come up, nor any that depends on them.
+
+    A stage without which later ones came up all the same is only computed in another way.
+    """
+    passed: set[int] = set()
+    for i, (stage, finding) in enumerate(zip(stages, findings, strict=True)):
+        if finding.found:
+            passed |= stage.above | {i}
+    return [i for i in range(len(stages)) if i not in passed]
+
+
+def parting(stages: Sequence[StageValue], findings: Sequence[StageFinding]) -> int | None:
+    """Place of the first stage at which the two part; None when nothing is left open."""
+    return next(iter(open_stages(stages, findings)), None)

@@ -34,7 +34,7 @@ class Suspect:
         for number, item in items:
             for owner, some in edits_by_problem(number, item.edits).items():
                 edits.setdefault(owner, []).extend(some)
-        return Solutions(edits)
+        return Solutions(edits, all(p.check != "parameters" for _, p in self.pitfalls))
 
     def joined(self, other: Suspect) -> Suspect:
         """Both at once."""

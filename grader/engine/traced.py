@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -11,12 +12,13 @@ import numpy as np
 from jax.extend import core as jex
 
 from grader.engine import lift
-from grader.engine.dataflow import initial_kind, uses_of_weights
+from grader.engine.dataflow import initial_kind, stage_ancestors, uses_of_weights
 from grader.engine.evaluate import Program
 from grader.engine.jaxprs import (
     bind_equation,
     live_variables,
     narrow_type,
+    random_line,
     source_lines,
     sub_jaxprs,
 )
@@ -50,7 +52,8 @@ class Traced:
     """``contract`` of a function, traced with ``sizes`` and ``seed``.
 
     With ``batch`` the function is mapped over that many inputs by ``jax.vmap``; with ``drawn``
-    the parameters that it would really create can be asked for, too.
+    the parameters that it would really create can be asked for, too.  ``foreseen`` says what its
+    ``init`` is known to create, so that it need not be traced.
 
     Attributes:
       leaves: the parameters that it creates.
@@ -67,6 +70,7 @@ class Traced:
         sizes: Sizes,
         batch: int | None = None,
         drawn: bool = False,
+        foreseen: Sequence[lift.Inventory] | None = None,
     ) -> None:
         self.drawn = drawn
         specs = contract.arrays(sizes)
@@ -82,7 +86,7 @@ class Traced:
             return _checked(contract.run(function, seed, sizes, given))
 
         whole = run if batch is None else jax.vmap(run)
-        self.closed, result = lift.trace(whole, *shapes, shapes_only=not drawn)
+        self.closed, result = lift.trace(whole, *shapes, shapes_only=not drawn, foreseen=foreseen)
         self.program = Program(self.closed)
         flat, _ = jax.tree_util.tree_flatten_with_path(result)
         self.outputs = tuple(
@@ -118,6 +122,21 @@ class Traced:
                 self.leaves.append(Leaf(index, path, variable.shape, when, role, kind))
                 self._slots.setdefault(id(eqn), []).append(index)
         self.stage_clock = uses.stages
+
+    @cached_property
+    def inventories(self) -> list[lift.Inventory]:
+        """What each ``init`` creates, to foresee it in a function that differs elsewhere."""
+        return lift.inventories(self.closed.jaxpr)
+
+    @cached_property
+    def random_line(self) -> int | None:
+        """Whether random numbers are drawn while the function runs (None: not)."""
+        return random_line(self.closed.jaxpr, "")
+
+    @cached_property
+    def stage_ancestors(self) -> list[frozenset[int]]:
+        """For each named stage, in the order of the computation, the stages it depends on."""
+        return stage_ancestors(self.closed.jaxpr)
 
     def run(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs, in float64, for these weights and input arrays (by sorted name)."""

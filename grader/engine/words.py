@@ -41,7 +41,9 @@ def mismatch_words(mismatch: Mismatch, problem: Problem, sizes: Sizes) -> str:
     missing, extra = list(mismatch.missing), list(mismatch.extra)
     lines: list[str] = []
     for slot in list(missing):
-        twin = next((leaf for leaf in extra if _resembles(slot, leaf)), None)
+        twins = [leaf for leaf in extra if _resembles(slot, leaf)]
+        alike = [leaf for leaf in twins if leaf.kind == slot.kind]
+        twin = next(iter(alike or twins), None)
         if twin is not None:
             missing.remove(slot)
             extra.remove(twin)
@@ -57,6 +59,11 @@ def mismatch_words(mismatch: Mismatch, problem: Problem, sizes: Sizes) -> str:
     if unused:
         lines.append("created but never used: " + _few(unused))
     return "\n".join(lines[:6])
+
+
+def tells_little(mismatch: Mismatch) -> bool:
+    """Whether nothing that is missing resembles anything that was found instead."""
+    return not any(_resembles(slot, leaf) for slot in mismatch.missing for leaf in mismatch.extra)
 
 
 def _slot_shape(slot: Slot, symbols: Mapping[str, int]) -> str:

@@ -78,6 +78,7 @@ class Worker:
 
     def do_trace(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:
         """Trace a contract function at one draw of sizes; tell what it creates and returns."""
+        from grader.engine.jaxprs import random_line
         from grader.engine.traced import Traced
 
         contract, function = self._contract(request)
@@ -95,6 +96,7 @@ class Worker:
             "collections": sorted(traced.collections),
             "outputs": [asdict(output) for output in traced.outputs],
             "narrow": traced.narrow,
+            "random": random_line(traced.closed.jaxpr, self.filename),
         }, []
 
     def do_run(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:

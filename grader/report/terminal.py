@@ -12,7 +12,7 @@ from rich.text import Text
 
 from grader.problem import Problem
 from grader.report.text import Signs, harmless
-from grader.verdict import Check, Counterexample, Status, Verdict
+from grader.verdict import Check, Counterexample, Nearest, StageLine, Status, Verdict
 
 _STYLES: dict[Status, str] = {
     "passed": "green",
@@ -98,24 +98,44 @@ def _print_block(console: Console, label: str, *parts: Text) -> None:
 
 def _print_stages(verdict: Verdict, console: Console, signs: Signs) -> None:
     for function in dict.fromkeys(stage.function for stage in verdict.stages):
-        stages = [stage for stage in verdict.stages if stage.function == function]
-        found = [i for i, stage in enumerate(stages) if stage.found]
-        end = (found[-1] if found else -1) + 1
-        line = Text()
-        for i, stage in enumerate(stages[: end + 1]):
-            if i:
-                line.append(f" {signs.arrow} ")
-            good = stage.found or i < end
-            line.append(
-                f"{stage.title} {signs.passed if good else signs.failed}",
-                "green" if good else "bold red",
-            )
-        closing = (
-            "" if end < len(stages) else "every stage came up; the difference is in what follows"
-        )
-        if end < len(stages):
-            closing = "from here on they differ"
-        _print_block(console, "Where", line, Text(closing))
+        mine = [stage for stage in verdict.stages if stage.function == function]
+        stages = [stage for stage in mine if not stage.inside]
+        steps = [stage for stage in mine if stage.inside]
+        end = next((i for i, stage in enumerate(stages) if stage.parts), None)
+        parts = [_chain(stages if end is None else stages[: end + 1], signs)]
+        if end is None:
+            parts.append(Text("every stage came up; the difference is in what follows"))
+        elif steps and not all(step.found for step in steps):
+            first = next(i for i, step in enumerate(steps) if not step.found)
+            parts.append(Text("on the way there: ").append_text(_chain(steps[: first + 1], signs)))
+        if end is not None:
+            parts.append(Text("from here on they differ"))
+        for value in verdict.nearest:
+            if value.function == function:
+                parts += _nearest(value)
+        _print_block(console, "Where", *parts)
+
+
+def _chain(stages: list[StageLine], signs: Signs) -> Text:
+    """The stages up to the one where the two part; one passed by counts as found."""
+    line = Text()
+    for i, stage in enumerate(stages):
+        if i:
+            line.append(f" {signs.arrow} ")
+        good = stage.found or (i + 1 < len(stages)) or not (stage.parts or stage.inside)
+        sign = signs.passed if good else signs.failed
+        line.append(f"{stage.title} {sign}", "green" if good else "bold red")
+    return line
+
+
+def _nearest(value: Nearest) -> list[Text]:
+    """What stands in place of the stage that did not come up."""
+    what, how = harmless(value.what), harmless(value.difference)
+    if not value.line:
+        return [Text(f"{what}: it is {how}")] if how else []
+    line = f"line {value.line} makes the nearest value to {what}"
+    text = Text(f"{line}; it is {how}" if how else line)
+    return [text, Text(f"  {harmless(value.code)}", "dim")] if value.code else [text]
 
 
 def _print_counterexample(example: Counterexample, console: Console) -> None:

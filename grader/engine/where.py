@@ -1,0 +1,207 @@
+"""Where submission and reference part on one case, and how the value there differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from grader.engine.align import Case
+from grader.engine.difference import kind_of_difference
+from grader.engine.findings import Trial
+from grader.engine.stages import (
+    StageFinding,
+    find_stages,
+    found_among,
+    marks,
+    open_stages,
+    stage_values,
+)
+from grader.engine.transplant import Choices, Mismatch, match
+from grader.problem import Problem, Stage
+
+_ALIKE = 0.3
+"""A value whose angle to the expected one has a smaller cosine is not what was meant by it."""
+_ABOUT = 0.75
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The submission's value that comes nearest to what should have come up.
+
+    Attributes:
+      what: title of the stage, or name of the output.
+      line: the submission's line that made it (0: not known).
+      words: how it differs, completing "it is …"; empty when nothing simple fits.
+
+    """
+
+    what: str
+    line: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Where:
+    """The stages of a problem, each with whether it came up; where the two part; how.
+
+    ``parts`` is the place of the first stage that did not come up (None: all did); ``inside``
+    are the finer stages that lead to it.
+    """
+
+    stages: tuple[StageFinding, ...]
+    parts: int | None
+    inside: tuple[StageFinding, ...]
+    difference: Difference | None
+
+
+def where_they_part(
+    problem: Problem,
+    stages: Sequence[Stage],
+    trial: Trial,
+    case: Case,
+    choices: Choices,
+) -> Where | None:
+    """Compare every value of a submission with the reference's on one case.
+
+    Args:
+      problem: the problem; its own stages are shown.
+      stages: those and the stages of its blocks.
+      trial: both traces.
+      case: weights and inputs of the reference.
+      choices: how the parameters are paired.
+
+    Returns:
+      None when the parameters do not match.
+
+    """
+    reference, submission = trial.reference, trial.submission
+    matched = match(reference.leaves, submission.leaves, choices)
+    if isinstance(matched, Mismatch):
+        return None
+    expected, seen = reference.run_recorded(case.weights, case.arrays)
+    outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
+    wanted = stage_values(stages, seen, reference.stage_ancestors)
+    findings = find_stages(wanted, values, lines, marks(values))
+    still_open = open_stages(wanted, findings)
+    names = {stage.name for stage in problem.stages}
+    own = [i for i, stage in enumerate(wanted) if stage.name in names]
+    parts = next((i for i in own if i in still_open), None)
+    search = _Nearest([item.value for item in seen], values, lines)
+    before = -1 if parts is None else max((i for i in own if i < parts), default=-1)
+    inside = [] if parts is None else list(range(before + 1, parts))
+    finer = next((i for i in inside if i in still_open), None)
+    differences = [
+        _not_finite(values, lines, outputs),
+        *(
+            search.difference(wanted[i].title, wanted[i].value)
+            for i in (finer, parts)
+            if i is not None
+        ),
+        _of_outputs(trial, expected, outputs, search),
+    ]
+    known = [difference for difference in differences if difference is not None]
+    named = next((difference for difference in known if difference.words), None)
+    return Where(
+        tuple(findings[i] for i in own),
+        None if parts is None else own.index(parts),
+        tuple(findings[i] for i in inside),
+        named or next(iter(known), None),
+    )
+
+
+def _not_finite(
+    values: Sequence[np.ndarray], lines: Sequence[int], outputs: Sequence[np.ndarray]
+) -> Difference | None:
+    """Where the first NaN comes up, when one reaches the result."""
+    if not any(value.dtype.kind == "f" and np.isnan(value).any() for value in outputs):
+        return None
+    for value, line in zip(values, lines, strict=True):
+        if np.isnan(value).any():
+            return Difference("the first NaN", line, "not finite: NaN")
+    return None
+
+
+def _of_outputs(
+    trial: Trial, expected: Sequence[np.ndarray], outputs: Sequence[np.ndarray], search: _Nearest
+) -> Difference | None:
+    for output, ours, theirs in zip(trial.reference.outputs, expected, outputs, strict=False):
+        words = kind_of_difference(theirs, ours) if _comparable(theirs, ours) else ""
+        if words:
+            return Difference(output.label, search.line_of(theirs), words)
+    return None
+
+
+def _comparable(theirs: np.ndarray, ours: np.ndarray) -> bool:
+    if theirs.dtype.kind != "f" or ours.dtype.kind != "f":
+        return False
+    return theirs.shape != ours.shape or not np.allclose(theirs, ours, 1e-6, 1e-9, equal_nan=True)
+
+
+class _Nearest:
+    """Looks among the submission's values for the one that stands in place of an expected one."""
+
+    def __init__(
+        self, right: Sequence[np.ndarray], values: Sequence[np.ndarray], lines: Sequence[int]
+    ) -> None:
+        self.values = values
+        self.lines = lines
+        self._right = found_among(marks(values), marks(right))
+
+    def line_of(self, value: np.ndarray) -> int:
+        """The line that made a value."""
+        same = [
+            line
+            for other, line in zip(self.values, self.lines, strict=True)
+            if line and other.shape == value.shape and np.array_equal(other, value, equal_nan=True)
+        ]
+        return same[0] if same else 0
+
+    def difference(self, what: str, expected: np.ndarray) -> Difference | None:
+        """The value that differs from ``expected`` in a way that has a name, else the nearest.
+
+        Values that come up in the reference too are right for what they are; one of them stands
+        in place of ``expected`` only when it is nearer than any of the submission's own.
+        """
+        own = [i for i in range(len(self.values)) if not self._right[i] and self.lines[i]]
+        likeness = {i: _likeness(self.values[i], expected) for i in own}
+        most = max(likeness.values(), default=0.0)
+        named = self._named(own, expected)
+        if named is None:
+            known = [i for i in range(len(self.values)) if self._right[i] and self.lines[i]]
+            known = [i for i in known if _likeness(self.values[i], expected) > most]
+            named = self._named(known, expected)
+        if named is not None:
+            return Difference(what, self.lines[named[0]], named[1])
+        if most < _ALIKE:
+            return None
+        # Layers further on may resemble it as well: the first of the most similar ones.
+        nearest = next(i for i in own if likeness[i] >= _ABOUT * most)
+        return Difference(what, self.lines[nearest], "")
+
+    def _named(self, places: Sequence[int], expected: np.ndarray) -> tuple[int, str] | None:
+        """The latest of some values whose difference has a name, definite names first."""
+        vague: tuple[int, str] | None = None
+        for i in reversed(places):
+            value = self.values[i]
+            if value.size < 2 or not np.isfinite(value).all() or not np.any(value):
+                continue
+            words = kind_of_difference(value, expected)
+            if words.startswith(("right in", "made of")):
+                vague = vague or (i, words)
+            elif words:
+                return i, words
+        return vague
+
+
+def _likeness(value: np.ndarray, expected: np.ndarray) -> float:
+    """Cosine of the angle between two arrays of equal size, taken as vectors; else 0."""
+    if value.size != expected.size or value.size < 2 or not np.isfinite(value).all():
+        return 0.0
+    candidate = value.reshape(expected.shape)
+    squeezed = value.reshape([n for n in value.shape if n != 1])
+    if expected.ndim == 2 and squeezed.shape == expected.shape[::-1] != expected.shape:
+        candidate = squeezed.T
+    lengths = float(np.linalg.norm(candidate) * np.linalg.norm(expected))
+    return float(np.vdot(candidate, expected)) / lengths if lengths else 0.0

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: grade test test-slow check stubs bench mutants format clean
+.PHONY: grade test test-slow check stubs bench mutants diagnoses format clean
 
 grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- the reference solution of problem 46 ---"
@@ -53,4 +53,8 @@ clean:
 
 mutants: .venv/ready-dev  ## mutate the references mechanically; the grader must notice
 	$(BIN)/python -m tests.mutants
+	$(BIN)/python -m tests.readme
+
+diagnoses: .venv/ready-dev  ## how often the first diagnosis is the right one (half an hour)
+	$(BIN)/python -m tests.diagnoses
 	$(BIN)/python -m tests.readme

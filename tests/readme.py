@@ -10,6 +10,7 @@ from grader import catalogue
 
 README = catalogue.ROOT / "README.md"
 MUTANTS = Path(__file__).parent / "mutants.json"
+DIAGNOSES = Path(__file__).parent / "diagnoses.json"
 
 
 def replace_part(name: str, text: str) -> None:
@@ -46,6 +47,23 @@ def problems_table() -> str:
     return "\n".join(lines)
 
 
+def diagnoses_table() -> str:
+    """How often the first diagnosis is the right one."""
+    known = json.loads(DIAGNOSES.read_text())
+    alone, pairs, answers = (known[name] for name in ("singles", "pairs", "answers"))
+    shown = answers["right"] - answers["named"]
+    return "\n".join(
+        [
+            "| planted | first diagnosis |",
+            "|---|---|",
+            f"| every known mistake alone | {alone['right']} of {alone['tried']} named |",
+            f"| two known mistakes at once | both named in {pairs['right']} of {pairs['tried']} |",
+            f"| wrong answers by another hand | {answers['named']} of {answers['tried']} named, "
+            f"{shown} more shown at the right place |",
+        ]
+    )
+
+
 def table_is_current() -> bool:
     """Whether README.md shows what ``problems_table`` says."""
     text = README.read_text(encoding="utf-8")
@@ -54,3 +72,4 @@ def table_is_current() -> bool:
 
 if __name__ == "__main__":
     replace_part("table", problems_table())
+    replace_part("diagnoses", diagnoses_table())

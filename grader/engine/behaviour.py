@@ -75,7 +75,7 @@ def _same_gradients(judge: ContractJudge, _: Suspect, mutant: Traced) -> bool:
     matched = match(mutant.leaves, trial.submission.leaves, judge.findings.choices)
     if isinstance(matched, Mismatch):
         return False
-    ours = matched.weights(mutant.gradients(weights, arrays, cotangents))
+    ours = matched.arranged(mutant.gradients(weights, arrays, cotangents))
     asked = trial.submission.start_gradients(matched.weights(weights), arrays, cotangents)
     theirs = asked.result()[1]
     return all_close(theirs, ours, 1e-3)

@@ -41,6 +41,7 @@ class Uses:
     """First use of each weight, and the place of each named stage, on one scale."""
 
     first: dict[Weight, tuple[int, str]] = field(default_factory=dict)
+    plus_one: set[Weight] = field(default_factory=set)  # first used as 1 + weight
     stages: list[tuple[str, int]] = field(default_factory=list)
     clock: int = 0
 
@@ -73,12 +74,23 @@ def _walk(jaxpr: Any, inputs: list[frozenset[Weight]], uses: Uses) -> list[froze
             outputs = _walk(*inner, uses)
         elif _passes_on(name, operands):
             outputs = [frozenset().union(*operands)] * len(eqn.outvars)
+        elif _adds_one(eqn) and not any(w in uses.first for o in operands for w in o):
+            outputs = [frozenset().union(*operands)]
+            uses.plus_one |= outputs[0]
         else:
             outputs = []
             for weight in frozenset().union(*operands):
                 uses.first.setdefault(weight, (uses.clock, _ROLES.get(name, name)))
         held.update(zip(eqn.outvars, outputs, strict=False))
     return [get(var) for var in jaxpr.outvars]
+
+
+def _adds_one(eqn: Any) -> bool:
+    """Whether this is ``1 + x``: a scale may be kept as its distance from one."""
+    return eqn.primitive.name == "add" and any(
+        isinstance(var, jex.Literal) and np.ndim(var.val) == 0 and var.val == 1.0
+        for var in eqn.invars
+    )
 
 
 def _passes_on(name: str, operands: list[frozenset[Weight]]) -> bool:

@@ -34,6 +34,11 @@ def kind_of_difference(actual: Array, expected: Array) -> str:
     return next(ways(actual, expected), "")
 
 
+def is_definite(words: str) -> bool:
+    """Whether the words say what was done, rather than only which part is right."""
+    return bool(words) and not words.startswith(("right in", "made of"))
+
+
 def _same_axes(actual: Array, expected: Array) -> Array:
     """``actual`` without axes of length 1, in the shape of ``expected`` where that is a reshape."""
     squeezed = actual.reshape([n for n in actual.shape if n != 1])

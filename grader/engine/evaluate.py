@@ -329,15 +329,52 @@ class Preparation:
             stacks: list[Any] = [None] * (len(outputs) - carries)
             for index, shape, dtype in stacked:
                 stacks[index - carries] = np.empty(shape, dtype)
+            kept = None if run.record is None else _Iterations(run.record)
             for i in order:
                 rows = [None if column is None else column[i] for column in columns]
-                produced = body(run, [*consts, *carry, *rows])
+                inner = run if kept is None else run._replace(record=kept.next())
+                produced = body(inner, [*consts, *carry, *rows])
                 carry = produced[:carries]
                 for index, _, _ in stacked:
                     stacks[index - carries][i] = produced[index]
+            if kept is not None:
+                kept.tell_stacked(reverse=eqn.params["reverse"])
             return [*carry, *stacks]
 
         return iterate
+
+
+class _Iterations:
+    """Records each iteration of a loop, and what all iterations made, stacked.
+
+    A loop over heads makes the attention weights of one head at a time; who looks for those of
+    all heads finds them in the stack.
+    """
+
+    def __init__(self, record: Recorder) -> None:
+        self._record = record
+        self._made: list[list[tuple[Any, list[np.ndarray]]]] = []
+
+    def next(self) -> Recorder:
+        """The recorder of the next iteration."""
+        made: list[tuple[Any, list[np.ndarray]]] = []
+        self._made.append(made)
+
+        def record(eqn: Any, values: list[np.ndarray]) -> None:
+            made.append((eqn, values))
+            self._record(eqn, values)
+
+        return record
+
+    def tell_stacked(self, reverse: bool) -> None:
+        """Record what every iteration made, iterations along a new first axis."""
+        iterations = self._made[::-1] if reverse else self._made
+        for together in zip(*iterations, strict=False):
+            eqn = together[0][0]
+            if all(other is eqn for other, _ in together) and eqn.primitive.name != "name":
+                columns = zip(*(values for _, values in together), strict=True)
+                if len({value.shape for _, values in together for value in values}) == 1:
+                    self._record(eqn, [np.stack(column) for column in columns])
 
 
 def _interpreter(template: list[Any], width: int, steps: list[_Step], results: list[int]) -> Body:

@@ -35,6 +35,8 @@ class Leaf:
       role: what the first use is: ``kernel``, ``add``, ``scale``, ``token`` or a primitive.
       kind: how it starts: ``zeros``, ``ones``, ``fixed`` (no key decides it), ``random``, or
         ``unknown`` in a quick trace.
+      plus_one: whether it is used as 1 + its value: a scale that is stored as its distance from
+        one, and so starts at zero.
 
     """
 
@@ -44,6 +46,14 @@ class Leaf:
     used: int | None
     role: str
     kind: str
+    plus_one: bool = False
+
+    def starting(self, kind: str) -> Leaf:
+        """The same parameter, with how it starts; what is 1 + zeros starts as ones."""
+        if not self.plus_one or self.role == "scale":
+            scale = self.plus_one and kind == "zeros"
+            return replace(self, kind="ones" if scale else kind, plus_one=scale)
+        return replace(self, kind=kind, plus_one=False)
 
     @cached_property
     def size(self) -> int:
@@ -59,13 +69,14 @@ class Kinds:
     """
 
     def __init__(self, leaves: Iterable[Leaf]) -> None:
-        self._known = {_NUMBER.sub("#", leaf.path): leaf.kind for leaf in leaves}
+        self._known = {
+            _NUMBER.sub("#", leaf.path): "zeros" if leaf.plus_one else leaf.kind for leaf in leaves
+        }
 
     def told(self, leaves: Iterable[Leaf]) -> list[Leaf]:
         """The same leaves, each with its kind."""
         return [
-            replace(leaf, kind=self._known.get(_NUMBER.sub("#", leaf.path), "random"))
-            for leaf in leaves
+            leaf.starting(self._known.get(_NUMBER.sub("#", leaf.path), "random")) for leaf in leaves
         ]
 
 

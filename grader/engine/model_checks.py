@@ -163,7 +163,7 @@ def check_gradients(judge: ContractJudge) -> None:
     cotangents = [generator.normal(size=value.shape) for value in case.expected]
     weights = trial.matched.weights(case.weights)
     ticket = trial.submission.start_gradients(weights, case.arrays, cotangents)
-    expected = trial.matched.weights(
+    expected = trial.matched.arranged(
         trial.reference.gradients(case.weights, case.arrays, cotangents)
     )
     _, actual = ticket.result()

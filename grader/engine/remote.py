@@ -128,6 +128,7 @@ class RemoteTrace:
                         used=None if told["used"] is None else int(told["used"]),
                         role=str(told["role"])[:40],
                         kind=str(told["kind"])[:40],
+                        plus_one=bool(told["plus_one"]),
                     )
                     for i, told in enumerate(header["leaves"])
                 ]

@@ -119,7 +119,9 @@ class Traced:
                 kind = initial_kind(eqn.params["program"], i) if self.drawn else "unknown"
                 index = len(self.leaves)
                 path = prefix + variable.path
-                self.leaves.append(Leaf(index, path, variable.shape, when, role, kind))
+                plus_one = (id(eqn), i) in uses.plus_one
+                leaf = Leaf(index, path, variable.shape, when, role, "unknown", plus_one)
+                self.leaves.append(leaf.starting(kind) if self.drawn else leaf)
                 self._slots.setdefault(id(eqn), []).append(index)
         self.stage_clock = uses.stages
 

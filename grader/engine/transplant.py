@@ -109,6 +109,16 @@ class Match:
 
     def weights(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The submission's parameters, in its own order, from those of the reference."""
+        values = self.arranged(reference)
+        for leaf, _ in self.pieces:
+            if leaf.plus_one:
+                values[leaf.index] = values[leaf.index] - 1.0
+        return values
+
+    def arranged(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Values that belong to the reference's parameters, such as gradients, as the submission
+        lays them out.
+        """
         filled = {leaf.index: np.zeros(leaf.shape) for leaf in self.empty}
         for leaf, slots in self.pieces:
             parts = [self._part(slot, reference) for slot in slots]

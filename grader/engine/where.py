@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from grader.engine.align import Case
-from grader.engine.difference import kind_of_difference
+from grader.engine.difference import is_definite, kind_of_difference
 from grader.engine.findings import Trial
 from grader.engine.stages import (
     StageFinding,
+    StageValue,
     find_stages,
     found_among,
     marks,
@@ -92,16 +93,26 @@ def where_they_part(
     before = -1 if parts is None else max((i for i in own if i < parts), default=-1)
     inside = [] if parts is None else list(range(before + 1, parts))
     finer = next((i for i in inside if i in still_open), None)
-    differences = [
-        _not_finite(values, lines, outputs),
-        *(
-            search.difference(wanted[i].title, wanted[i].value)
-            for i in (finer, parts)
-            if i is not None
-        ),
-        _of_outputs(trial, expected, outputs, search),
+    here = [search.difference(wanted[i]) for i in (finer, parts) if i is not None]
+    # Where several did not come up, the mistake is at the one whose difference has a name; but a
+    # stage that is skipped elsewhere without harm is only computed in another way.
+    skipped = {
+        stage.name
+        for i, stage in enumerate(wanted)
+        if not findings[i].found and i not in still_open
+    }
+    open_later = [i for i in own if i in still_open and i != parts]
+    later = [search.difference(wanted[i]) for i in open_later if wanted[i].name not in skipped]
+    known = [
+        difference
+        for difference in (
+            _not_finite(values, lines, outputs),
+            *here,
+            *(d for d in later if d and is_definite(d.words)),
+            _of_outputs(trial, expected, outputs, search),
+        )
+        if difference is not None
     ]
-    known = [difference for difference in differences if difference is not None]
     named = next((difference for difference in known if difference.words), None)
     return Where(
         tuple(findings[i] for i in own),
@@ -158,12 +169,13 @@ class _Nearest:
         ]
         return same[0] if same else 0
 
-    def difference(self, what: str, expected: np.ndarray) -> Difference | None:
-        """The value that differs from ``expected`` in a way that has a name, else the nearest.
+    def difference(self, stage: StageValue) -> Difference | None:
+        """The value that differs from a stage's in a way that has a name, else the nearest.
 
         Values that come up in the reference too are right for what they are; one of them stands
         in place of ``expected`` only when it is nearer than any of the submission's own.
         """
+        what, expected = stage.title, stage.value
         own = [i for i in range(len(self.values)) if not self._right[i] and self.lines[i]]
         likeness = {i: _likeness(self.values[i], expected) for i in own}
         most = max(likeness.values(), default=0.0)
@@ -188,10 +200,10 @@ class _Nearest:
             if value.size < 2 or not np.isfinite(value).all() or not np.any(value):
                 continue
             words = kind_of_difference(value, expected)
-            if words.startswith(("right in", "made of")):
-                vague = vague or (i, words)
-            elif words:
+            if is_definite(words):
                 return i, words
+            if words:
+                vague = vague or (i, words)
         return vague
 
 

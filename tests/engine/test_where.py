@@ -1,0 +1,95 @@
+"""Where submission and reference part: stages, the line of the nearest value, its difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Grade
+
+BLOCK = """\
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+def mix(q, k, v):
+    scores = q @ k.T  # not divided by the root of the head's width
+    return jax.nn.softmax(scores) @ v
+
+
+def over_heads(q, k, v):
+    {over_heads}
+
+
+class Block(nn.Module):
+    heads: int
+    width: int
+
+    @nn.compact
+    def __call__(self, x):
+        length, d = x.shape
+        y = nn.LayerNorm(epsilon=1e-6)(x)
+        q, k, v = (nn.Dense(d)(y).reshape(length, self.heads, -1) for _ in range(3))
+        x = x + nn.Dense(d)(over_heads(q, k, v).reshape(length, d))
+        y = nn.LayerNorm(epsilon=1e-6)(x)
+        return x + nn.Dense(d)(nn.gelu(nn.Dense(self.width)(y)))
+
+
+def encoder_block_forward(seed, x, num_heads, d_ff):
+    model = {model}(num_heads, d_ff)
+    return model.apply(model.init(jax.random.key(seed), x), x)
+"""
+VMAP = "return jax.vmap(mix, in_axes=1, out_axes=1)(q, k, v)"
+MAP = (
+    "move = lambda t: t.transpose(1, 0, 2)\n"
+    "    return move(jax.lax.map(lambda t: mix(*t), (move(q), move(k), move(v))))"
+)
+SCORES_LINE = 7
+
+
+def parted(verdict: dict[str, Any]) -> str:
+    return next(stage["title"] for stage in verdict["stages"] if stage["parts"])
+
+
+@pytest.mark.parametrize(
+    ("over_heads", "model"),
+    [
+        (VMAP, "Block"),
+        (VMAP, "nn.jit(Block)"),
+        (VMAP, "nn.remat(Block)"),
+        (VMAP.replace("mix,", "jax.jit(mix),"), "Block"),
+        (VMAP.replace("mix,", "jax.checkpoint(mix),"), "Block"),
+        (MAP, "Block"),
+    ],
+    ids=["vmap", "nn.jit", "nn.remat", "jit in vmap", "checkpoint in vmap", "scan"],
+)
+def test_the_line_is_found_inside_transformations(
+    grade_text: Grade, over_heads: str, model: str
+) -> None:
+    text = BLOCK.format(over_heads=over_heads, model=model)
+    verdict = grade_text(text, 41, through_xla=False)
+    assert parted(verdict) == "+attention"
+    inside = {stage["title"]: stage["found"] for stage in verdict["stages"] if stage["inside"]}
+    assert inside["scaled scores"] is False
+    (nearest,) = verdict["nearest"]
+    assert nearest["line"] == SCORES_LINE
+    assert nearest["code"].startswith("scores = q @ k.T")
+    assert nearest["difference"].startswith("the expected one times ")
+    assert [d["pitfall"] for d in verdict["diagnoses"]] == ["not-scaled"]
+
+
+def test_a_stage_that_is_skipped_without_harm_does_not_count(grade_text: Grade) -> None:
+    text = BLOCK.replace("scores = q @ k.T", "scores = (q / q.shape[-1] ** 0.5) @ k.T")
+    text = text.replace("x + nn.Dense(d)(nn.gelu", "x - nn.Dense(d)(nn.gelu")
+    verdict = grade_text(text.format(over_heads=MAP, model="Block"), 41, through_xla=False)
+    assert parted(verdict) == "+MLP"
+
+
+def test_nan_is_told_with_its_line(grade_text: Grade) -> None:
+    text = BLOCK.replace("nn.gelu(nn.Dense", "jnp.log(nn.Dense")
+    verdict = grade_text(text.format(over_heads=VMAP, model="Block"), 41, through_xla=False)
+    (nearest,) = verdict["nearest"]
+    assert (nearest["what"], nearest["difference"]) == ("the first NaN", "not finite: NaN")
+    assert "jnp.log" in nearest["code"]

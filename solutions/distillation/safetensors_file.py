@@ -48,7 +48,9 @@ class Checkpoint:
         """How many numbered parts there are: ``prefix.0.…``, ``prefix.1.…``, …"""
         parts = {n[len(prefix) + 1 :].split(".")[0] for n in self.tensors if n.startswith(prefix)}
         if not parts:
-            raise PretrainedError(f"{self.name} has no tensors {prefix}.0.…: is it the right model?")
+            raise PretrainedError(
+                f"{self.name} has no tensors {prefix}.0.…: is it the right model?"
+            )
         return len(parts)
 
 

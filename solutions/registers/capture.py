@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -109,9 +110,8 @@ def capture(
         not fit the sequence.
 
     """
-    inside = jax.jit(jax.vmap(lambda image: _inside(model, params, image, mask)))
     parts = [
-        jax.device_get(inside(jnp.asarray(images[start : start + batch_size])))
+        jax.device_get(_inside(model, params, images[start : start + batch_size], mask))
         for start in range(0, len(images), batch_size)
     ]
     if not parts:
@@ -126,8 +126,35 @@ def capture(
     return Layers(tokens, keys, attention, embedded, outputs, rows)
 
 
+def module_outputs(
+    model: nn.Module,
+    params: Mapping[str, Any],
+    images: Float[Array, "B H W C"],
+    path: str,
+) -> Float[np.ndarray, "B *shape"]:
+    """What one module of ``model`` gives for each image, such as ``block_1/norm_2``.
+
+    Raises:
+      ValueError: no module of this name is called.
+
+    """
+    return np.asarray(_one_output(model, params, images, path))
+
+
+@partial(jax.jit, static_argnames=("model", "path"))
+@partial(jax.vmap, in_axes=(None, None, 0, None))
+def _one_output(model: nn.Module, params: Mapping[str, Any], image: Array, path: str) -> Any:
+    _, seen = _watch(lambda: model.apply({"params": params}, image))
+    if path not in seen:
+        raise ValueError(f"the model has no module {path}; it has {', '.join(sorted(seen))}")
+    return seen[path][1]
+
+
+# Compiled once for a model and a shape, so that looking at many checkpoints is cheap.
+@partial(jax.jit, static_argnames=("model",))
+@partial(jax.vmap, in_axes=(None, None, 0, None))
 def _inside(
-    model: nn.Module, params: Mapping[str, Any], image: Array, mask: np.ndarray | None
+    model: nn.Module, params: Mapping[str, Any], image: Array, mask: Array | None
 ) -> tuple[Array, Array, Array, Array, Any]:
     """Tokens (L + 1, T, D), keys (L, T, H, d), attention (L, H, T, T), patches (N, D), outputs."""
     outputs, seen = _watch(lambda: model.apply({"params": params}, image))
@@ -165,6 +192,6 @@ def _watch(run: Callable[[], Any]) -> tuple[Any, dict[str, tuple[Any, Any]]]:
     return outputs, seen
 
 
-def _weights(query: Array, key: Array, mask: np.ndarray | None) -> Float[Array, "H T T"]:
+def _weights(query: Array, key: Array, mask: Array | None) -> Float[Array, "H T T"]:
     scores = jnp.einsum("qhd,khd->hqk", query, key) / query.shape[-1] ** 0.5
     return nn.softmax(scores, axis=-1, where=None if mask is None else mask[None])

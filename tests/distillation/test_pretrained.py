@@ -35,7 +35,6 @@ from solutions.distillation.teacher import (
 )
 from solutions.registers.capture import Rows, capture
 
-
 DUMPS = Path(__file__).with_name("dumps")
 TOLERANCE = 1e-5
 
@@ -181,7 +180,9 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(PretrainedError, match=r"has no model\.safetensors"):
         read(tmp_path)
     with pytest.raises(PretrainedError, match=r"no tensor embeddings\.patch_embeddings"):
-        pretrained.dinov2_registers(replace(read(DUMPS / "clip"), config={"num_attention_heads": 2}))
+        pretrained.dinov2_registers(
+            replace(read(DUMPS / "clip"), config={"num_attention_heads": 2})
+        )
     (tmp_path / "model.safetensors").write_bytes(b"\xff" * 64)
     with pytest.raises(PretrainedError, match="cannot be read as safetensors"):
         read(tmp_path)
@@ -199,7 +200,9 @@ def test_dinov2_needs_its_configuration(tmp_path: Path) -> None:
 
 
 def test_an_unknown_activation_is_refused() -> None:
-    checkpoint = replace(read(DUMPS / "clip"), config={"hidden_act": "relu", "num_attention_heads": 3})
+    checkpoint = replace(
+        read(DUMPS / "clip"), config={"hidden_act": "relu", "num_attention_heads": 3}
+    )
     with pytest.raises(PretrainedError, match="the activation relu is not known"):
         pretrained.clip_vision(checkpoint)
 

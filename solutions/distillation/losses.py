@@ -34,7 +34,8 @@ def kl_divergence(
         T² · Σ_b Σ_c p (log p − log q) / n
 
     Args:
-      student, teacher: logits (B, C).
+      student: logits (B, C).
+      teacher: logits (B, C).
       temperature: T.
       normalisation: what n is. ``batch-mean``: B, so that the loss is a mean over images of a
         divergence, as in Hinton et al. ``deit``: B · C, as DeiT's published code divides by
@@ -101,8 +102,10 @@ def cosine_and_mse(
         w_c · mean over rows of (1 − cos(s, t)) + w_m · mean over rows and D of (s − t)²
 
     Args:
-      student, teacher: (…, D), rows of any number of axes.
-      cosine_weight, mse_weight: w_c and w_m.
+      student: (…, D), rows of any number of axes.
+      teacher: (…, D), the same rows.
+      cosine_weight: w_c.
+      mse_weight: w_m.
 
     Returns:
       The loss, a scalar. A row of zeros has no direction: its gradient is not defined.
@@ -135,10 +138,12 @@ def affinity_mimicking(
     two agree: then it is the entropy of the teacher's affinities.
 
     Args:
-      student, teacher: embeddings of the same B images; D and E may differ.
-      student_queries, teacher_queries: embeddings of the same Q texts or class prototypes.
-      student_scale, teacher_scale: the factor before the softmax, 1 / temperature; 100 is
-        where CLIP's stops.
+      student: embeddings (B, D) of the images.
+      student_queries: embeddings (Q, D) of texts, or class prototypes, in the student's space.
+      teacher: embeddings (B, E) of the same images; E may differ from D.
+      teacher_queries: embeddings (Q, E) of the same texts or classes in the teacher's space.
+      student_scale: the factor before the softmax, 1 / temperature; CLIP's stops at 100.
+      teacher_scale: the same for the teacher.
 
     Returns:
       The loss, a scalar in nats.

@@ -81,7 +81,8 @@ def neighbour_agreement(
     """The share of each image's k nearest neighbours on which student and teacher agree.
 
     Args:
-      student, teacher: embeddings of the same N images.
+      student: embeddings (N, D) of N images.
+      teacher: embeddings (N, E) of the same images.
       k: how many neighbours count; the image itself is none of them.
 
     Returns:

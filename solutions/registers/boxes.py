@@ -81,7 +81,8 @@ def corloc(found: Sequence[Box], true: Sequence[Box], enough: float = 0.5) -> fl
     """Correct localisation: the share of images whose box overlaps the true one enough.
 
     Args:
-      found, true: one box for each image.
+      found: one box for each image.
+      true: the same.
       enough: the least intersection over union, 0.5 by convention.
 
     Raises:

@@ -47,8 +47,8 @@ def paste(
         place = canvas[top : top + height, left : left + width]
         place[drawn] = image[drawn]
         rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+        first, last = (rows[0], columns[0]), (rows[-1] + 1, columns[-1] + 1)
         boxes.append(
-            (top + int(rows[0]), left + int(columns[0]))
-            + (top + int(rows[-1]) + 1, left + int(columns[-1]) + 1)
+            (top + int(first[0]), left + int(first[1]), top + int(last[0]), left + int(last[1]))
         )
     return canvases.astype(images.dtype), boxes

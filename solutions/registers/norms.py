@@ -85,7 +85,8 @@ def high_norm(
 
     Args:
       norms: the norms of one layer, over images and patches.
-      mad_factor, ratio: the two limits. They are conventions of this package.
+      mad_factor: of the first limit; a convention of this package.
+      ratio: of the second limit; a convention of this package.
 
     Returns:
       A mask of the same shape.

@@ -37,8 +37,10 @@ def linear_probe(
     """The accuracy of a logistic regression on frozen features.
 
     Args:
-      train, train_labels: what it is fitted on, at least two classes.
-      test, test_labels: what it is judged on.
+      train: features (n, D) that it is fitted on.
+      train_labels: their classes (n,), at least two.
+      test: features (m, D) that it is judged on.
+      test_labels: their classes (m,).
 
     Returns:
       The share of right answers on ``test``.
@@ -56,7 +58,8 @@ def position_probe(
     """How well the position of a patch can be read from its token.
 
     Args:
-      train, test: patch tokens of different images.
+      train: patch tokens (B, N, D) that it is fitted on.
+      test: patch tokens (b, N, D) of other images.
       grid: rows and columns of patches.
       among: which tokens of ``test`` to judge; None for all.
 
@@ -85,8 +88,10 @@ def pixel_probe(
     """How well the pixels of a patch can be read from its token, by ridge regression.
 
     Args:
-      train, test: patch tokens of different images.
-      train_pixels, test_pixels: the pixels of the same patches, flattened.
+      train: patch tokens (B, N, D) that it is fitted on.
+      train_pixels: the pixels of these patches, flattened, (B, N, P).
+      test: patch tokens (b, N, D) of other images.
+      test_pixels: the pixels of those.
       among: which tokens of ``test`` to judge; None for all.
 
     Returns:
@@ -124,10 +129,13 @@ def single_token_probe(
     From every image one token is drawn, of those that count; an image without any is left out.
 
     Args:
-      train, test: patch tokens of different images.
-      train_labels, test_labels: the classes.
+      train: patch tokens (B, N, D) that it is fitted on.
+      train_labels: the classes of these images.
+      test: patch tokens (b, N, D) of other images.
+      test_labels: the classes of those.
       seed: of the draw.
-      train_among, test_among: which tokens count (say, the outliers); None for all.
+      train_among: which tokens of ``train`` count (say, the outliers); None for all.
+      test_among: the same for ``test``.
 
     Returns:
       The accuracy on the drawn tokens of ``test``; NaN when none is left there, or when the

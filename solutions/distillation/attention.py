@@ -10,6 +10,18 @@ compute the same from the same parameters:
 - ``padded``: queries, keys and values are filled up with zeros to a multiple of 8 and handed to
   `jax.nn.dot_product_attention`, with the scale of the true head size. Zeros add nothing to a
   score; the zero channels of the result are cut off.
+
+Measured (``python -m tests.bench.attention``, 2 cores, x86_64, the published student, batch 8;
+processor time as a ratio to ``plain``, median and quartiles of 7 turns for the whole student):
+
+| layout | forward | with gradients |
+|---|---|---|
+| plain | 1 | 1 |
+| apart | 1.01 (0.98–1.02) | 0.97 (0.96–0.98) |
+| padded | 0.99 (0.98–1.02) | 1.00 (0.99–1.03) |
+
+``apart`` is the fastest there, by little: with 64 tokens, scores and mixing are 2 % of a block's
+multiplications. On a GPU nothing has been measured.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ class Preparation:
         return (images - jnp.asarray(self.mean)) / jnp.asarray(self.std)
 
 
-@dataclass(frozen=True)
+# Compared by identity, so that `apply` can be a static argument of a compiled step.
+@dataclass(frozen=True, eq=False)
 class Teacher:
     """A frozen model that embeds images.
 
@@ -79,8 +81,15 @@ class Teacher:
         return jax.vmap(lambda image: self.embed(params, image))(self.prepare(images))
 
     def __call__(self, images: Float[Array, "B H W C"]) -> Float[Array, "B D"]:
-        """Return `apply` with the teacher's own parameters."""
-        return self.apply({"params": self.params}, images)
+        """Return `apply` with the teacher's own parameters, compiled."""
+        return _compiled(self, {"params": self.params}, images)
+
+
+@partial(jax.jit, static_argnums=0)
+def _compiled(
+    teacher: Teacher, variables: Mapping[str, Any], images: Float[Array, "B H W C"]
+) -> Float[Array, "B D"]:
+    return teacher.apply(variables, images)
 
 
 def clip_teacher(source: str | Path) -> Teacher:
@@ -122,7 +131,7 @@ def text_embedder(source: str | Path) -> Callable[[Int[Array, "B T"]], Float[Arr
     """
     model: ClipText
     model, params = clip_text(read(source))
-    return jax.vmap(lambda ids: model.apply({"params": params}, ids))
+    return jax.jit(jax.vmap(lambda ids: model.apply({"params": params}, ids)))
 
 
 def _side(model: ClipVision, params: Mapping[str, Any]) -> int:

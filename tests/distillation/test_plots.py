@@ -7,17 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("agg")
-
-from matplotlib.figure import Figure
-
 from solutions.distillation import plots
 from solutions.distillation.pictures import overlay
 from solutions.distillation.retrieval import rank
 from solutions.registers import plots as register_plots
 from solutions.registers.class_attention import ClassAttention
 from solutions.registers.norms import summarise
+
+Figure: Any = pytest.importorskip("matplotlib.figure").Figure
 
 IMAGE = np.random.default_rng(0).random((4, 6, 3))
 GRID = np.array([[0.1, 0.2, 0.1], [0.1, 0.4, 0.1]])

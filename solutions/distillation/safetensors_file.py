@@ -111,8 +111,8 @@ def _download(source: str) -> tuple[Path, Path]:
         ) from None
     except Exception as error:
         raise PretrainedError(
-            f"{source} could not be downloaded ({_first_line(error)}): check the name and the "
-            f"network, or give a path"
+            f"{source} is not on this machine and could not be downloaded "
+            f"({_first_line(error)}): check path, name and network"
         ) from None
     return Path(weights), Path(config)
 

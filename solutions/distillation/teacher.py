@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -65,6 +66,8 @@ class Teacher:
       params: what ``embed`` needs.
       prepare: brings images with values from 0 to 1 into the model's form.
       grid: rows and columns of patches; None where there are none.
+      module: the Linen module that ``embed`` runs, to look into (`solutions.registers.capture`);
+        None where there is none.
 
     """
 
@@ -72,6 +75,7 @@ class Teacher:
     params: Any
     prepare: Callable[[Float[Array, "B H W C"]], Float[Array, "B h w c"]] = Preparation()
     grid: tuple[int, int] | None = None
+    module: nn.Module | None = None
 
     def apply(
         self, variables: Mapping[str, Any], images: Float[Array, "B H W C"]
@@ -113,6 +117,7 @@ def clip_teacher(source: str | Path) -> Teacher:
         params=jax.tree.map(jnp.asarray, params),
         prepare=Preparation((side, side), CLIP_MEAN, CLIP_STD),
         grid=(side // model.patch_size, side // model.patch_size),
+        module=model,
     )
 
 

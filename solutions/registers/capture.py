@@ -1,9 +1,9 @@
 """See what happens inside a ViT: its tokens, keys and attention, layer by layer.
 
-Works for any Linen model whose encoder blocks are called ``block_0``, ``block_1``, … and hold a
-module ``attention`` with ``query``, ``key`` and ``value`` that give (T, H, d): the references of
-problems 45 to 48 and the models of `solutions.distillation`. The model is not changed; Flax's
-`intercept_methods` hands over what goes in and out of its modules.
+Works for any Linen model with a module ``patch_embed`` and encoder blocks ``block_0``,
+``block_1``, … that hold a module ``attention`` with ``query`` and ``key`` that give (T, H, d):
+the references of problems 45 to 48 and the models of `solutions.distillation`. The model is not
+changed; Flax's `intercept_methods` hands over what goes in and out of its modules.
 """
 
 from __future__ import annotations
@@ -145,9 +145,7 @@ def module_outputs(
 @partial(jax.vmap, in_axes=(None, None, 0, None))
 def _one_output(model: nn.Module, params: Mapping[str, Any], image: Array, path: str) -> Any:
     _, seen = _watch(lambda: model.apply({"params": params}, image))
-    if path not in seen:
-        raise ValueError(f"the model has no module {path}; it has {', '.join(sorted(seen))}")
-    return seen[path][1]
+    return _output(seen, path)
 
 
 # Compiled once for a model and a shape, so that looking at many checkpoints is cheap.
@@ -164,15 +162,12 @@ def _inside(
     tokens = [seen[blocks[0]][0], *(seen[block][1] for block in blocks)]
     keys, attention = [], []
     for block in blocks:
-        try:
-            query, key = (seen[f"{block}/attention/{name}"][1] for name in ("query", "key"))
-        except KeyError as missing:
-            raise ValueError(f"the model has no module {missing}") from None
+        query, key = (_output(seen, f"{block}/attention/{name}") for name in ("query", "key"))
         if query.ndim != 3:
             raise ValueError(f"{block}/attention/query gives {query.shape}, not (T, H, d)")
         keys.append(key)
         attention.append(_weights(query, key, mask))
-    embedded = seen["patch_embed"][1]
+    embedded = _output(seen, "patch_embed")
     embedded = embedded.reshape(-1, embedded.shape[-1])
     return jnp.stack(tokens), jnp.stack(keys), jnp.stack(attention), embedded, outputs
 
@@ -190,6 +185,12 @@ def _watch(run: Callable[[], Any]) -> tuple[Any, dict[str, tuple[Any, Any]]]:
     with nn.intercept_methods(note):
         outputs = run()
     return outputs, seen
+
+
+def _output(seen: Mapping[str, tuple[Any, Any]], path: str) -> Any:
+    if path not in seen:
+        raise ValueError(f"the model has no module {path}; it has {', '.join(sorted(seen))}")
+    return seen[path][1]
 
 
 def _weights(query: Array, key: Array, mask: Array | None) -> Float[Array, "H T T"]:

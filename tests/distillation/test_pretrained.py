@@ -28,6 +28,7 @@ from grader.engine.reference import Solutions
 from grader.problem import Edit
 from solutions.distillation import pretrained
 from solutions.distillation.dinov2 import without_layer_scale
+from solutions.distillation.pictures import class_attention_map
 from solutions.distillation.safetensors_file import PretrainedError, read
 from solutions.distillation.student import ViTExtraHead
 from solutions.distillation.teacher import (
@@ -155,6 +156,11 @@ def test_a_clip_teacher_takes_images_from_0_to_1_of_any_size() -> None:
     pixels = channels_last(theirs["pixels"])
     images = pixels * jnp.asarray(CLIP_STD) + jnp.asarray(CLIP_MEAN)
     np.testing.assert_allclose(teacher(images), theirs["image_embeds"], atol=TOLERANCE)
+    assert teacher.module is not None
+    layers = capture(teacher.module, teacher.params, teacher.prepare(images), Rows.of(9))
+    looked = class_attention_map(layers.attention[-1, 0], layers.rows.patches, teacher.grid)
+    shares = theirs["attentions"][-1, 0, :, 0, 1:].mean(axis=0)
+    np.testing.assert_allclose(looked.ravel(), shares / shares.sum(), atol=TOLERANCE)
     grey = jnp.linspace(0, 1, 64).reshape(1, 8, 8, 1)
     assert teacher(grey).shape == (1, 10)
 
@@ -269,5 +275,5 @@ def test_failures_of_the_hub_are_one_line(monkeypatch: pytest.MonkeyPatch) -> No
         read("openai/clip-vit-base-patch32")
     assert "\n" not in str(raised.value)
     monkeypatch.setattr(hub, "hf_hub_download", Hub(ConnectionError("no route")))
-    with pytest.raises(PretrainedError, match=r"\(no route\): check the name and the network"):
+    with pytest.raises(PretrainedError, match=r"\(no route\): check path, name and network"):
         read("openai/clip-vit-base-patch32")

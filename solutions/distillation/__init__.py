@@ -1,0 +1,16 @@
+"""Distillation: a student without CLS token learns the embeddings of a CLIP-like teacher.
+
+| module | what is there |
+|---|---|
+| `student` | `ViTExtraHead` in full, the model of problem 48 with what problem 48 leaves out |
+| `attention` | self-attention, plain and in two other layouts that compute the same |
+| `neighbours` | the mask that lets a patch attend only to the patches around it |
+| `encoder` | the pre-LN block with the options that CLIP, DINOv2 and the student need |
+| `clip`, `dinov2` | CLIP's two towers; DINOv2 with registers |
+| `pretrained` | their weights, from a path or from the Hugging Face hub |
+| `teacher` | what a distillation step needs to know of a teacher |
+| `losses` | the losses, each with its exact form |
+| `pictures` | maps and overlays, as arrays |
+| `retrieval` | search, similarity, agreement and the linear probe, as arrays |
+| `plots` | Matplotlib on top of the arrays |
+"""

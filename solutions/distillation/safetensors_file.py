@@ -1,0 +1,150 @@
+"""Read a pretrained model's files: a folder, a ``safetensors`` file, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+
+
+class PretrainedError(ValueError):
+    """Pretrained weights cannot be had or do not fit; one line says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of a model and what its configuration says.
+
+    Attributes:
+      name: where it is from, for messages.
+      tensors: float32 arrays by their names in the file.
+      config: the content of ``config.json``; empty where there is none.
+
+    """
+
+    name: str
+    tensors: Mapping[str, np.ndarray]
+    config: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """One tensor.
+
+        Raises:
+          PretrainedError: there is none of this name.
+
+        """
+        if name not in self.tensors:
+            raise PretrainedError(f"{self.name} has no tensor {name}: is it the right model?")
+        return self.tensors[name]
+
+    def count(self, prefix: str) -> int:
+        """How many numbered parts there are: ``prefix.0.…``, ``prefix.1.…``, …"""
+        parts = {n[len(prefix) + 1 :].split(".")[0] for n in self.tensors if n.startswith(prefix)}
+        if not parts:
+            raise PretrainedError(
+                f"{self.name} has no tensors {prefix}.0.…: is it the right model?"
+            )
+        return len(parts)
+
+
+def read(source: str | Path) -> Checkpoint:
+    """Read a model.
+
+    Args:
+      source: a ``safetensors`` file (with a ``config.json`` beside it or not), a folder with
+        ``model.safetensors``, or a repository of the Hugging Face hub: ``owner/name``, or
+        ``owner/name@revision`` for another revision than ``main``.
+
+    Returns:
+      The tensors as float32 and the configuration.
+
+    Raises:
+      PretrainedError: nothing there, no such file in the repository, no network, or the file
+        cannot be read.
+
+    """
+    path = Path(source)
+    if path.is_dir():
+        weights, config = path / WEIGHTS, path / CONFIG
+        if not weights.exists():
+            raise PretrainedError(f"{path} has no {WEIGHTS}")
+    elif path.exists():
+        weights, config = path, path.with_name(CONFIG)
+    elif _is_repository(str(source)):
+        weights, config = _download(str(source))
+    else:
+        raise PretrainedError(
+            f"{source} is neither a file, nor a folder, nor a repository of the form owner/name"
+        )
+    return Checkpoint(str(source), _tensors(weights), _configuration(config))
+
+
+def _is_repository(source: str) -> bool:
+    owner, slash, name = source.partition("/")
+    return bool(owner and slash and name) and "/" not in name and not owner.startswith((".", "~"))
+
+
+def _download(source: str) -> tuple[Path, Path]:
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError
+    except ImportError:
+        raise PretrainedError(
+            f"downloading {source} needs huggingface_hub: pip install 'vit-problems[pretrained]'"
+        ) from None
+    repository, _, revision = source.partition("@")
+    try:
+        weights = hf_hub_download(repository, WEIGHTS, revision=revision or None)
+        config = hf_hub_download(repository, CONFIG, revision=revision or None)
+    except EntryNotFoundError as error:
+        # Also raised when nothing is cached and there is no network.
+        raise PretrainedError(
+            f"{WEIGHTS} or {CONFIG} of {source} could not be found ({_first_line(error)}): name a "
+            f"revision that has them, as owner/name@revision, or give a path"
+        ) from None
+    except Exception as error:
+        raise PretrainedError(
+            f"{source} is not on this machine and could not be downloaded "
+            f"({_first_line(error)}): check path, name and network"
+        ) from None
+    return Path(weights), Path(config)
+
+
+def _tensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise PretrainedError(
+            f"reading {path} needs safetensors: pip install 'vit-problems[pretrained]'"
+        ) from None
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise PretrainedError(
+            f"{path} cannot be read as safetensors ({_first_line(error)})"
+        ) from None
+    return {name: np.asarray(value, np.float32) for name, value in tensors.items()}
+
+
+def _configuration(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PretrainedError(f"{path} is not JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise PretrainedError(f"{path} is not a JSON object")
+    return config
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -18,6 +18,7 @@ from grader.engine.judge import Order
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
 from grader.engine.remote import Remote, SubmissionError
+from grader.engine.suspects import Suspect
 from grader.engine.where import Where
 from grader.engine.words import error_words
 from grader.problem import Contract
@@ -45,6 +46,7 @@ class Grading:
     ) -> None:
         self.order = order
         self.source = source
+        self._suspect = Suspect()  # the mistakes found so far
         self.problem = order.problem
         self.main = main
         self.compiler = compiler
@@ -129,7 +131,7 @@ class Grading:
 
     def _explain(self, judge: ContractJudge) -> ContractJudge:
         """Accept a variant, or say what is wrong and where."""
-        doctor = Diagnostician(judge)
+        doctor = Diagnostician(judge, known=self._suspect)
         variant = doctor.accepted_variant()
         if variant is not None:
             again = judge.against(variant.solutions())
@@ -138,10 +140,11 @@ class Grading:
             self.verdict = replace(self.verdict, remarks=self.verdict.remarks + remarks)
             if again.findings.failed is None:
                 return again
-            judge, doctor = again, Diagnostician(again)
+            judge, doctor = again, Diagnostician(again, known=self._suspect)
         diagnosed = doctor.diagnose()
         if not diagnosed.complete:
             self._note(f"the time was up after {diagnosed.tried} attempts to name the mistake")
+        self._suspect = diagnosed.suspect or self._suspect
         function, where = judge.contract.function, diagnosed.where
         self.verdict = replace(
             self.verdict,

@@ -30,7 +30,9 @@ class Suspect:
 
     def _edited(self) -> Solutions:
         edits: dict[int, list[Edit]] = {}
-        items: list[tuple[int, Pitfall | Variant]] = [*self.variants, *self.pitfalls]
+        # In the order of the spec, whichever was found first: an edit may need another's text.
+        pitfalls = sorted(self.pitfalls, key=_place)
+        items: list[tuple[int, Pitfall | Variant]] = [*self.variants, *pitfalls]
         for number, item in items:
             for owner, some in edits_by_problem(number, item.edits).items():
                 edits.setdefault(owner, []).extend(some)
@@ -46,6 +48,10 @@ class Suspect:
             self.variants
         )
 
+    def same(self, other: Suspect) -> bool:
+        """Whether the two name the same mistakes and variants, in whatever order."""
+        return self.contains(other) and other.contains(self)
+
     @property
     def check(self) -> CheckId:
         """The check that the last mistake fails."""
@@ -60,6 +66,11 @@ class Suspect:
     def stage(self) -> str | None:
         """The stage where the last mistake first shows."""
         return self.pitfalls[-1][1].stage if self.pitfalls else None
+
+
+def _place(item: tuple[int, Pitfall]) -> tuple[int, int]:
+    number, pitfall = item
+    return number, catalogue.problem(number).pitfalls.index(pitfall)
 
 
 @cache

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from grader import catalogue
 from grader.engine import diagnose
-diagnose.Diagnostician.__init__.__defaults__ = (0.0,)
+diagnose.SECONDS = 0.0
 from grader.engine.judge import Order, grade
 verdict = grade(Order(catalogue.problem(46), Path(sys.argv[1])))
 print(verdict.passed, len(verdict.remarks), len(verdict.diagnoses), *verdict.notes)

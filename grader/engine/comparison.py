@@ -1,0 +1,294 @@
+"""A submission beside a mutant of the reference, on one draw: how far the two go together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from grader.engine.align import Alignment, Case, align
+from grader.engine.cases import STYLES, draw_arrays, draw_weights
+from grader.engine.compare import all_close
+from grader.engine.contract_judge import ContractJudge
+from grader.engine.findings import Trial
+from grader.engine.layout import Leaf
+from grader.engine.remote import RemoteTrace, SubmissionError
+from grader.engine.stages import (
+    StageValue,
+    find_stages,
+    found_among,
+    marks,
+    open_stages,
+    stage_values,
+)
+from grader.engine.suspects import Suspect, family_of, stages_of
+from grader.engine.traced import Traced
+from grader.engine.transplant import DEFAULT, Choices, Mismatch, match
+from grader.problem import Problem
+
+UNKNOWN = 10**6
+"""A distance that cannot be measured, because something before it does not match."""
+
+_CONFIRMING_TRIALS = 3
+_MOST_ALIGNMENTS = 8
+
+
+@dataclass(frozen=True, order=True)
+class Distance:
+    """How far a submission is from a mutant: parameters, then stages, then single values."""
+
+    parameters: int
+    stages: int
+    values: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A submission beside a mutant on one case."""
+
+    distance: Distance
+    equal: bool = False
+    found: int = 0  # how many of the mutant's values came up, less the parameters that did not
+    choices: Choices = DEFAULT
+    plain: bool = True  # whether no table had to be taken apart to pair the parameters
+    parted: Mapping[int, str | None] = field(default_factory=dict)  # by problem, in its own stages
+    between: frozenset[str] = frozenset()  # stages from the problem's last found to its next
+
+    def order(self) -> tuple[bool, Distance, int]:
+        """The smaller, the more promising."""
+        return not self.plain, self.distance, -self.found
+
+    def leads_on_from(self, here: Comparison) -> bool:
+        """Whether there is more agreement: better parameters, a later stage, more values."""
+        if self.equal:
+            return True
+        ours, before = self.distance, here.distance
+        if (ours.parameters, ours.stages) != (before.parameters, before.stages):
+            return ours < before
+        return self.found > here.found and ours.values <= before.values
+
+    def further(self, than: Comparison, problem: Problem) -> bool:
+        """Whether the parameters match better, or a later stage of the problem itself came up."""
+        if than.distance.parameters:
+            return self.distance.parameters < than.distance.parameters
+        mine, other = (c.parted.get(problem.number) for c in (self, than))
+        return self.distance.stages < than.distance.stages < UNKNOWN and mine != other
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that came up in a submission for some weights and inputs."""
+
+    outputs: list[np.ndarray]
+    values: list[np.ndarray]
+    lines: list[int]
+    marks: np.ndarray
+
+
+class Comparer:
+    """Compares one failing submission with mutants of the reference, each on a draw once.
+
+    Attributes:
+      stages: those of the problem and of its blocks.
+      tried: how many mutants were run.
+
+    """
+
+    def __init__(self, judge: ContractJudge) -> None:
+        self.judge = judge
+        self.findings = judge.findings
+        self.problem = judge.problem
+        self.stages = stages_of(self.problem)
+        self.tried = 0
+        self._members = family_of(self.problem)
+        self._compared: dict[tuple[Suspect, int, int], Comparison] = {}
+        self._records: dict[tuple[Any, ...], Record | None] = {}
+
+    def compare(self, suspect: Suspect, trial: Trial, style: int) -> Comparison:
+        """The submission beside the mutant on the draw of a trial; each asked for once."""
+        key = (suspect, trial.seed, style)
+        if key not in self._compared:
+            self._compared[key] = self._compared_afresh(suspect, trial, style)
+        return self._compared[key]
+
+    def _compared_afresh(self, suspect: Suspect, trial: Trial, style: int) -> Comparison:
+        mutant = self._mutant(suspect, trial)
+        if mutant is None:
+            return Comparison(Distance(UNKNOWN, UNKNOWN, UNKNOWN))
+        case = self.case(mutant, trial, style)
+        found = self._beside(mutant, trial, case, self.findings.choices)
+        if found.equal or not suspect.pitfalls:
+            return found
+        settled = self.findings.choices
+        for choices in [replace(settled, siblings=DEFAULT.siblings), DEFAULT]:
+            # Against the reference, a softmax over the wrong axis looks like queries and keys
+            # exchanged: the layouts settled on may be led astray by the mistake itself.
+            if choices == settled:
+                continue
+            other = self._beside(mutant, trial, case, choices)
+            if other.equal or other.distance < found.distance:
+                found = other
+        return found
+
+    def realigned(
+        self,
+        step: tuple[Suspect, Comparison] | None,
+        here: Comparison,
+        trial: Trial,
+        style: int,
+    ) -> tuple[Suspect, Comparison] | None:
+        """A step that shows only once the layouts are settled against the mutant.
+
+        Where a submission parts from the reference, nothing beyond could be settled; and where
+        the parameters did not match, nothing at all.
+        """
+        best = step
+        candidates = [
+            (suspect, found)
+            for (suspect, seed, at), found in self._compared.items()
+            if (seed, at) == (trial.seed, style) and self._worth_aligning(found, here)
+        ]
+        candidates.sort(key=lambda pair: pair[1].distance)
+        for suspect, found in candidates[:_MOST_ALIGNMENTS]:
+            mutant = self._mutant(suspect, trial)
+            if mutant is None:
+                continue
+            case = self.case(mutant, trial, style)
+            aligned = align(mutant, trial.submission, case, self.stages, found.choices)
+            if not isinstance(aligned, Alignment) or aligned.choices == found.choices:
+                continue
+            there = self._beside(mutant, trial, case, aligned.choices)
+            if there.equal and there.plain:
+                return suspect, there
+            if there.distance < (best[1] if best else here).distance:
+                best = suspect, there
+        return best
+
+    def _worth_aligning(self, found: Comparison, here: Comparison) -> bool:
+        if found.distance.parameters:
+            return False
+        return bool(here.distance.parameters) or found.distance.stages < here.distance.stages
+
+    def _beside(self, mutant: Traced, trial: Trial, case: Case, choices: Choices) -> Comparison:
+        submission = trial.submission
+        matched = match(mutant.leaves, submission.leaves, choices)
+        if isinstance(matched, Mismatch):
+            amount = len(matched.missing) + len(matched.extra)
+            apart = _sizes_apart(mutant.leaves, submission.leaves)
+            distance = Distance(amount, UNKNOWN, UNKNOWN)
+            return Comparison(distance, found=-apart, choices=choices)
+        expected, seen = mutant.run_recorded(case.weights, case.arrays)
+        record = self._recorded(submission, matched.weights(case.weights), case.arrays)
+        if record is None:
+            return Comparison(Distance(UNKNOWN, UNKNOWN, UNKNOWN))
+        outputs = record.outputs
+        stages = stage_values(self.stages, seen, mutant.stage_ancestors)
+        findings = find_stages(stages, record.values, record.lines, record.marks)
+        still_open = open_stages(stages, findings)
+        found = found_among(marks([item.value for item in seen]), record.marks)
+        return Comparison(
+            Distance(int(matched.split), _left(stages, still_open), int((~found).sum())),
+            all_close(outputs, expected),
+            int(found.sum()),
+            choices,
+            not matched.split,
+            {m.number: _parted_in(m, stages, still_open) for m in self._members},
+            _between(self.problem, stages, still_open),
+        )
+
+    def _recorded(
+        self, submission: RemoteTrace, weights: list[np.ndarray], arrays: list[np.ndarray]
+    ) -> Record | None:
+        """The submission's values for these weights; mutants with equal parameters share them."""
+        key = (submission.id, *(value.tobytes() for value in (*weights, *arrays)))
+        if key not in self._records:
+            try:
+                outputs, values, lines = submission.record(weights, arrays)
+            except SubmissionError:
+                self._records[key] = None
+            else:
+                self._records[key] = Record(outputs, values, lines, marks(values))
+        return self._records[key]
+
+    def contrary(self, suspect: Suspect) -> tuple[Trial, int] | None:
+        """A draw and a style of weights with which the submission differs from the mutant."""
+        assert self.findings.failing is not None
+        failing = self.findings.failing[0]
+        others = [trial for trial in self.findings.trials if trial is not failing]
+        for trial in [failing, *others[: _CONFIRMING_TRIALS - 1]]:
+            mutant = self._mutant(suspect, trial)
+            if mutant is None:
+                return trial, 0
+            style = self._differing_style(mutant, trial)
+            if style is not None:
+                return trial, style
+        return None
+
+    def _differing_style(self, mutant: Traced, trial: Trial) -> int | None:
+        """The first style of weights for which the two do not agree."""
+        matched = match(mutant.leaves, trial.submission.leaves, self.findings.choices)
+        if isinstance(matched, Mismatch):
+            return 0
+        cases = [self.case(mutant, trial, style) for style in range(len(STYLES))]
+        asked = [trial.submission.start_run(matched.weights(c.weights), c.arrays) for c in cases]
+        for style, (ticket, case) in enumerate(zip(asked, cases, strict=True)):
+            if not all_close(ticket.result()[1], case.expected):
+                return style
+        return None
+
+    def _mutant(self, suspect: Suspect, trial: Trial) -> Traced | None:
+        """The mutant at a trial's sizes; None when its edits exclude each other or it crashes."""
+        self.tried += 1
+        number, contract = self.problem.number, self.judge.contract
+        try:
+            solutions = suspect.solutions()
+            return solutions.trace(number, contract, trial.seed, trial.draw.sizes, self.judge.kinds)
+        except Exception:
+            return None
+
+    def case(self, mutant: Traced, trial: Trial, style: int) -> Case:
+        """Weights and inputs for a trial, and what the mutant makes of them."""
+        generator = np.random.default_rng([trial.seed, 50 + style])
+        weights = draw_weights(mutant.leaves, generator, STYLES[style])
+        arrays = draw_arrays(self.judge.contract, trial.draw.sizes, generator)
+        return Case(weights, arrays, mutant.run(weights, arrays))
+
+
+def _sizes_apart(one: Sequence[Leaf], other: Sequence[Leaf]) -> int:
+    """How many parameters of either have no counterpart of the same size and role."""
+    ours, theirs = (Counter((leaf.size, leaf.role) for leaf in leaves) for leaves in (one, other))
+    return ((ours - theirs) + (theirs - ours)).total()
+
+
+def _left(stages: Sequence[StageValue], still_open: Sequence[int]) -> int:
+    """How many stages there are from where the two part to the end."""
+    return len(stages) - still_open[0] if still_open else 0
+
+
+def _own(problem: Problem, stages: Sequence[StageValue]) -> list[int]:
+    """Places of the stages that this problem itself declares."""
+    names = {stage.name for stage in problem.stages}
+    return [i for i, stage in enumerate(stages) if stage.name in names]
+
+
+def _parted_in(
+    problem: Problem, stages: Sequence[StageValue], still_open: Sequence[int]
+) -> str | None:
+    """Where the two part, in terms of the stages of one of the problems involved."""
+    own = _own(problem, stages)
+    return next((stages[i].name for i in still_open if i in own), None)
+
+
+def _between(
+    problem: Problem, stages: Sequence[StageValue], still_open: Sequence[int]
+) -> frozenset[str]:
+    """Names of the stages that lead to where the two part in terms of the problem itself."""
+    own = _own(problem, stages)
+    after = next((i for i in own if i in still_open), None)
+    if after is None:
+        return frozenset()
+    first = max((i + 1 for i in own if i < after), default=0)
+    return frozenset(stage.name for stage in stages[first : after + 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from rich.console import Console, Group, RenderableType
 from rich.markdown import Heading, Markdown
@@ -25,7 +26,7 @@ class _LeftHeading(Heading):
 
 
 class _Page(Markdown):
-    elements = {**Markdown.elements, "heading_open": _LeftHeading}
+    elements: ClassVar = {**Markdown.elements, "heading_open": _LeftHeading}
 
 
 def print_page(page: str, console: Console) -> None:
@@ -57,7 +58,7 @@ def folded(lines: list[str], width: int) -> list[str]:
     """Lines of two columns, the second one put below the first where they are too wide."""
     if all(len(line) <= width for line in lines):
         return lines
-    result = []
+    result: list[str] = []
     for line in lines:
         first, *others = re.split(r"\s{2,}(?=\S)", line.rstrip())
         tight = "  ".join([first, *others])

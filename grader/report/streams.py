@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-SAID_PLAINLY = {
+SAID_PLAINLY: dict[str, str] = {
     "·": "-",
     "–": "-",
     "—": "-",
@@ -42,7 +42,7 @@ SAID_PLAINLY = {
 
 def plainly(text: str) -> str:
     """``text`` with signs spelled in ASCII where that can be done."""
-    return text.translate(str.maketrans(SAID_PLAINLY))
+    return text.translate({ord(sign): said for sign, said in SAID_PLAINLY.items()})
 
 
 def asks_for_ascii(environment: Mapping[str, str]) -> bool:

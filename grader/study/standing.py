@@ -48,7 +48,7 @@ def standing(number: int, reached: Reached) -> Standing:
 
 
 def has_own_text(number: int) -> bool:
-    """Whether the answer's file differs from the stub; a missing file holds nothing of one's own."""
+    """Whether the answer's file is there and differs from the stub."""
     name = catalogue.solution_path(number).name
     text = text_of(catalogue.PROBLEMS / name)
     return text is not None and text != stubs.stub_for(number)

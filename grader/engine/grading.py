@@ -23,8 +23,6 @@ from grader.engine.words import error_words
 from grader.problem import Contract
 from grader.verdict import Check, Diagnosis, StageLine, Verdict
 
-_LEAST_DRAWS = 10
-
 
 def texts(blocks: list[Block]) -> dict[int, dict[str, str]]:
     """What the child needs of the blocks, by number."""
@@ -33,7 +31,7 @@ def texts(blocks: list[Block]) -> dict[int, dict[str, str]]:
 
 def draws_for(order: Order) -> list[Draw]:
     """The hyperparameters to grade on: the same for the same problem, seed and cases."""
-    count = max(_LEAST_DRAWS, -(-order.cases // len(STYLES)))
+    count = max(order.shapes, -(-order.cases // len(STYLES)))
     return draw_sizes(order.problem, np.random.default_rng(order.seed), count)
 
 

@@ -125,6 +125,7 @@ def serve() -> None:
     import flax.linen  # noqa: F401
     import jax  # noqa: F401
 
+    from grader.engine.judge import DEFAULT_CASES
     from grader.engine.warmth import Warmth
 
     warmth = Warmth()
@@ -137,7 +138,8 @@ def serve() -> None:
             return
         if told == CANCEL:
             continue  # what it meant is done already
-        warmth.expect(told["problem"], told.get("seed", 0), told.get("cases"))
+        cases = max(told.get("cases", 0), DEFAULT_CASES)  # fewer ones are the first of these
+        warmth.expect(told["problem"], told.get("seed", 0), cases)
         sys.stdout.buffer.write(_forked(told, orders).strip() + b"\n")
         sys.stdout.buffer.flush()
 
@@ -163,11 +165,14 @@ class Orders:
         told: dict[str, Any] = json.loads(line)
         return told
 
-    def look(self) -> bool:
-        """Wait for more of the input; whether it ends or cancels the work at hand."""
+    def look(self) -> None:
+        """Wait for more of the input."""
         more = os.read(0, 2**16)
         self._text += more
         self._ended = not more
+
+    def cancelled(self) -> bool:
+        """Whether the work at hand is not wanted any more."""
         return self._ended or json.dumps(CANCEL).encode() in self._text
 
 
@@ -180,10 +185,11 @@ def _forked(told: dict[str, Any], orders: Orders) -> bytes:
         _answer(told, writing)
     os.close(writing)
     text = b""
-    watched = [reading, 0]
     while True:
-        ready = select.select(watched, [], [])[0]
-        if 0 in ready and orders.look():
+        ready = select.select([reading, 0], [], [])[0]
+        if 0 in ready:
+            orders.look()
+        if orders.cancelled():
             _end(judge, reading)
             os.close(reading)
             return json.dumps(CANCELLED).encode()

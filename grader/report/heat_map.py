@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-_CELL = 46
+_CELL = 54
 _LINE = 26
 _MOST_COLUMNS = 12
 _MOST_ROWS = 16

@@ -121,7 +121,7 @@ def _trace(stages: list[StageLine]) -> dict[str, Any]:
     states = ["same"] * end + ["apart"] * (end < len(stages))
     states += ["unknown"] * (len(stages) - len(states))
     told = (
-        "from the red one on they differ"
+        f'from "{stages[end].title}" on they differ'
         if end < len(stages)
         else "every stage came up; the difference is in what follows"
     )

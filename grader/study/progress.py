@@ -141,6 +141,14 @@ def record_verdict(
     record(number, verdict.score, text, FILE, diagnosed, tell)
 
 
+def record_cell(number: int, verdict: Verdict, source: str, tell: Tell = to_stderr) -> None:
+    """Remember a verdict on a cell; a file that has passed goes on counting for ``use``."""
+    before = read(tell=tell).get(number, Reached())
+    text = fingerprint(source) if verdict.passed and not before.passed else None
+    diagnosed = tuple(f"{d.problem}/{d.pitfall}" for d in verdict.diagnoses)
+    record(number, verdict.score, text, FILE, diagnosed, tell)
+
+
 def passed_texts(known: Mapping[int, Reached]) -> PassedTexts:
     """What ``use`` needs to know."""
     return PassedTexts({n: r.passed_text for n, r in known.items() if r.passed_text})

@@ -1,10 +1,11 @@
-"""A verdict that was told as plain data, as a verdict again."""
+"""A verdict and its pictures that were told as plain data, as what they were."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from grader.engine.illustrate import Attention, AttentionMap, Pictures, Result
 from grader.verdict import Check, Counterexample, Diagnosis, StageLine, Verdict
 
 
@@ -22,3 +23,13 @@ def verdict_from(told: Mapping[str, Any]) -> Verdict:
             "counterexample": None if example is None else Counterexample(**example),
         }
     )
+
+
+def pictures_from(told: Mapping[str, Any]) -> Pictures:
+    """The pictures whose ``dataclasses.asdict`` this is."""
+    attention = told["attention"]
+    if attention is not None:
+        maps = tuple(AttentionMap(**pair) for pair in attention["maps"])
+        attention = Attention(**{**attention, "maps": maps})
+    results = tuple(Result(**result) for result in told["results"])
+    return Pictures(results, tuple(told["stages"]), attention)

@@ -118,7 +118,7 @@ def _completed(words: list[str]) -> list[str]:
         return words
     if _could_be_a_target(first):
         return ["grade", *words]
-    close = difflib.get_close_matches(first, commands, 1, 0.5)
+    close = difflib.get_close_matches(first, commands, 1)
     if close:
         meant = " ".join([PROGRAM, close[0], *words[1:]])
         raise UsageError(f"there is no command '{first}'; did you mean: {meant}")

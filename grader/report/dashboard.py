@@ -49,7 +49,7 @@ def table(standings: list[Standing], width: int, signs: Signs) -> list[Text]:
     lines = []
     for one in standings:
         pointer = (signs.arrow if signs.arrow == "→" else ">") if one is upcoming else " "
-        line = Text(f"{pointer} ", "bold")
+        line = Text().append(f"{pointer} ", "bold")
         line.append(f"{one.number:<3}", "bold" if one is upcoming else "")
         line.append(cut(one.title, for_title, signs).ljust(for_title + 1))
         line.append(states[one.state].ljust(for_state + 1), _STYLES[one.state])
@@ -71,9 +71,9 @@ def _bar(standings: list[Standing], width: int, signs: Signs) -> Text:
     room = max(min(width - len(told) - 2, 40), 5)
     filled = round(room * done / len(standings))
     full, empty = ("█", "░") if signs.passed == "✓" else ("#", ".")
-    bar = Text("  " + full * filled, "green")
+    bar = Text().append("  " + full * filled, "green")
     bar.append(empty * (room - filled), "dim")
-    return bar.append(told, "not dim")
+    return bar.append(told)
 
 
 def _what_to_type(upcoming: Standing | None, narrow: bool) -> list[Text]:
@@ -88,6 +88,6 @@ def _what_to_type(upcoming: Standing | None, narrow: bool) -> list[Text]:
     longest = max(len(words) for words, _ in steps)
     lines = [heading]
     for words, meaning in steps:
-        line = Text(f"  python -m grader {words.ljust(longest)}", "cyan")
+        line = Text().append(f"  python -m grader {words.ljust(longest)}", "cyan")
         lines.append(line if narrow else line.append(f"  {meaning}", "dim"))
     return lines

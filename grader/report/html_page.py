@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from grader import __version__
-from grader.engine.illustrate import Attention, Pictures, Result
+from grader.pictures import Attention, Pictures, Result
 from grader.problem import Problem
 from grader.report.heat_map import limit_of, picture, signed_map, weights_map
 from grader.report.text import harmless

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from grader.engine.illustrate import Attention, AttentionMap, Pictures, Result
+from grader.pictures import Attention, AttentionMap, Pictures, Result
 from grader.verdict import Check, Counterexample, Diagnosis, StageLine, Verdict
 
 

@@ -186,13 +186,13 @@ def _forked(told: dict[str, Any], orders: Orders) -> bytes:
     os.close(writing)
     text = b""
     while True:
-        ready = select.select([reading, 0], [], [])[0]
-        if 0 in ready:
-            orders.look()
         if orders.cancelled():
             _end(judge, reading)
             os.close(reading)
             return json.dumps(CANCELLED).encode()
+        ready = select.select([reading, 0], [], [])[0]
+        if 0 in ready:
+            orders.look()
         if reading in ready:
             chunk = os.read(reading, 2**16)
             if not chunk:

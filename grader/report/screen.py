@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from rich.console import Console
 from rich.text import Text
@@ -30,11 +31,14 @@ def rows(line: str, console: Console) -> int:
 
 def verdict_lines(verdict: Verdict, problem: Problem, console: Console, room: int) -> list[str]:
     """A verdict in at most ``room`` rows; the summary is always there."""
-    lines = lines_of(console, lambda c: print_verdict(verdict, problem, c))
-    if sum(rows(line, console) for line in lines) > room:
-        brief = condensed(verdict)
-        lines = lines_of(console, lambda c: print_verdict(brief, problem, c))
-    return cropped(lines, console, room, keep=1, more=f"python -m grader {problem.number}")
+    lines: list[str] = []
+    for told in (verdict, condensed(verdict), barest(verdict)):
+        lines = lines_of(console, partial(print_verdict, told, problem))
+        if sum(rows(line, console) for line in lines) <= room:
+            return lines
+    plain = [Text.from_ansi(line).plain.strip() for line in lines]
+    summary = next((i for i, line in enumerate(reversed(plain)) if not line), 1)
+    return cropped(lines, console, room, summary, f"python -m grader {problem.number}")
 
 
 def cropped(lines: list[str], console: Console, room: int, keep: int, more: str) -> list[str]:
@@ -53,6 +57,29 @@ def cropped(lines: list[str], console: Console, room: int, keep: int, more: str)
     while shown and not Text.from_ansi(shown[-1]).plain.strip():
         shown.pop()
     return [*shown, *kept]
+
+
+def barest(verdict: Verdict) -> Verdict:
+    """What failed, where the two part, and which mistake it is; the score stays what it was."""
+    brief = condensed(verdict)
+    skipped = sum(check.weight for check in brief.checks if check.status == "skipped")
+    checks = [
+        replace(check, message="" if verdict.diagnoses else check.message)
+        for check in brief.checks
+        if check.status != "skipped"
+    ]
+    if checks:  # what was not run counts like what failed
+        checks[-1] = replace(checks[-1], weight=checks[-1].weight + skipped)
+    found = [i for i, stage in enumerate(verdict.stages) if stage.found]
+    end = found[-1] + 1 if found else 0
+    return replace(
+        verdict,
+        checks=tuple(checks) if not verdict.passed else brief.checks,
+        stages=verdict.stages[max(end - 1, 0) : end + 1],
+        counterexample=None,
+        notes=(),
+        printed="",
+    )
 
 
 def condensed(verdict: Verdict) -> Verdict:

@@ -141,11 +141,14 @@ class Grading:
             self._note(f"the time was up after {diagnosed.tried} attempts to name the mistake")
         function = judge.contract.function
         stages = [StageLine(function, s.title, s.found, s.line) for s in diagnosed.stages]
+        example = self.verdict.counterexample
+        if example is None and self.order.shrink:
+            example = smallest(judge, self.order.path)
         self.verdict = replace(
             self.verdict,
             diagnoses=tuple(dict.fromkeys((*self.verdict.diagnoses, *told(diagnosed.suspect)))),
             stages=(*self.verdict.stages, *stages),
-            counterexample=self.verdict.counterexample or smallest(judge, self.order.path),
+            counterexample=example,
         )
         return judge
 

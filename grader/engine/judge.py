@@ -37,6 +37,7 @@ class Order:
       cases: at least how many cases each contract gets.
       timeout: seconds that the submission has.
       shapes: over at least how many draws of hyperparameters there are cases.
+      shrink: whether the smallest failing case is looked for.
       through_xla: whether one case is compiled, too, by a second child.
       has_passed: whether a text has passed as the answer to a problem; ``use`` asks.
 
@@ -48,6 +49,7 @@ class Order:
     cases: int = DEFAULT_CASES
     timeout: float = DEFAULT_TIMEOUT
     shapes: int = DEFAULT_SHAPES
+    shrink: bool = True
     through_xla: bool = True
     has_passed: Callable[[int, str], bool] = _nothing_has_passed
 

@@ -33,7 +33,7 @@ class WatchFailed(RuntimeError):
     """The grader cannot be kept running."""
 
 
-QUICK = {"cases": 12, "shapes": 4, "through_xla": False}
+QUICK = {"cases": 12, "shapes": 4, "through_xla": False, "shrink": False}
 """What is asked first, for a verdict at once; the full one follows and is what counts."""
 
 

@@ -56,9 +56,12 @@ def watch(
     number = None if problem is None else problem_number(problem)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("watch needs a terminal; elsewhere type: python -m grader NN")
-    from grader.study.watch import Watch
+    from grader.study.watch import Watch, WatchFailed
 
-    raise typer.Exit(Watch(number).run())
+    try:
+        raise typer.Exit(Watch(number).run())
+    except WatchFailed as error:
+        raise UsageError(f"{error}; type: python -m grader NN") from None
 
 
 def hint(

@@ -38,10 +38,12 @@ def locate(target: str, number: int | None = None) -> tuple[Path, int]:
     if number is None:
         match = re.match(r"(\d+)", path.name)
         if match is None or int(match[1]) not in catalogue.names():
-            raise UsageError(f"which problem is {path.name}? Say --problem NN ({_known()})")
+            raise UsageError(
+                f"which problem is {path.name}? Say --problem NN ({catalogue.known()})"
+            )
         number = int(match[1])
     if number not in catalogue.names():
-        raise UsageError(_no_problem(number))
+        raise UsageError(f"there is no problem {number}; there are {catalogue.known()}")
     if not path.exists():
         instead = f"; type: python -m grader reset {number}" if _is_answer(path) else ""
         raise UsageError(f"there is no file {path}{instead}")
@@ -61,24 +63,20 @@ def problem_number(target: str) -> int:
     match = re.match(r"(\d+)_", Path(target).name)
     if match is not None and int(match[1]) in catalogue.names():
         return int(match[1])
-    raise UsageError(f"there is no problem '{target}'; there are {_known()}")
+    raise UsageError(f"there is no problem '{target}'; there are {catalogue.known()}")
 
 
 def named_problem(word: str) -> int | None:
-    """The problem with this number, slug or name (``46``, ``vit_cls``, ``46_vit_cls``), if any.
+    """``catalogue.number_of``, with its complaint in the form that the command line tells.
 
     Raises:
       UsageError: ``word`` is a number and no problem has it.
 
     """
-    if re.fullmatch(r"[0-9]+", word):
-        if int(word) not in catalogue.names():
-            raise UsageError(_no_problem(int(word)))
-        return int(word)
-    for number, slug in catalogue.names().items():
-        if word in (slug, f"{number}_{slug}"):
-            return number
-    return None
+    try:
+        return catalogue.number_of(word)
+    except catalogue.UnknownProblem as error:
+        raise UsageError(str(error)) from None
 
 
 def answer_path(number: int) -> Path:
@@ -94,11 +92,3 @@ def shown_path(path: Path) -> Path:
 
 def _is_answer(path: Path) -> bool:
     return path.resolve().parent == catalogue.PROBLEMS
-
-
-def _no_problem(number: int) -> str:
-    return f"there is no problem {number}; there are {_known()}"
-
-
-def _known() -> str:
-    return ", ".join(map(str, catalogue.names()))

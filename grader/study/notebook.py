@@ -14,13 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from IPython.core.error import UsageError as CellUsageError
+from IPython.core.error import UsageError
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
 from rich.console import Console
 
 from grader import catalogue
-from grader.commands.targets import UsageError, problem_number
 from grader.engine.server import WarmGrader
 from grader.problem import Problem
 from grader.report.html_page import fragment
@@ -74,7 +73,7 @@ class Grading:
         """Grade the text of a cell.
 
         Raises:
-          CellUsageError: the warm grader is gone; the next call starts a new one.
+          UsageError: the warm grader is gone; the next call starts a new one.
 
         """
         known = progress.passed_texts(progress.read())
@@ -87,7 +86,7 @@ class Grading:
                 )
             except RuntimeError as error:
                 self.close()
-                raise CellUsageError(f"{error}; run the cell again") from None
+                raise UsageError(f"{error}; run the cell again") from None
             except BaseException:  # interrupted: an answer that comes later is not wanted
                 self.close()
                 raise
@@ -109,11 +108,13 @@ def grade(line: str, cell: str) -> None:
     """Grade the cell below as the answer to a problem."""
     arguments: Any = parse_argstring(grade, line)
     try:
-        number = problem_number(arguments.problem)
-    except UsageError as error:
-        raise CellUsageError(str(error)) from None
+        number = catalogue.number_of(arguments.problem)
+    except catalogue.UnknownProblem as error:
+        raise UsageError(str(error)) from None
+    if number is None:
+        raise UsageError(f"there is no problem {arguments.problem}; there are {catalogue.known()}")
     if arguments.seed < 0:
-        raise CellUsageError("--seed is a number from 0")
+        raise UsageError("--seed is a number from 0")
     display(_grading.grade(cell, number, arguments.seed))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import compileall
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from grader import catalogue
 from grader.catalogue import ROOT
+from grader.study.stubs import stub_for
 
 pexpect = pytest.importorskip("pexpect")
 
@@ -25,15 +29,24 @@ def environment(copy: Path, **more: str) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(copy), "LANG": "C.UTF-8", "TERM": "xterm", **more}
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A working copy of its own; the real ``problems/`` is never touched."""
-    folder = tmp_path / "work"
-    for name in ("grader", "solutions", "problems"):
-        shutil.copytree(
-            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.old-*")
-        )
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working copy with its bytecode, so that not every process compiles it anew."""
+    folder = tmp_path_factory.mktemp("compiled")
+    for name in ("grader", "solutions"):
+        shutil.copytree(ROOT / name, folder / name)
+    (folder / "problems").mkdir()
+    for number in catalogue.names():
+        name = catalogue.solution_path(number).name
+        (folder / "problems" / name).write_text(stub_for(number), encoding="utf-8")
+    compileall.compile_dir(folder / "grader", quiet=2)
     return folder
+
+
+@pytest.fixture
+def copy(compiled: Path, tmp_path: Path) -> Path:
+    """A working copy of its own, nothing done yet; the real ``problems/`` is never touched."""
+    return Path(shutil.copytree(compiled, tmp_path / "work"))
 
 
 @pytest.fixture
@@ -94,6 +107,4 @@ def processes_in(folder: Path) -> list[str]:
 
 def plain(text: str) -> str:
     """Terminal output without its control sequences."""
-    import re
-
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r\n", "\n")

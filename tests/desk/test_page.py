@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,10 +14,11 @@ import pytest
 from grader import catalogue
 from grader.catalogue import ROOT
 from grader.pictures import Pictures
-from grader.report.html_page import fragment, page
+from grader.report.html_page import fragment, page, write_page
 from grader.verdict import Check, Verdict
 from tests.desk.conftest import Typed
 
+pytestmark = pytest.mark.xdist_group("page")
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 EVIL = "<script>document.title='owned'</script><img src=x onerror=document.title='owned'>"
 HOSTILE = f'''
@@ -69,11 +72,19 @@ def assert_harmless(text: str) -> Reader:
     return found
 
 
-def test_the_page_of_a_wrong_answer_has_everything(tmp_path: Path, typed: Typed) -> None:
-    path = tmp_path / "page.html"
-    done = typed("report", str(ROOT / "tests/answers/demo/46_last_row.py"), "--html", str(path))
-    assert done.returncode == 0, done.stderr
-    found = assert_harmless(path.read_text())
+@pytest.fixture(scope="module")
+def page_of_a_wrong_answer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    answer = "tests/answers/demo/46_last_row.py"
+    command = [sys.executable, "-m", "grader", "report", answer, "--html", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "46_vit_cls not passed" in done.stdout
+    assert [p.name for p in path.parent.iterdir()] == ["page.html"]
+    return path
+
+
+def test_the_page_of_a_wrong_answer_has_everything(page_of_a_wrong_answer: Path) -> None:
+    found = assert_harmless(page_of_a_wrong_answer.read_text())
     for words in (
         "Not passed",
         "the last row is read instead of row 0",
@@ -90,11 +101,20 @@ def test_the_page_of_a_wrong_answer_has_everything(tmp_path: Path, typed: Typed)
         assert words in found.text, words
     assert found.elements.count("svg") == 3
     assert found.elements.count("img") == 1 + 2 * 2 * 2  # the image; two heads, two sides, two maps
-    before = path.read_text()
-    done = typed("report", "38", "--html", str(path))  # a page of the grader is written over
-    assert done.returncode == 0
-    assert path.read_text() != before
-    assert [p.name for p in tmp_path.iterdir() if p.suffix == ".html"] == ["page.html"]
+
+
+def test_only_a_page_of_the_grader_is_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    problem = catalogue.problem(38)
+    verdict = Verdict("38_patch_embed", "first.py", (), 0)
+    write_page(path, verdict, problem, Pictures())
+    write_page(path, replace(verdict, file="second.py"), problem, Pictures())
+    assert "second.py" in path.read_text()
+    path.write_text("<p>my own notes</p>")
+    with pytest.raises(FileExistsError, match="no page of the grader"):
+        write_page(path, verdict, problem, Pictures())
+    assert path.read_text() == "<p>my own notes</p>"
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
 
 
 def test_nothing_in_a_submission_becomes_markup(tmp_path: Path, typed: Typed) -> None:
@@ -128,24 +148,20 @@ def test_every_field_of_a_verdict_is_escaped() -> None:
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here")
-def test_a_browser_draws_it_in_light_and_dark_and_fetches_nothing(
-    tmp_path: Path, typed: Typed
-) -> None:
-    path = tmp_path / "page.html"
-    typed("report", str(ROOT / "solutions/40_self_attention.py"), "--html", str(path))
-    brightness = {}
-    for mode, preference in (("light", "1"), ("dark", "0")):
-        picture = tmp_path / f"{mode}.png"
+def test_a_browser_draws_it_in_light_and_dark(page_of_a_wrong_answer: Path, tmp_path: Path) -> None:
+    drawn = []
+    for preference in ("1", "0"):  # light, dark
+        picture = tmp_path / f"{preference}.png"
         in_browser(
             f"--blink-settings=preferredColorScheme={preference}",
             "--window-size=900,1200",
             f"--screenshot={picture}",
-            path.as_uri(),
+            page_of_a_wrong_answer.as_uri(),
         )
-        brightness[mode] = picture.read_bytes()
-        assert brightness[mode].startswith(b"\x89PNG")
-        assert len(brightness[mode]) > 20_000
-    assert brightness["light"] != brightness["dark"]
+        drawn.append(picture.read_bytes())
+        assert drawn[-1].startswith(b"\x89PNG")
+        assert len(drawn[-1]) > 20_000  # an empty page has 6,000
+    assert drawn[0] != drawn[1]
 
 
 def in_browser(*words: str) -> str:

@@ -16,8 +16,6 @@ from grader.catalogue import ROOT
 from grader.study.stubs import stub_for
 from tests.desk.conftest import Typed, environment
 
-DEMO = ROOT / "tests/answers/demo/46_last_row.py"
-
 
 def has_reached(copy: Path, number: int, **entry: object) -> None:
     known = {"score": 0.0, "passed_text": None, **entry}
@@ -28,20 +26,23 @@ def has_reached(copy: Path, number: int, **entry: object) -> None:
 
 
 def test_hints_begin_with_the_mistake_that_was_found(copy: Path, typed: Typed) -> None:
-    shutil.copy(DEMO, copy / "problems/46_vit_cls.py")
-    assert typed("46").returncode == 1
-    own = catalogue.problem(46).hints
-    pitfall = next(p for p in catalogue.problem(46).pitfalls if "last row" in p.title)
-    expected = [*pitfall.hints, *own]
+    wrong = ROOT / "tests/answers/38_patch_embed/wrong/columns_first.py"
+    shutil.copy(wrong, copy / "problems/38_patch_embed.py")
+    diagnoses = json.loads(typed("38", "--json").stdout)["diagnoses"]
+    assert len(diagnoses) == 1
+    problem = catalogue.problem(38)
+    pitfall = next(p for p in problem.pitfalls if p.id == diagnoses[0]["pitfall"])
+    expected = [*pitfall.hints, *problem.hints]
+    assert len(expected) > len(problem.hints)
     for place, text in enumerate(expected):
-        said = " ".join(typed("hint", "46").stdout.split())
+        said = " ".join(typed("hint", "38").stdout.split())
         assert " ".join(text.split()) in said
         assert ("one more" in said) is (place < len(expected) - 1)
         assert (pitfall.title in said) is (place < len(pitfall.hints))
-    after = " ".join(typed("hint", "46").stdout.split())
+    after = " ".join(typed("hint", "38").stdout.split())
     assert "no further hint" in after
     assert not any(" ".join(text.split()) in after for text in expected)
-    again = " ".join(typed("hint", "46", "--again").stdout.split())
+    again = " ".join(typed("hint", "38", "--again").stdout.split())
     assert all(" ".join(text.split()) in again for text in expected)
 
 

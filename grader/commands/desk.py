@@ -56,12 +56,13 @@ def watch(
     number = None if problem is None else problem_number(problem)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("watch needs a terminal; elsewhere type: python -m grader NN")
-    from grader.study.watch import Watch, WatchFailed
+    from grader.study.watch import Watch
 
     try:
-        raise typer.Exit(Watch(number).run())
-    except WatchFailed as error:
+        status = Watch(number).run()
+    except RuntimeError as error:
         raise UsageError(f"{error}; type: python -m grader NN") from None
+    raise typer.Exit(status)
 
 
 def hint(

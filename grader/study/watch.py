@@ -29,10 +29,6 @@ KEYS = "h hint  n next  l list  r run  q quit"
 _FOOT = 3
 
 
-class WatchFailed(RuntimeError):
-    """The grader cannot be kept running."""
-
-
 QUICK = {"cases": 12, "shapes": 4, "through_xla": False, "shrink": False}
 """What is asked first, for a verdict at once; the full one follows and is what counts."""
 
@@ -65,7 +61,12 @@ class Watch:
         self._restarted = False
 
     def run(self) -> int:
-        """Watch until the user quits; the exit status."""
+        """Watch until the user quits; the exit status.
+
+        Raises:
+          RuntimeError: the warm grader cannot be kept running.
+
+        """
         self._warm = WarmGrader()
         changes = Changes(self._files)
         try:
@@ -172,14 +173,15 @@ class Watch:
     def _receive(self) -> None:
         try:
             told = self._warm.receive()
-        except RuntimeError as error:
+        except RuntimeError:
             if self._restarted:
-                raise WatchFailed(str(error)) from error
+                raise
             self._restarted = True
             self._warm.close()
             self._warm, self._asked = WarmGrader(), []
             self._grade()
             return
+        self._restarted = False
         asked = self._asked.pop(0)
         if told == CANCELLED or asked.number != self.number:
             return
@@ -196,7 +198,8 @@ class Watch:
 
     def _status(self) -> str:
         if not self._asked:
-            return "waiting for a save"
+            passed = self._verdict is not None and self._verdict.passed
+            return "waiting for a save" + (", n for the next one" if passed else "")
         if self._asked[-1].full:
             return f"{QUICK['cases']} cases so far; the others are being checked"
         return "grading"

@@ -35,11 +35,32 @@ def problem(number: int) -> Problem:
 
     """
     if number not in names():
-        known = ", ".join(map(str, names()))
-        raise UnknownProblem(f"there is no problem {number}; there are {known}")
+        raise UnknownProblem(f"there is no problem {number}; there are {known()}")
     module = importlib.import_module(f"grader.specs.p{number}_{names()[number]}")
     found: Problem = module.PROBLEM
     return found
+
+
+def number_of(word: str) -> int | None:
+    """The problem that a word names (``46``, ``vit_cls``, ``46_vit_cls``), None for other words.
+
+    Raises:
+      UnknownProblem: ``word`` is a number and no problem has it.
+
+    """
+    if re.fullmatch(r"[0-9]+", word):
+        if int(word) not in names():
+            raise UnknownProblem(f"there is no problem {int(word)}; there are {known()}")
+        return int(word)
+    for number, slug in names().items():
+        if word in (slug, f"{number}_{slug}"):
+            return number
+    return None
+
+
+def known() -> str:
+    """The numbers of all problems, for messages."""
+    return ", ".join(map(str, names()))
 
 
 def solution_path(number: int) -> Path:

@@ -24,8 +24,6 @@ from grader.engine.words import error_words
 from grader.problem import Contract
 from grader.verdict import Check, Diagnosis, Nearest, StageLine, Verdict
 
-_LEAST_DRAWS = 10
-
 
 def texts(blocks: list[Block]) -> dict[int, dict[str, str]]:
     """What the child needs of the blocks, by number."""
@@ -34,7 +32,7 @@ def texts(blocks: list[Block]) -> dict[int, dict[str, str]]:
 
 def draws_for(order: Order) -> list[Draw]:
     """The hyperparameters to grade on: the same for the same problem, seed and cases."""
-    count = max(_LEAST_DRAWS, -(-order.cases // len(STYLES)))
+    count = max(order.shapes, -(-order.cases // len(STYLES)))
     return draw_sizes(order.problem, np.random.default_rng(order.seed), count)
 
 
@@ -146,6 +144,9 @@ class Grading:
             self._note(f"the time was up after {diagnosed.tried} attempts to name the mistake")
         self._suspect = diagnosed.suspect or self._suspect
         function, where = judge.contract.function, diagnosed.where
+        example = self.verdict.counterexample
+        if example is None and self.order.shrink:
+            example = smallest(judge, self.order.path)
         self.verdict = replace(
             self.verdict,
             diagnoses=tuple(
@@ -153,7 +154,7 @@ class Grading:
             ),
             stages=(*self.verdict.stages, *stage_lines(function, where)),
             nearest=(*self.verdict.nearest, *nearest(function, where, self.source)),
-            counterexample=self.verdict.counterexample or smallest(judge, self.order.path),
+            counterexample=example,
         )
         return judge
 

@@ -18,6 +18,7 @@ from grader.verdict import Check, Verdict
 
 MOST_BYTES = 2**20
 DEFAULT_CASES = 30
+DEFAULT_SHAPES = 10
 DEFAULT_TIMEOUT = 20.0
 
 
@@ -35,6 +36,8 @@ class Order:
       seed: where the random numbers start; the same seed draws the same cases.
       cases: at least how many cases each contract gets.
       timeout: seconds that the submission has.
+      shapes: over at least how many draws of hyperparameters there are cases.
+      shrink: whether the smallest failing case is looked for.
       through_xla: whether one case is compiled, too, by a second child.
       has_passed: whether a text has passed as the answer to a problem; ``use`` asks.
 
@@ -45,6 +48,8 @@ class Order:
     seed: int = 0
     cases: int = DEFAULT_CASES
     timeout: float = DEFAULT_TIMEOUT
+    shapes: int = DEFAULT_SHAPES
+    shrink: bool = True
     through_xla: bool = True
     has_passed: Callable[[int, str], bool] = _nothing_has_passed
 

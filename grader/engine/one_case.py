@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,8 @@ class CaseView:
     findings: list[StageFinding] = field(default_factory=list)
     outputs: list[tuple[str, np.ndarray, np.ndarray | None]] = field(default_factory=list)
     message: str = ""
+    reference_values: list[np.ndarray] = field(default_factory=list)
+    submission_values: list[np.ndarray] = field(default_factory=list)
 
 
 def read_case(problem: Problem, told: Any) -> tuple[Draw, int, int]:
@@ -73,8 +75,12 @@ def _contract_of(problem: Problem, told: Mapping[str, Any]) -> int:
     return functions.index(wanted)
 
 
-def view_case(order: Order, told: Mapping[str, Any]) -> CaseView:
-    """Both programs on one case.
+def view_case(
+    order: Order,
+    told: Mapping[str, Any],
+    draw_image: Callable[[tuple[int, ...]], np.ndarray] | None = None,
+) -> CaseView:
+    """Both programs on one case; ``draw_image`` gives the input called ``image`` for its shape.
 
     Raises:
       BadCase: ``told`` describes no case.
@@ -94,10 +100,14 @@ def view_case(order: Order, told: Mapping[str, Any]) -> CaseView:
         generator = np.random.default_rng([seed, style, contract])
         weights = draw_weights(reference.leaves, generator, STYLES[style])
         arrays = draw_arrays(judge.contract, draw.sizes, generator)
+        if draw_image is not None:
+            named = zip(reference.array_names, arrays, strict=True)
+            arrays = [draw_image(a.shape) if name == "image" else a for name, a in named]
         expected, seen = reference.run_recorded(weights, arrays)
         stages = stage_values(order.problem.stages, seen, reference.stage_ancestors)
         case = Case(weights, arrays, expected)
         view = CaseView(dict(zip(reference.array_names, arrays, strict=True)), stages)
+        view.reference_values = [item.value for item in seen]
         view.findings = [StageFinding(stage.title, False) for stage in stages]
         labels = [output.label for output in reference.outputs]
         view.outputs = [(name, value, None) for name, value in zip(labels, expected, strict=True)]
@@ -122,5 +132,6 @@ def _add_submission(
     matched = match(reference.leaves, submission.leaves, aligned.choices)
     assert not isinstance(matched, Mismatch)
     outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
+    view.submission_values = values
     view.findings = find_stages(view.stages, values, lines, marks(values))
     view.outputs = list(zip(labels, case.expected, outputs, strict=False))

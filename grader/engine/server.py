@@ -2,7 +2,8 @@
 
 It reads one order a line (JSON) from its input and answers with one verdict a line.  It never
 starts a JAX backend itself (a forked backend hangs), so it can be asked from processes that
-have: notebooks, test suites.
+have: notebooks, test suites.  While it works, an order ``CANCEL`` or the end of its input ends
+the grading, and with it the processes that run the submission.
 """
 
 from __future__ import annotations
@@ -11,11 +12,17 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
+
+CANCEL = {"cancel": True}
+CANCELLED = {"cancelled": True}
+_PATIENCE = 3.0
 
 
 class WarmGrader:
@@ -30,6 +37,7 @@ class WarmGrader:
             stdout=subprocess.PIPE,
             env=environment,
             cwd=Path(__file__).parents[2],
+            start_new_session=True,  # Ctrl-C is for whoever asks, who then closes this
         )
 
     def grade(self, path: Path, problem: int, **options: Any) -> dict[str, Any]:
@@ -39,23 +47,64 @@ class WarmGrader:
           RuntimeError: the warm process is gone.
 
         """
+        self.ask(path, problem, **options)
+        return self.receive()
+
+    def examine(self, path: Path, problem: int, **options: Any) -> dict[str, Any]:
+        """Like ``grade``: ``{"verdict": every field of the verdict, "pictures": …}``.
+
+        Raises:
+          RuntimeError: the warm process is gone.
+
+        """
+        return self.grade(path, problem, full=True, **options)
+
+    def ask(self, path: Path, problem: int, **options: Any) -> None:
+        """Send an order; ``receive`` gives the answers in the order of the questions."""
+        self._send({"path": str(Path(path).resolve()), "problem": problem, **options})
+
+    def cancel(self) -> None:
+        """End the grading at work, if there is one; its answer is then ``CANCELLED``."""
+        self._send(CANCEL)
+
+    def _send(self, order: dict[str, Any]) -> None:
         assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise RuntimeError("the warm grader ended unexpectedly") from None
+
+    def receive(self) -> dict[str, Any]:
+        """The next answer.
+
+        Raises:
+          RuntimeError: the warm process is gone.
+
+        """
         assert self._process.stdout is not None
-        order = {"path": str(Path(path).resolve()), "problem": problem, **options}
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
         line = self._process.stdout.readline()
-        if not line:
+        if not line.strip():
             raise RuntimeError("the warm grader ended unexpectedly")
-        verdict: dict[str, Any] = json.loads(line)
-        return verdict
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def fileno(self) -> int:
+        """The descriptor that answers come from, for ``select``."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process and whatever it started."""
         with contextlib.suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
-        self._process.wait(10)
+        try:
+            self._process.wait(2 * _PATIENCE)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
 
@@ -76,23 +125,58 @@ def serve() -> None:
     import flax.linen  # noqa: F401
     import jax  # noqa: F401
 
+    from grader.engine.judge import DEFAULT_CASES
     from grader.engine.warmth import Warmth
 
     warmth = Warmth()
-    with os.fdopen(0, "rb", buffering=0) as orders:
-        while True:
-            while not select.select([orders], [], [], 0)[0] and warmth.grow():
-                pass
-            line = orders.readline()
-            if not line:
-                return
-            told = json.loads(line)
-            warmth.expect(told["problem"], told.get("seed", 0), told.get("cases"))
-            sys.stdout.buffer.write(_forked(told).strip() + b"\n")
-            sys.stdout.buffer.flush()
+    orders = Orders()
+    while True:
+        while not orders.ready() and warmth.grow():
+            pass
+        told = orders.next()
+        if told is None:
+            return
+        if told == CANCEL:
+            continue  # what it meant is done already
+        cases = max(told.get("cases", 0), DEFAULT_CASES)  # fewer ones are the first of these
+        warmth.expect(told["problem"], told.get("seed", 0), cases)
+        sys.stdout.buffer.write(_forked(told, orders).strip() + b"\n")
+        sys.stdout.buffer.flush()
 
 
-def _forked(told: dict[str, Any]) -> bytes:
+class Orders:
+    """The orders that come in, one a line."""
+
+    def __init__(self) -> None:
+        self._text = b""
+        self._ended = False
+
+    def ready(self) -> bool:
+        """Whether ``next`` would not have to wait."""
+        return self._ended or b"\n" in self._text or bool(select.select([0], [], [], 0)[0])
+
+    def next(self) -> dict[str, Any] | None:
+        """The next order, None at the end."""
+        while b"\n" not in self._text and not self._ended:
+            self.look()
+        if b"\n" not in self._text:
+            return None
+        line, self._text = self._text.split(b"\n", 1)
+        told: dict[str, Any] = json.loads(line)
+        return told
+
+    def look(self) -> None:
+        """Wait for more of the input."""
+        more = os.read(0, 2**16)
+        self._text += more
+        self._ended = not more
+
+    def cancelled(self) -> bool:
+        """Whether the work at hand is not wanted any more."""
+        return self._ended or json.dumps(CANCEL).encode() in self._text
+
+
+def _forked(told: dict[str, Any], orders: Orders) -> bytes:
     """The verdict as JSON, worked out in a fork of this process."""
     reading, writing = os.pipe()
     judge = os.fork()
@@ -100,28 +184,73 @@ def _forked(told: dict[str, Any]) -> bytes:
         os.close(reading)
         _answer(told, writing)
     os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        text = answer.read()
+    text = b""
+    while True:
+        if orders.cancelled():
+            _end(judge, reading)
+            os.close(reading)
+            return json.dumps(CANCELLED).encode()
+        ready = select.select([reading, 0], [], [])[0]
+        if 0 in ready:
+            orders.look()
+        if reading in ready:
+            chunk = os.read(reading, 2**16)
+            if not chunk:
+                break
+            text += chunk
+    os.close(reading)
     os.waitpid(judge, 0)
     return text
 
 
+def _end(judge: int, reading: int) -> None:
+    """End a judge, which ends its children first; wait for it."""
+    os.kill(judge, signal.SIGTERM)
+    while select.select([reading], [], [], _PATIENCE)[0]:
+        if not os.read(reading, 2**16):
+            break
+    else:
+        os.kill(judge, signal.SIGKILL)
+    os.waitpid(judge, 0)
+
+
 def _answer(told: dict[str, Any], writing: int) -> None:
     """In the forked judge: grade, write the verdict, end."""
+    signal.signal(signal.SIGTERM, _leave)  # on the way out the children are ended
     from grader.catalogue import problem
     from grader.engine.judge import Order, grade
+    from grader.passed import PassedTexts
 
     code = 1
     try:
-        path = Path(told.pop("path"))
-        verdict = grade(Order(problem(told.pop("problem")), path, **told))
+        path, full, pictures = (
+            Path(told.pop("path")),
+            told.pop("full", False),
+            told.pop("pictures", False),
+        )
+        passed = PassedTexts({int(n): text for n, text in told.pop("passed", {}).items()})
+        order = Order(problem(told.pop("problem")), path, has_passed=passed, **told)
+        verdict = grade(order)
+        answer = verdict.as_json()
+        if full:
+            answer = {"verdict": asdict(verdict), "pictures": None}
+        if pictures:
+            from grader.engine.illustrate import illustrate
+
+            answer["pictures"] = asdict(illustrate(order, verdict))
         with os.fdopen(writing, "w") as stream:
-            json.dump(verdict.as_json(), stream)
+            json.dump(answer, stream)
         code = 0
+    except SystemExit:
+        code = 2
     finally:
-        if code:
+        if code == 1:
             sys.excepthook(*sys.exc_info())
         os._exit(code)
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    raise SystemExit
 
 
 if __name__ == "__main__":

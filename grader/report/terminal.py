@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.problem import Problem
-from grader.report.text import Signs, harmless
+from grader.report.text import Signs, harmless, nearest_words
 from grader.verdict import Check, Counterexample, Nearest, StageLine, Status, Verdict
 
 _STYLES: dict[Status, str] = {
@@ -129,13 +129,11 @@ def _chain(stages: list[StageLine], signs: Signs) -> Text:
 
 
 def _nearest(value: Nearest) -> list[Text]:
-    """What stands in place of the stage that did not come up."""
-    what, how = harmless(value.what), harmless(value.difference)
-    if not value.line:
-        return [Text(f"{what}: it is {how}")] if how else []
-    line = f"line {value.line} makes the nearest value to {what}"
-    text = Text(f"{line}; it is {how}" if how else line)
-    return [text, Text(f"  {harmless(value.code)}", "dim")] if value.code else [text]
+    """What stands in place of the stage that did not come up, with its line."""
+    words = nearest_words(value)
+    if not words:
+        return []
+    return [Text(words), *([Text(f"  {harmless(value.code)}", "dim")] if value.code else [])]
 
 
 def _print_counterexample(example: Counterexample, console: Console) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from grader.verdict import Nearest
+
 
 def harmless(text: str) -> str:
     r"""``text`` with control and formatting characters made visible (``\x1b``), lines kept."""
@@ -34,3 +36,12 @@ class Signs:
         except (UnicodeEncodeError, LookupError):
             return cls("ok", "X", "-", "->", "-")
         return cls()
+
+
+def nearest_words(value: Nearest) -> str:
+    """Which line makes the value nearest to what should have come up, and how it differs."""
+    what, how = harmless(value.what), harmless(value.difference)
+    if not value.line:
+        return f"{what}: it is {how}" if how else ""
+    line = f"line {value.line} makes the nearest value to {what}"
+    return f"{line}; it is {how}" if how else line

@@ -35,6 +35,18 @@ def stub_of(source: str, name: str) -> str:
     return text.rstrip() + "\n"
 
 
+def stub_for(number: int) -> str:
+    """The stub of a problem, as ``problems/`` holds it at first."""
+    solution = catalogue.solution_path(number)
+    return stub_of(solution.read_text(encoding="utf-8"), f"problems/{solution.name}")
+
+
+def page_for(number: int) -> str:
+    """The page of a problem: what its stub and its solution open with."""
+    tree = ast.parse(catalogue.solution_path(number).read_text(encoding="utf-8"))
+    return ast.get_docstring(tree) or ""
+
+
 def _page(tree: ast.Module, lines: list[str]) -> str:
     first = tree.body[0]
     return "\n".join(lines[first.lineno - 1 : first.end_lineno])
@@ -118,9 +130,8 @@ def main(check: bool = False) -> int:
     """Write every stub; with ``check`` only say which ones differ.  Returns their number."""
     differing = 0
     for number in catalogue.names():
-        solution = catalogue.solution_path(number)
-        stub = catalogue.PROBLEMS / solution.name
-        text = stub_of(solution.read_text(encoding="utf-8"), f"problems/{solution.name}")
+        stub = catalogue.PROBLEMS / catalogue.solution_path(number).name
+        text = stub_for(number)
         if stub.exists() and stub.read_text(encoding="utf-8") == text:
             continue
         differing += 1

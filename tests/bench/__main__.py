@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.watching import LIMIT, save_to_verdict
+
 ROOT = Path(__file__).parents[2]
 ROUNDS = 7
 IMPORTS = [sys.executable, "-c", "import jax, flax.linen, optax"]
@@ -51,6 +53,9 @@ def commands() -> list[tuple[str, str, str]]:
         median = statistics.median(measured)
         limit = f" (limit {LIMITS[name]})" if name in LIMITS else ""
         rows.append((name, f"{median:.2f} s", f"{median / base:.2f}{limit}"))
+    for what, median in save_to_verdict(ROUNDS).items():
+        limit = f"{median / base:.2f} (limit {LIMIT} s)"
+        rows.append((f"watch: from a save of 46 to the verdict, {what}", f"{median:.2f} s", limit))
     return rows
 
 

@@ -1,15 +1,13 @@
-"""Stubs come from solutions; progress decides what ``use`` gives."""
+"""Stubs come from solutions."""
 
 from __future__ import annotations
 
 import ast
-import json
-from pathlib import Path
 
 import pytest
 
 from grader import catalogue
-from grader.study import progress, stubs
+from grader.study import stubs
 
 
 @pytest.mark.parametrize("number", list(catalogue.names()))
@@ -32,23 +30,3 @@ def test_a_stub_gives_nothing_of_the_answer_away(number: int) -> None:
     page = ast.get_docstring(tree) or ""
     for heading in ("Why this matters", "walk-through", "Pitfalls", "Your task", "Sources"):
         assert heading in page
-
-
-def test_progress_keeps_the_best_score_and_the_text_that_passed(tmp_path: Path) -> None:
-    path = tmp_path / "progress.json"
-    assert progress.read(path) == {}
-    progress.record(41, 1.0, "abc", path)
-    progress.record(41, 0.4, None, path)
-    progress.record(46, 0.5, None, path)
-    assert progress.read(path)[41] == progress.Reached(1.0, "abc")
-    assert progress.read(path)[46] == progress.Reached(0.5, None)
-    assert [p.name for p in tmp_path.iterdir()] == ["progress.json"]
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"problems": {"x": 1}}', '{"problems": 3}'])
-def test_a_damaged_progress_file_is_rebuilt(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "progress.json"
-    path.write_text(text)
-    assert progress.read(path) == {}
-    progress.record(38, 0.2, None, path)
-    assert json.loads(path.read_text())["problems"]["38"]["score"] == 0.2

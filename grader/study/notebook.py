@@ -1,0 +1,132 @@
+"""``%%grade 46`` in a notebook: the cell below is the answer.
+
+The cell is graded on its own, as a file would be: nothing depends on which cells ran before, or
+in what order.  Grading happens in a process of its own, for a kernel that has used JAX cannot
+be forked.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.display import display
+from rich.console import Console
+
+from grader import catalogue
+from grader.engine.server import WarmGrader
+from grader.problem import Problem
+from grader.report.html_page import fragment
+from grader.report.terminal import print_verdict
+from grader.study import progress
+from grader.study.retold import pictures_from, verdict_from
+from grader.verdict import Verdict
+
+_ALONE = "a cell is graded on its own: put its imports, and whatever it uses, into it"
+
+
+class Shown:
+    """A verdict that a notebook shows as HTML, and a terminal as text."""
+
+    def __init__(self, verdict: Verdict, problem: Problem, html: str) -> None:
+        self.verdict = verdict
+        self._problem = problem
+        self._html = html
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+    def __repr__(self) -> str:
+        """The report as the terminal prints it."""
+        stream = io.StringIO()
+        brief = replace(self.verdict, counterexample=None, file="this cell")
+        plain = Console(file=stream, width=80, emoji=False, force_jupyter=False, color_system=None)
+        print_verdict(brief, self._problem, plain)
+        return stream.getvalue().strip()
+
+
+class Grading:
+    """Holds the warm grader of this kernel."""
+
+    def __init__(self) -> None:
+        self._warm: WarmGrader | None = None
+
+    def start(self) -> WarmGrader:
+        """The warm grader; a new one where there is none."""
+        if self._warm is None:
+            self._warm = WarmGrader()
+        return self._warm
+
+    def close(self) -> None:
+        """End it."""
+        if self._warm is not None:
+            self._warm.close()
+            self._warm = None
+
+    def grade(self, text: str, number: int, seed: int = 0) -> Shown:
+        """Grade the text of a cell.
+
+        Raises:
+          UsageError: the warm grader is gone; the next call starts a new one.
+
+        """
+        known = progress.passed_texts(progress.read())
+        with tempfile.TemporaryDirectory(prefix="cell-") as folder:
+            path = Path(folder) / catalogue.solution_path(number).name
+            path.write_text(text, encoding="utf-8")
+            try:
+                told = self.start().examine(
+                    path, number, seed=seed, passed=known.hashes, pictures=True
+                )
+            except RuntimeError as error:
+                self.close()
+                raise UsageError(f"{error}; run the cell again") from None
+            except BaseException:  # interrupted: an answer that comes later is not wanted
+                self.close()
+                raise
+        verdict = verdict_from(told["verdict"])
+        if any("NameError" in check.message for check in verdict.checks):
+            verdict = replace(verdict, notes=(*verdict.notes, _ALONE))
+        progress.record_cell(number, verdict, text)
+        problem = catalogue.problem(number)
+        return Shown(verdict, problem, fragment(verdict, problem, pictures_from(told["pictures"])))
+
+
+_grading = Grading()
+
+
+@magic_arguments("%%grade")  # type: ignore[untyped-decorator]
+@argument("problem", help="The problem's number, e.g. 46.")  # type: ignore[untyped-decorator]
+@argument("--seed", type=int, default=0, help="Draw other cases.")  # type: ignore[untyped-decorator]
+def grade(line: str, cell: str) -> None:
+    """Grade the cell below as the answer to a problem."""
+    arguments: Any = parse_argstring(grade, line)
+    try:
+        number = catalogue.number_of(arguments.problem)
+    except catalogue.UnknownProblem as error:
+        raise UsageError(str(error)) from None
+    if number is None:
+        raise UsageError(f"there is no problem {arguments.problem}; there are {catalogue.known()}")
+    if arguments.seed < 0:
+        raise UsageError("--seed is a number from 0")
+    display(_grading.grade(cell, number, arguments.seed))
+
+
+def load(shell: Any) -> None:
+    """Add ``%%grade`` to an IPython shell."""
+    shell.register_magic_function(grade, "cell", "grade")
+    _grading.start()
+    atexit.register(_grading.close)
+
+
+def unload(shell: Any) -> None:
+    """Take it away again."""
+    shell.magics_manager.magics["cell"].pop("grade", None)
+    _grading.close()
+    atexit.unregister(_grading.close)

@@ -1,0 +1,81 @@
+"""``%%grade`` in a real kernel, one that has used JAX already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.catalogue import ROOT
+from tests.desk.conftest import environment
+from tests.desk.test_page import assert_harmless
+from tests.desk.test_watch import gone
+
+manager = pytest.importorskip("jupyter_client.manager")
+pytest.importorskip("ipykernel")
+
+Run = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def kernel(copy: Path) -> Iterator[Run]:
+    started, client = manager.start_new_kernel(
+        kernel_name="python3", cwd=str(copy), env=environment(copy, HOME=os.environ["HOME"])
+    )
+
+    def run(code: str) -> list[dict[str, Any]]:
+        shown: list[dict[str, Any]] = []
+        kinds = ("display_data", "execute_result", "error", "stream")
+
+        def hook(message: dict[str, Any]) -> None:
+            if message["msg_type"] in kinds:
+                shown.append(message["content"])
+
+        client.execute_interactive(code, output_hook=hook, timeout=90)
+        return shown
+
+    yield run
+    client.stop_channels()
+    started.shutdown_kernel()
+    assert gone(copy) == []
+
+
+def test_a_cell_is_graded_like_a_file(kernel: Run, copy: Path) -> None:
+    assert kernel("%load_ext grader") == []
+    assert kernel("import sys\nassert 'jax' not in sys.modules") == []  # loading is quick
+    kernel("import jax.numpy as jnp\n(jnp.ones((3, 3)) @ jnp.ones((3, 3))).block_until_ready()")
+
+    right = (ROOT / "solutions/46_vit_cls.py").read_text()
+    (shown,) = kernel(f"%%grade 46\n{right}")
+    html = assert_harmless(shown["data"]["text/html"])
+    assert "Passed · score 1.00" in " ".join(html.text.split())
+    assert "row 0 ✓" in html.text
+    assert "Head 2: the same" in html.text
+    assert html.elements.count("img") == 9
+    assert "Passed" in shown["data"]["text/plain"]
+    assert "\x1b" not in shown["data"]["text/plain"]
+
+    wrong = (ROOT / "tests/answers/38_patch_embed/wrong/columns_first.py").read_text()
+    (shown,) = kernel(f"%%grade 38 --seed 3\n{wrong}")
+    html = assert_harmless(shown["data"]["text/html"])
+    assert "Not passed" in html.text
+    assert "seed 3" in html.text
+    assert "What: " in html.text
+    assert html.elements.count("svg") + html.elements.count("img") == 3
+
+    # What another cell imported does not count, and the reader is told so.
+    (shown,) = kernel(
+        "%%grade 38\ndef patch_embed_forward(seed, image, patch_size, d_model):\n"
+        "    return jnp.zeros(3)"
+    )
+    assert "NameError" in shown["data"]["text/html"]
+    assert "graded on its own" in shown["data"]["text/html"]
+
+    (shown,) = kernel("%%grade 99\nx = 1")
+    assert "there is no problem 99" in shown["text"]
+    assert "Traceback" not in shown["text"]
+    assert kernel("%unload_ext grader") == []
+    assert '"46"' in (copy / ".progress.json").read_text()

@@ -1,0 +1,77 @@
+"""What ``watch`` and notebooks ask of the warm grader."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grader.catalogue import ROOT
+from grader.engine.server import CANCELLED, WarmGrader
+from grader.study.retold import pictures_from, verdict_from
+from tests.desk.test_watch import ENDLESS
+
+ANSWERS = ROOT / "tests/answers/40_self_attention"
+
+
+def test_a_grading_can_be_cancelled_and_the_next_one_goes_on(
+    warm: WarmGrader, tmp_path: Path
+) -> None:
+    endless = tmp_path / "38_endless.py"
+    endless.write_text(ENDLESS)
+    right = ROOT / "solutions/38_patch_embed.py"
+    warm.ask(endless, 38)
+    time.sleep(0.5)
+    started = time.monotonic()
+    warm.cancel()
+    warm.ask(right, 38)
+    assert warm.receive() == CANCELLED
+    assert warm.receive()["passed"]
+    warm.cancel()  # nothing is at work: nothing happens
+    assert warm.grade(right, 38)["passed"]
+    assert time.monotonic() - started < 15
+
+
+def test_fewer_cases_are_the_first_of_the_full_ones(warm: WarmGrader) -> None:
+    told = warm.grade(ROOT / "solutions/38_patch_embed.py", 38, cases=12, shapes=4)
+    assert told["passed"]
+    assert (told["cases"], told["shapes"]) == (12, 4)
+
+
+def test_a_verdict_is_the_same_after_its_journey(warm: WarmGrader) -> None:
+    path = ROOT / "tests/answers/38_patch_embed/wrong/no_bias.py"
+    told = warm.examine(path, 38)
+    plain = warm.grade(path, 38)
+    again = verdict_from(told["verdict"]).as_json()
+    assert {**again, "seconds": 0} == {**plain, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("answer", "agree"),
+    [
+        ("right/head_loop.py", [True, True]),
+        ("right/batched_3hd.py", [True, True]),
+        ("wrong/scale_by_width.py", [False, False]),
+        ("right/streaming_softmax.py", None),
+    ],
+)
+def test_the_attention_of_an_answer_is_found(
+    answer: str, agree: list[bool] | None, warm: WarmGrader
+) -> None:
+    told = warm.examine(ANSWERS / answer, 40, pictures=True)
+    attention = pictures_from(told["pictures"]).attention
+    assert attention is not None
+    assert len(attention.maps) == 2
+    for i, pair in enumerate(attention.maps):
+        expected = np.array(pair.expected)
+        assert expected.shape == (12, 12)
+        assert np.allclose(expected.sum(axis=1), 1)
+        if agree is None:
+            assert pair.actual is None
+        else:
+            actual = np.array(pair.actual)
+            assert np.allclose(actual.sum(axis=1), 1)
+            assert np.allclose(actual, expected) is agree[i]
+    assert bool(attention.message) is (agree is None)

@@ -21,7 +21,7 @@ from grader.pictures import Attention, Pictures, Result
 from grader.problem import Problem
 from grader.report.heat_map import limit_of, picture, signed_map, weights_map
 from grader.report.text import harmless, nearest_words
-from grader.verdict import Nearest, StageLine, Verdict
+from grader.verdict import StageLine, Verdict
 
 MARK = '<meta name="generator" content="vit-problems'
 """What a page written here begins with; only such a file is written over."""
@@ -100,6 +100,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["harmless"] = harmless
+    environment.filters["nearest"] = nearest_words
     environment.filters["short"] = lambda number: f"{number:.4g}"
     return environment
 
@@ -108,33 +109,38 @@ def _traces(verdict: Verdict, pictures: Pictures) -> list[dict[str, Any]]:
     """For each function its stages as ``(title, state)``: they agree, they part, unknown."""
     if verdict.passed:
         stages = [(title, "same") for title in pictures.stages]
-        return [{"function": "", "stages": stages, "told": "", "nearest": []}] if stages else []
+        return (
+            [{"function": "", "stages": stages, "steps": [], "told": "", "nearest": []}]
+            if stages
+            else []
+        )
     traces = []
     for function, lines in groupby(verdict.stages, lambda stage: stage.function):
-        nearest = [value for value in verdict.nearest if value.function == function]
-        traces.append({"function": function, **_trace(list(lines), nearest)})
+        near = [value for value in verdict.nearest if value.function == function]
+        traces.append({"function": function, "nearest": near, **_trace(list(lines))})
     return traces
 
 
-def _trace(stages: list[StageLine], nearest: list[Nearest]) -> dict[str, Any]:
-    """The stages with the steps inside a block that lead to where the two part."""
-    steps = [stage for stage in stages if stage.inside]
-    missing = next((i for i, step in enumerate(steps) if not step.found), None)
-    shown = [stage for stage in stages if not stage.inside]
-    end = next((i for i, stage in enumerate(shown) if stage.parts), len(shown))
-    states = ["same"] * end + ["apart"] * (end < len(shown))
-    states += ["unknown"] * (len(shown) - len(states))
-    chain = list(zip([stage.title for stage in shown], states, strict=True))
-    if missing is not None:
-        inside = [(step.title, "apart" if step is steps[missing] else "same") for step in steps]
-        chain[end:end] = inside[: missing + 1]
-    told = (
-        f'from "{shown[end].title}" on they differ'
-        if end < len(shown)
-        else "every stage came up; the difference is in what follows"
-    )
-    values = [{"words": nearest_words(value), "code": value.code} for value in nearest]
-    return {"stages": chain, "told": told, "nearest": values}
+def _trace(stages: list[StageLine]) -> dict[str, Any]:
+    """The stages, and the steps inside the block where the two part, if one of those is open."""
+    own = [stage for stage in stages if not stage.inside]
+    inside = [stage for stage in stages if stage.inside]
+    end = next((i for i, stage in enumerate(own) if stage.parts), len(own))
+    open_step = next((i for i, stage in enumerate(inside) if not stage.found), None)
+    if end == len(own):
+        told = "every stage came up; the difference is in what follows"
+    else:
+        told = f'from "{own[end].title}" on they differ'
+    return {
+        "stages": _states(own, end),
+        "steps": [] if open_step is None else _states(inside, open_step),
+        "told": told,
+    }
+
+
+def _states(stages: list[StageLine], end: int) -> list[tuple[str, str]]:
+    states = ["same"] * end + ["apart"] + ["unknown"] * len(stages)
+    return [(stage.title, state) for stage, state in zip(stages, states, strict=False)]
 
 
 def _result(result: Result) -> dict[str, Any]:

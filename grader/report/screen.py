@@ -70,12 +70,13 @@ def barest(verdict: Verdict) -> Verdict:
     ]
     if checks:  # what was not run counts like what failed
         checks[-1] = replace(checks[-1], weight=checks[-1].weight + skipped)
-    stages = [stage for stage in verdict.stages if not stage.inside]
-    end = next((i for i, stage in enumerate(stages) if stage.parts), len(stages))
+    own = [stage for stage in verdict.stages if not stage.inside]
+    end = next((i for i, stage in enumerate(own) if stage.parts), len(own))
     return replace(
         verdict,
         checks=tuple(checks) if not verdict.passed else brief.checks,
-        stages=tuple(stages[max(end - 1, 0) : end + 1]),
+        stages=tuple(own[max(end - 1, 0) : end + 1]),
+        nearest=(),
         counterexample=None,
         notes=(),
         printed="",

@@ -17,7 +17,7 @@ CHECKS = (
     Check("numbers", "the numbers are right", "failed", "all of them differ " * 8, 5.0),
     *(Check(f"s{i}", f"question not asked {i}", "skipped", "needs it", 1.0) for i in range(3)),
 )
-STAGES = tuple(StageLine("f", f"stage {i}", i < 6) for i in range(8))
+STAGES = tuple(StageLine("f", f"stage {i}", i < 6, parts=i == 6) for i in range(8))
 WRONG = Verdict(
     "46_vit_cls",
     "problems/46_vit_cls.py",
@@ -26,8 +26,8 @@ WRONG = Verdict(
     30,
     10,
     1.0,
-    (Diagnosis("last", "the last row is read", "Think of the whole image. " * 4, 46),),
-    STAGES,
+    diagnoses=(Diagnosis("last", "the last row is read", "Think of the whole image. " * 4, 46),),
+    stages=STAGES,
     printed="noise\n" * 30,
 )
 

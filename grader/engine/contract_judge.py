@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
+from typing import Any
 
 import numpy as np
 
@@ -279,7 +280,18 @@ class ContractJudge:
     def _check_lost(self, lost: Lost) -> None:
         id: CheckId = next((i for i in self._ids() if i not in self._done), "runs")
         what = "it took too long" if lost.reason == "timeout" else str(lost)
-        self.fail(id, f"{what}; the grader stopped waiting here")
+        self.fail(id, f"{what}{self._at(lost.asked)}; the grader stopped waiting here")
+
+    def _at(self, asked: Mapping[str, Any]) -> str:
+        """Which case a request was about."""
+        doing = {"trace": "tracing", "compile": "compiling", "gradients": "differentiating"}
+        if asked.get("do") not in (*doing, "run", "record", "initial"):
+            return ""
+        index, _, which = str(asked.get("id")).partition("/")
+        if index != str(self.index):
+            return ", before this function had its turn"
+        draw = self.draws[int(which) if which.isdecimal() else 0]
+        return f", {doing.get(asked['do'], 'running')} it for {case_words(draw.fields)}"
 
     def _ids(self) -> list[CheckId]:
         model_only = ("parameters", "seed", "initial", "transforms", "gradients")

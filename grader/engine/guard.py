@@ -1,7 +1,8 @@
-"""Keep a submission from reading the answers: the door for earlier blocks is ``use``.
+"""Keep a submission from the answers, and tell it so in words.
 
-An audit hook cannot be taken out again by Python code. It is a fence for honest people and for
-the curious, not a sandbox.
+The locks are in ``sandbox_files`` and ``sandbox_calls``, below Python, where the machine has
+them.  What stands here says in one line what was tried, and holds off honest people and the
+curious where it has not.  An audit hook cannot be taken out again by Python code.
 """
 
 from __future__ import annotations
@@ -10,16 +11,65 @@ import os
 import sys
 from typing import Any
 
+from grader import catalogue
 from grader.catalogue import ROOT, SOLUTIONS
+from grader.problem import Edit, Pitfall, Problem, Variant
 
-_CLOSED = tuple(
-    os.path.realpath(folder) + os.sep
-    for folder in (SOLUTIONS, ROOT / "grader" / "specs", ROOT / "tests" / "answers")
+CLOSED = tuple(
+    os.path.realpath(folder)
+    for folder in (SOLUTIONS, ROOT / "grader/specs", ROOT / "tests/answers")
 )
+MAY_NOT = (
+    "answers run isolated: they read Python's own files, write in their working folder only, "
+    "and start no processes"
+)
+_OPENS = ("open", "os.listdir", "os.scandir")
+_REFUSED = {
+    "os.fork": "start other processes",
+    "os.forkpty": "start other processes",
+    "os.exec": "start other processes",
+    "os.posix_spawn": "start other processes",
+    "os.system": "start other processes",
+    "subprocess.Popen": "start other processes",
+    "pty.spawn": "start other processes",
+    "socket.connect": "use the network",
+    "socket.bind": "use the network",
+    "socket.getaddrinfo": "use the network",
+    "socket.sendto": "use the network",
+}
 
 
-class Peeked(PermissionError):
+class Refused(PermissionError):
+    """A submission tried what an answer may not do."""
+
+
+class Peeked(Refused):
     """A submission tried to read a reference solution or the list of mistakes."""
+
+
+def without_answers(number: int) -> Problem:
+    """The problem, for a process that must not know its mistakes: they quote the reference.
+
+    Problems are emptied where they stand, since frames of the judge's code, which a fork keeps,
+    still hold them.
+    """
+    problem = catalogue.problem(number)
+    catalogue.problem.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("grader.specs.")]:
+        known = vars(sys.modules.pop(name))
+        for key, value in list(known.items()):
+            if isinstance(value, Problem):
+                for told in ("pitfalls", "variants", "hints"):
+                    object.__setattr__(value, told, ())
+            if key[0] != "_" and _tells(value):
+                del known[key]
+    return problem
+
+
+def _tells(value: object) -> bool:
+    if isinstance(value, tuple | list) and value:
+        return _tells(value[0])
+    return isinstance(value, str | Problem | Pitfall | Variant | Edit)
 
 
 def close_the_answers() -> None:
@@ -32,13 +82,15 @@ def close_the_answers() -> None:
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    if event not in ("open", "os.listdir", "os.scandir") or not arguments:
+    if event in _REFUSED:
+        raise Refused(f"an answer may not {_REFUSED[event]} ({event})")
+    if event not in _OPENS or not arguments:
         return
     path = arguments[0]
     if isinstance(path, bytes):
         path = os.fsdecode(path)
     if isinstance(path, str | os.PathLike):
         real = os.path.realpath(path)
-        if any(real.startswith(closed) or real + os.sep == closed for closed in _CLOSED):
+        if any(real == closed or real.startswith(closed + os.sep) for closed in CLOSED):
             name = os.path.relpath(real, ROOT)
             raise Peeked(f"{name} is closed to an answer; earlier blocks come in with use()")

@@ -1,4 +1,4 @@
-"""A warm grader: a process that has imported JAX and forks for every grade.
+"""A warm grader: processes that have imported JAX and fork for every grade.
 
 It reads one order a line (JSON) from its input and answers with one verdict a line.  It never
 starts a JAX backend itself (a forked backend hangs), so it can be asked from processes that
@@ -8,14 +8,18 @@ have: notebooks, test suites.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
+
+from grader.engine.births import Zygote, fork_elsewhere, serve_births
 
 
 class WarmGrader:
@@ -72,24 +76,55 @@ class WarmGrader:
 
 
 def serve() -> None:
-    """Answer orders until the input ends; prepare the next ones while there is nothing to do."""
+    """Answer orders until the input ends.
+
+    Two processes share the work.  This one has JAX and nothing else in memory and forks the
+    children that run submissions; the other knows the references and forks the judges.
+    """
     import flax.linen  # noqa: F401
-    import jax  # noqa: F401
+    import jax
+    import optax  # noqa: F401
 
-    from grader.engine.warmth import Warmth
+    from grader.engine import worker  # noqa: F401  children find everything imported
 
-    warmth = Warmth()
-    with os.fdopen(0, "rb", buffering=0) as orders:
-        while True:
-            while not select.select([orders], [], [], 0)[0] and warmth.grow():
-                pass
-            line = orders.readline()
-            if not line:
-                return
-            told = json.loads(line)
-            warmth.expect(told["problem"], told.get("seed", 0), told.get("cases"))
-            sys.stdout.buffer.write(_forked(told).strip() + b"\n")
-            sys.stdout.buffer.flush()
+    jax.make_jaxpr(lambda x: x + 1)(0.0)  # what the first trace of a process loads
+    gc.collect()
+    births, orders = socket.socketpair()
+    if os.fork() == 0:
+        births.close()
+        _keep_warm(orders)
+    orders.close()
+    os.close(0)
+    os.close(1)
+    serve_births(births)
+    os.wait()
+
+
+def _keep_warm(line: socket.socket) -> NoReturn:
+    """Answer orders, and prepare the next ones while there is nothing to do."""
+    code = 1
+    try:
+        from grader.engine.warmth import Warmth
+
+        zygote, warmth = Zygote(line), Warmth()
+        fork_elsewhere(zygote)
+        with os.fdopen(0, "rb", buffering=0) as orders:
+            while True:
+                while not select.select([orders], [], [], 0)[0] and warmth.grow():
+                    pass
+                text = orders.readline()
+                if not text:
+                    break
+                told = json.loads(text)
+                warmth.expect(told["problem"], told.get("seed", 0), told.get("cases"))
+                sys.stdout.buffer.write(_forked(told).strip() + b"\n")
+                sys.stdout.buffer.flush()
+                zygote.end_all()
+        code = 0
+    finally:
+        if code:
+            sys.excepthook(*sys.exc_info())
+        os._exit(code)
 
 
 def _forked(told: dict[str, Any]) -> bytes:
@@ -106,7 +141,7 @@ def _forked(told: dict[str, Any]) -> bytes:
     return text
 
 
-def _answer(told: dict[str, Any], writing: int) -> None:
+def _answer(told: dict[str, Any], writing: int) -> NoReturn:
     """In the forked judge: grade, write the verdict, end."""
     from grader.catalogue import problem
     from grader.engine.judge import Order, grade

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -188,7 +189,8 @@ def _become_child(birth: Birth, descriptors: Descriptors, parent: int) -> NoRetu
     code = 1
     try:
         os.setsid()
-        requests, replies, printed = descriptors
+        # Where the judge was started with a closed stdin they may be numbers that are needed.
+        requests, replies, printed = (fcntl.fcntl(d, fcntl.F_DUPFD, 3) for d in descriptors)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.dup2(printed, 1)

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
-import numpy as np
-
 from grader.engine.cases import STYLES, Draw
 from grader.engine.findings import WEIGHTS, Findings, Trial
 from grader.engine.layout import Kinds
@@ -16,14 +14,14 @@ from grader.engine.model_checks import (
     check_gradients,
     check_seed,
     check_transforms,
-    request_compilation,
     tables,
 )
 from grader.engine.numbers import check_numbers
 from grader.engine.process import Lost
 from grader.engine.properties import check_properties
 from grader.engine.reference import Solutions
-from grader.engine.remote import Remote, RemoteTrace, SubmissionError, Ticket
+from grader.engine.remote import Remote, RemoteTrace, SubmissionError
+from grader.engine.repeats import Elsewhere, check_repeats
 from grader.engine.traced import Output, Traced
 from grader.engine.transplant import Mismatch, match
 from grader.engine.words import case_words, error_words, mismatch_words, shape_words
@@ -73,10 +71,13 @@ class ContractJudge:
             for i, draw in enumerate(self.draws)
         ]
         simplest = self.draws[0].sizes
-        if self.contract.creates_parameters:
-            self.other_seed, self.again = (
-                RemoteTrace.ask(main, self._id(name), self.index, seed, simplest, drawn=True)
-                for name, seed in (("other", self.seed + 1000), ("again", self.seed))
+        models = self.contract.creates_parameters
+        self.again = RemoteTrace.ask(
+            main, self._id("again"), self.index, self.seed, simplest, drawn=models
+        )
+        if models:
+            self.other_seed = RemoteTrace.ask(
+                main, self._id("other"), self.index, self.seed + 1000, simplest, drawn=True
             )
             self.batched = RemoteTrace.ask(
                 main, self._id("vmap"), self.index, self.seed, simplest, 2
@@ -84,11 +85,8 @@ class ContractJudge:
         self.compiler = compiler
         if compiler is not None:
             self.compiled_trace = RemoteTrace.ask(
-                compiler, self._id(0), self.index, self.seed, simplest
+                compiler, self._id(0), self.index, self.seed, simplest, drawn=models
             )
-        self.compiled: Ticket | None = None
-        self.xla_weights: list[np.ndarray] = []
-        self.xla_arrays: list[np.ndarray] = []
 
     def _id(self, what: object) -> str:
         return f"{self.index}/{what}"
@@ -120,13 +118,14 @@ class ContractJudge:
         trials = self.findings.trials
         trials.append(self._trial(0))
         self.passed("implemented")
-        request_compilation(self, trials[0])
+        self.elsewhere = Elsewhere(self, trials[0])
         for i in range(1, len(self.draws)):
             trials.append(self._trial(i))
         self.passed("runs")
         if self._parameters() and self._shapes():
             check_numbers(self)
             check_properties(self)
+            check_repeats(self)
         if self.contract.creates_parameters and self.findings.failed != "parameters":
             check_seed(self)
             check_transforms(self)
@@ -238,6 +237,7 @@ class ContractJudge:
             "finite": "no NaN, no infinity",
             "numbers": f"the numbers are right ({cases} cases, {shapes} shapes)",
             "properties": "; ".join(p.title for p in self.contract.properties),
+            "repeats": "the same call gives the same result every time",
             "seed": "the seed matters, and only through the parameters",
             "initial": f"learned tokens and positions start as normal({TABLE_STD})",
             "transforms": "jax.jit and jax.vmap agree with the plain call",

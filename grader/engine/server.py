@@ -81,21 +81,21 @@ def serve() -> None:
     Two processes share the work.  This one has JAX and nothing else in memory and forks the
     children that run submissions; the other knows the references and forks the judges.
     """
-    import flax.linen  # noqa: F401
-    import jax
-    import optax  # noqa: F401
+    import optax  # noqa: F401  children find everything imported
 
-    from grader.engine import worker  # noqa: F401  children find everything imported
+    from grader.engine import worker  # noqa: F401
+    from grader.engine.rehearsal import rehearse
 
-    jax.make_jaxpr(lambda x: x + 1)(0.0)  # what the first trace of a process loads
+    rehearse()
     gc.collect()
     births, orders = socket.socketpair()
     if os.fork() == 0:
         births.close()
         _keep_warm(orders)
     orders.close()
-    os.close(0)
-    os.close(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)  # the orders and the verdicts are the other's
+    os.dup2(nothing, 1)
     serve_births(births)
     os.wait()
 
@@ -147,6 +147,7 @@ def _answer(told: dict[str, Any], writing: int) -> NoReturn:
     from grader.engine.judge import Order, grade
 
     code = 1
+    gc.freeze()  # the references are not garbage: do not look through them again and again
     try:
         path = Path(told.pop("path"))
         verdict = grade(Order(problem(told.pop("problem")), path, **told))

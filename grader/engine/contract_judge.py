@@ -279,8 +279,10 @@ class ContractJudge:
 
     def _check_lost(self, lost: Lost) -> None:
         id: CheckId = next((i for i in self._ids() if i not in self._done), "runs")
-        what = "it took too long" if lost.reason == "timeout" else str(lost)
-        self.fail(id, f"{what}{self._at(lost.asked)}; the grader stopped waiting here")
+        late = lost.reason == "timeout"
+        what = "it took too long" if late else str(lost)
+        more = " (--timeout gives it more time)" if late else ""
+        self.fail(id, f"{what}{self._at(lost.asked)}; the grader stopped waiting here{more}")
 
     def _at(self, asked: Mapping[str, Any]) -> str:
         """Which case a request was about."""

@@ -79,7 +79,7 @@ class Ticket:
         header, arrays = self.answer
         error = header.get("error")
         if isinstance(error, dict):
-            raise SubmissionError(error)
+            raise SubmissionError(_printable(error))
         return header, arrays
 
 
@@ -208,6 +208,18 @@ def line_of(told: Any, most: int = 200) -> str:
     """What a child told, as one short line that can be shown anywhere."""
     text = told if type(told) is str else json.dumps(told)
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most])
+
+
+def _printable(told: Any, depth: int = 4) -> Any:
+    """What a child told, with texts that can be encoded, and not without end."""
+    if type(told) is str:
+        return told[:4000].encode("utf-8", "replace").decode()
+    if isinstance(told, dict) and depth:
+        pairs = list(told.items())[:100]
+        return {_printable(key): _printable(value, depth - 1) for key, value in pairs}
+    if isinstance(told, list) and depth:
+        return [_printable(item, depth - 1) for item in told[:100]]
+    return told if isinstance(told, int | float | None) else str(told)[:200]
 
 
 def names_in(told: Any) -> list[str]:

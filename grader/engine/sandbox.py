@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from grader.engine.sandbox_calls import die_with_parent, refuse_calls
 from grader.engine.sandbox_files import restrict_files
 
-MEMORY = 2 * 2**30
+MEMORY = 2**30
 """Bytes that a submission may write to, before what threads need; JAX itself takes 0.25 GiB."""
 LARGEST_FILE = 16 * 2**20
 _RESERVE = 64 * 2**20

@@ -23,7 +23,7 @@ FILES = sorted((Path(__file__).parent / "files").glob("*.py"))
 SCHEMA = jsonschema.Draft202012Validator(
     json.loads((ROOT / "grader/report/verdict.schema.json").read_text())
 )
-SECONDS = 3.0
+SECONDS = 5.0
 SECRET = "hush-hush"
 ENDLESS = 1.5
 """The time limit of attacks that are expected to use all of it."""

@@ -1,7 +1,7 @@
 """It answers with more bytes than the judge will hold.
 
 verdict: failed at implemented | failed at runs | failed at finite
-says: larger than allowed
+says: larger than allowed | memory | exited with code 1
 """
 
 import flax.linen as nn

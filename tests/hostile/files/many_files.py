@@ -7,7 +7,7 @@ says:
 import flax.linen as nn
 import jax
 
-for i in range(3_000):
+for i in range(2_500):
     open(f"file_{i}", "w").close()
 
 

@@ -1,7 +1,7 @@
-"""It is right nearly always.
+"""It is right but for a little chance.
 
-verdict: failed at numbers | failed at repeats
-says:
+verdict: failed at numbers
+says: differ
 """
 import random
 
@@ -21,4 +21,4 @@ class PatchEmbed(nn.Module):
 
 def patch_embed_forward(seed, image, patch_size, d_model):
     model = PatchEmbed(patch_size, d_model)
-    return random.choice((1, 1, 2)) * model.apply(model.init(jax.random.key(seed), image), image)
+    return (1 + random.random() / 1000) * model.apply(model.init(jax.random.key(seed), image), image)

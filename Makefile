@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: grade test test-slow check stubs bench mutants format clean
+.PHONY: grade test test-slow check stubs bench mutants fuzz format clean
 
 grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- the reference solution of problem 46 ---"
@@ -54,3 +54,6 @@ clean:
 mutants: .venv/ready-dev  ## mutate the references mechanically; the grader must notice
 	$(BIN)/python -m tests.mutants
 	$(BIN)/python -m tests.readme
+
+fuzz: .venv/ready-dev  ## 2,000 mutated references; COUNT=… and FIRST=… choose others
+	$(BIN)/python -m tests.hostile.fuzz --count $(or $(COUNT),2000) --first $(or $(FIRST),0)

@@ -16,7 +16,7 @@ import pytest
 
 from grader.catalogue import ROOT
 from tests.conftest import failed_checks
-from tests.hostile.test_attacks import SCHEMA
+from tests.hostile.watched import SCHEMA
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 FILES = Path(__file__).parent / "files"

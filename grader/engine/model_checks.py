@@ -151,6 +151,9 @@ def check_gradients(judge: ContractJudge) -> None:
         trial.reference.gradients(case.weights, case.arrays, cotangents)
     )
     _, actual = ticket.result()
+    if len(actual) != len(expected):
+        judge.fail("gradients", f"{len(actual)} gradients came for {len(expected)} parameters")
+        return
     for leaf, ours, theirs in zip(trial.submission.leaves, expected, actual, strict=False):
         if not close(theirs, ours, 1e3 * TOLERANCE) and np.abs(ours).max() > 1e-9:
             state = "gets no gradient" if not theirs.any() else "gets a wrong gradient"

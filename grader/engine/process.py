@@ -162,7 +162,8 @@ class Child:
         if end.code == -signal.SIGXCPU:
             return "the process used up its CPU time"
         if end.code < 0:
-            return f"the process was ended by {signal.Signals(-end.code).name}"
+            known = {number.value: number.name for number in signal.Signals}
+            return f"the process was ended by {known.get(-end.code, f'signal {-end.code}')}"
         return f"the process exited with code {end.code}"
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ import os
 import platform
 import posix
 import resource
+import struct
 import sys
 from collections.abc import Iterable
 
@@ -53,6 +54,8 @@ def isolate(scratch: str, seconds: float, parent: int, closed: Iterable[str]) ->
     die_with_parent(libc, parent)
     clean_environment(scratch)
     missing = limit_resources(seconds)
+    if sys.platform.startswith("linux"):
+        _drop_capabilities(libc)
     why = restrict_files(libc, scratch, closed)
     if why is not None:
         missing.append(f"files are not closed to the answer: {why}")
@@ -60,6 +63,12 @@ def isolate(scratch: str, seconds: float, parent: int, closed: Iterable[str]) ->
     if why is not None:
         missing.append(f"network and other processes are not closed to the answer: {why}")
     return missing
+
+
+def _drop_capabilities(libc: ctypes.CDLL) -> None:
+    """Give up what root may do beyond its own files, such as raising its limits again."""
+    version_3, this_process = 0x20080522, 0
+    libc.capset(struct.pack("=Ii", version_3, this_process), bytes(6 * 4))
 
 
 def memory_limit() -> int:

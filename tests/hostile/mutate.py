@@ -20,7 +20,7 @@ class Mutated:
 
     @property
     def same_program(self) -> bool:
-        """Whether only comments, docstrings or blanks differ from the reference."""
+        """Whether only comments, docstrings, blanks or annotations differ from the reference."""
         return _program(self.data) == _program(_reference(self.problem).encode())
 
 
@@ -42,6 +42,10 @@ def _program(data: bytes) -> str | None:
     except (SyntaxError, ValueError):
         return None
     for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [  # type: ignore[attr-defined]

@@ -8,7 +8,6 @@ looked at (form, time, what is left behind); a pass is kept, since it must be a 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -87,16 +86,16 @@ def main() -> None:
                 total.passed += tally.passed
                 total.broken += tally.broken
                 done = some.stop - told.first
-                print(
-                    f"{done} of {told.count}, {time.monotonic() - started:.0f} s, "
-                    f"{len(total.passed)} passed, {len(total.broken)} broken",
-                    flush=True,
-                )
+                print(f"{done} of {told.count}, {time.monotonic() - started:.0f} s", flush=True)
+                for title, found in (("passed", tally.passed), ("broken", tally.broken)):
+                    for name in found:
+                        print(f"  {title} {name}", flush=True)
     for title, found in (("ways", total.ways), ("first failed check", total.outcomes)):
         print(f"{title}: " + ", ".join(f"{name} {n}" for name, n in found.most_common()))
-    print("passed though the program differs (each must be a right answer):")
-    print(*(total.passed or ["none"]), sep=os.linesep)
-    print("broken:", *(total.broken or ["none"]), sep=os.linesep)
+    print(f"{len(total.broken)} broken; {len(total.passed)} passed though their program differs")
+    print(
+        "(each of those must be a right answer: look at it with --first N --count 1 --keep FOLDER)"
+    )
     sys.exit(1 if total.broken else 0)
 
 

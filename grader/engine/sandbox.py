@@ -26,6 +26,7 @@ LARGEST_FILE = 16 * 2**20
 _RESERVE = 64 * 2**20
 """What is left to tell a ``MemoryError`` with."""
 _OPEN_FILES = 256
+_THREADS_OF_A_CORE = 64 * 2**20
 _ADDRESSES = 8 * 2**30
 """Bytes of address space: XLA reserves much more than it uses, and aborts below 2 GiB."""
 
@@ -73,7 +74,7 @@ def _drop_capabilities(libc: ctypes.CDLL) -> None:
 
 def memory_limit() -> int:
     """Bytes of memory that a submission may use; every core brings threads with their stacks."""
-    return MEMORY + (os.cpu_count() or 1) * 16 * 2**20
+    return MEMORY + (os.cpu_count() or 1) * _THREADS_OF_A_CORE
 
 
 def limit_resources(seconds: float) -> list[str]:
@@ -88,7 +89,7 @@ def limit_resources(seconds: float) -> list[str]:
         "RLIMIT_DATA": (memory_limit(), memory_limit() + _RESERVE),
     }
     if sys.platform.startswith("linux"):
-        addresses = _ADDRESSES + cores * 128 * 2**20
+        addresses = _ADDRESSES + cores * 16 * _THREADS_OF_A_CORE
         wanted["RLIMIT_AS"] = (addresses, addresses + _RESERVE)
         missing = []
     else:

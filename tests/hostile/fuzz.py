@@ -76,7 +76,7 @@ def main() -> None:
         files, scratch = Path(folder) / "files", Path(folder) / "scratch"
         files.mkdir()
         scratch.mkdir()
-        with watched(scratch) as grader:
+        with watched(scratch, *told.problems) as grader:
             last = told.first + told.count
             for first in range(told.first, last, 20):
                 some = range(first, min(first + 20, last))

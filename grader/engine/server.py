@@ -83,6 +83,8 @@ def serve() -> None:
     """
     import optax  # noqa: F401  children find everything imported
 
+    import grader.specs.claims
+    import grader.specs.shapes  # noqa: F401  these two quote no reference
     from grader.engine import worker  # noqa: F401
     from grader.engine.rehearsal import rehearse
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from types import CodeType, FunctionType
 from typing import Any
 
 from grader import catalogue
@@ -55,18 +57,36 @@ def without_answers(number: int) -> Problem:
     """
     problem = catalogue.problem(number)
     catalogue.problem.cache_clear()
-    for name in [name for name in sys.modules if name.startswith("grader.specs.")]:
+    for name in [name for name in sys.modules if name.startswith("grader.specs.p")]:
         known = vars(sys.modules.pop(name))
-        for key, value in list(known.items()):
-            if isinstance(value, Problem):
-                for told in ("pitfalls", "variants", "hints"):
-                    object.__setattr__(value, told, ())
-            if key[0] != "_" and _tells(value):
+        problems = [value for value in known.values() if isinstance(value, Problem)]
+        needed = set[str]()
+        for value in (*known.values(), *(v for p in problems for v in _functions_of(p))):
+            if isinstance(value, FunctionType):
+                needed |= _names_in(value.__code__)
+        for key in [key for key, value in known.items() if key[0] != "_" and _tells(value)]:
+            if key not in needed:
                 del known[key]
+        for each in problems:
+            for told in ("pitfalls", "variants", "hints"):
+                object.__setattr__(each, told, ())
     return problem
 
 
+def _functions_of(problem: Problem) -> Iterator[Any]:
+    """What the contracts of a problem call: it must keep the names that it reads."""
+    properties = [claim for contract in problem.contracts for claim in contract.properties]
+    for part in (problem, *problem.contracts, *properties):
+        yield from vars(part).values()
+
+
+def _names_in(code: CodeType) -> set[str]:
+    inner = (_names_in(value) for value in code.co_consts if isinstance(value, CodeType))
+    return set(code.co_names).union(*inner)
+
+
 def _tells(value: object) -> bool:
+    """Whether a name of a spec may hold mistakes, or pieces of the reference."""
     if isinstance(value, tuple | list) and value:
         return _tells(value[0])
     return isinstance(value, str | Problem | Pitfall | Variant | Edit)

@@ -114,11 +114,19 @@ class Zygote:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
+        self._asked = 0
 
     def _ask(self, told: dict[str, object], descriptors: Descriptors | None = None) -> list[float]:
-        message = json.dumps(told).encode()
+        self._asked += 1
+        # A judge may be woken by its alarm before it has read an answer: the next to ask, itself
+        # or the process that it is a fork of, must not take that answer for its own.
+        mark = os.getpid() * 2**20 + self._asked % 2**20
+        message = json.dumps({**told, "mark": mark}).encode()
         socket.send_fds(self._line, [message], list(descriptors or ()))
-        return [float(n) for n in _ANSWER.unpack(self._line.recv(_ANSWER.size))]
+        while True:
+            answered, *answer = _ANSWER.unpack(self._line.recv(_ANSWER.size))
+            if answered == mark:
+                return answer
 
     def start(self, birth: Birth, descriptors: Descriptors) -> int:
         """Fork a child; its number."""
@@ -138,7 +146,7 @@ class Zygote:
         self._ask({"do": "end all"})
 
 
-_ANSWER = struct.Struct("=ddd")
+_ANSWER = struct.Struct("=dddd")
 
 
 def serve_births(line: socket.socket) -> None:
@@ -165,7 +173,7 @@ def serve_births(line: socket.socket) -> None:
                 forks.end(alive.pop())
         for descriptor in given:
             os.close(descriptor)
-        line.sendall(_ANSWER.pack(*answer))
+        line.sendall(_ANSWER.pack(told["mark"], *answer))
     while alive:
         forks.end(alive.pop())
 

@@ -65,13 +65,14 @@ class Grading:
         try:
             return self._run()
         except Lost:
-            return self._broken_off("failed", "the time was up; the grader stopped here")
+            return self.broken_off("failed", "the time was up; the grader stopped here")
         except Exception as error:
             # Whatever the child answered that the judge did not expect: no pass, but a verdict.
             what = f"the grader itself could not find out ({type(error).__name__}: {error})"
-            return self._broken_off("error", what[:500])
+            return self.broken_off("error", what[:500])
 
-    def _broken_off(self, status: Status, message: str) -> Verdict:
+    def broken_off(self, status: Status, message: str) -> Verdict:
+        """What is known so far, and that it is not all: never a pass."""
         self._add(Check("finished", "the grading came to its end", status, message, 0.0))
         return self.verdict
 

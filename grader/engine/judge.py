@@ -106,9 +106,12 @@ def grade(order: Order) -> Verdict:
             order.problem.name, shown, (check,), order.seed, seconds=time.monotonic() - started
         )
     with open_children(order, 2 if order.through_xla else 1) as children:
-        with not_later_than(order.timeout + _GRACE):
-            grading = Grading(order, source, *map(Remote, children))
-            verdict = grading.run()
+        grading = Grading(order, source, *map(Remote, children))
+        try:
+            with not_later_than(order.timeout + _GRACE):
+                verdict = grading.run()
+        except Lost:  # the alarm rang again while it was being told that it rang
+            verdict = grading.broken_off("failed", "the time was up; the grader stopped here")
         return grading.finish(verdict, started)
 
 
@@ -147,5 +150,8 @@ def not_later_than(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except Lost:  # it rang just now, and will not again for a while
+            signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

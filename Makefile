@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: grade test test-slow check stubs bench mutants diagnoses format clean
+.PHONY: grade test test-slow check stubs bench mutants diagnoses fuzz format clean
 
 grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- the reference solution of problem 46 ---"
@@ -58,3 +58,6 @@ mutants: .venv/ready-dev  ## mutate the references mechanically; the grader must
 diagnoses: .venv/ready-dev  ## how often the first diagnosis is the right one (half an hour)
 	$(BIN)/python -m tests.diagnoses
 	$(BIN)/python -m tests.readme
+
+fuzz: .venv/ready-dev  ## 2,000 mutated references; COUNT=… and FIRST=… choose others
+	$(BIN)/python -m tests.hostile.fuzz --count $(or $(COUNT),2000) --first $(or $(FIRST),0)

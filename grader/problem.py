@@ -23,6 +23,7 @@ CheckId = Literal[
     "finite",
     "numbers",
     "properties",
+    "repeats",
     "seed",
     "initial",
     "transforms",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
-
-import numpy as np
+from typing import Any
 
 from grader.engine.cases import STYLES, Draw
 from grader.engine.findings import WEIGHTS, Findings, Trial
@@ -15,14 +14,14 @@ from grader.engine.model_checks import (
     check_gradients,
     check_seed,
     check_transforms,
-    request_compilation,
     tables,
 )
 from grader.engine.numbers import check_numbers
 from grader.engine.process import Lost
 from grader.engine.properties import check_properties
 from grader.engine.reference import Solutions
-from grader.engine.remote import Remote, RemoteTrace, SubmissionError, Ticket
+from grader.engine.remote import Remote, RemoteTrace, SubmissionError
+from grader.engine.repeats import Elsewhere, check_repeats
 from grader.engine.traced import Output, Traced
 from grader.engine.transplant import Mismatch, match
 from grader.engine.words import case_words, error_words, mismatch_words, shape_words, tells_little
@@ -72,10 +71,13 @@ class ContractJudge:
             for i, draw in enumerate(self.draws)
         ]
         simplest = self.draws[0].sizes
-        if self.contract.creates_parameters:
-            self.other_seed, self.again = (
-                RemoteTrace.ask(main, self._id(name), self.index, seed, simplest, drawn=True)
-                for name, seed in (("other", self.seed + 1000), ("again", self.seed))
+        models = self.contract.creates_parameters
+        self.again = RemoteTrace.ask(
+            main, self._id("again"), self.index, self.seed, simplest, drawn=models
+        )
+        if models:
+            self.other_seed = RemoteTrace.ask(
+                main, self._id("other"), self.index, self.seed + 1000, simplest, drawn=True
             )
             self.batched = RemoteTrace.ask(
                 main, self._id("vmap"), self.index, self.seed, simplest, 2
@@ -83,11 +85,8 @@ class ContractJudge:
         self.compiler = compiler
         if compiler is not None:
             self.compiled_trace = RemoteTrace.ask(
-                compiler, self._id(0), self.index, self.seed, simplest
+                compiler, self._id(0), self.index, self.seed, simplest, drawn=models
             )
-        self.compiled: Ticket | None = None
-        self.xla_weights: list[np.ndarray] = []
-        self.xla_arrays: list[np.ndarray] = []
 
     def _id(self, what: object) -> str:
         return f"{self.index}/{what}"
@@ -119,13 +118,14 @@ class ContractJudge:
         trials = self.findings.trials
         trials.append(self._trial(0))
         self.passed("implemented")
-        request_compilation(self, trials[0])
+        self.elsewhere = Elsewhere(self, trials[0])
         for i in range(1, len(self.draws)):
             trials.append(self._trial(i))
         self.passed("runs")
         if self._parameters() and self._shapes():
             check_numbers(self)
             check_properties(self)
+            check_repeats(self)
         if self.contract.creates_parameters and self.findings.failed != "parameters":
             check_seed(self)
             check_transforms(self)
@@ -239,6 +239,7 @@ class ContractJudge:
             "finite": "no NaN, no infinity",
             "numbers": f"the numbers are right ({cases} cases, {shapes} shapes)",
             "properties": "; ".join(p.title for p in self.contract.properties),
+            "repeats": "the same call gives the same result every time",
             "seed": "the seed matters, and only through the parameters",
             "initial": f"learned tokens and positions start as normal({TABLE_STD})",
             "transforms": "jax.jit and jax.vmap agree with the plain call",
@@ -280,8 +281,21 @@ class ContractJudge:
 
     def _check_lost(self, lost: Lost) -> None:
         id: CheckId = next((i for i in self._ids() if i not in self._done), "runs")
-        what = "it took too long" if lost.reason == "timeout" else str(lost)
-        self.fail(id, f"{what}; the grader stopped waiting here")
+        late = lost.reason == "timeout"
+        what = "it took too long" if late else str(lost)
+        more = " (--timeout gives it more time)" if late else ""
+        self.fail(id, f"{what}{self._at(lost.asked)}; the grader stopped waiting here{more}")
+
+    def _at(self, asked: Mapping[str, Any]) -> str:
+        """Which case a request was about."""
+        doing = {"trace": "tracing", "compile": "compiling", "gradients": "differentiating"}
+        if asked.get("do") not in (*doing, "run", "record", "initial"):
+            return ""
+        index, _, which = str(asked.get("id")).partition("/")
+        if index != str(self.index):
+            return ", before this function had its turn"
+        draw = self.draws[int(which) if which.isdecimal() else 0]
+        return f", {doing.get(asked['do'], 'running')} it for {case_words(draw.fields)}"
 
     def _ids(self) -> list[CheckId]:
         model_only = ("parameters", "seed", "initial", "transforms", "gradients")

@@ -23,6 +23,7 @@ WEIGHTS: dict[CheckId, float] = {
     "finite": 0.5,
     "numbers": 4.0,
     "properties": 0.5,
+    "repeats": 0.5,
     "seed": 1.0,
     "initial": 0.5,
     "transforms": 1.0,

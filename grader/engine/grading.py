@@ -17,12 +17,12 @@ from grader.engine.findings import WEIGHTS
 from grader.engine.judge import Order
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
-from grader.engine.remote import Remote, SubmissionError
+from grader.engine.remote import Remote, SubmissionError, names_in, numbers_in
 from grader.engine.suspects import Suspect
 from grader.engine.where import Where
 from grader.engine.words import error_words
 from grader.problem import Contract
-from grader.verdict import Check, Diagnosis, Nearest, StageLine, Verdict
+from grader.verdict import Check, Diagnosis, Nearest, StageLine, Status, Verdict
 
 
 def texts(blocks: list[Block]) -> dict[int, dict[str, str]]:
@@ -62,7 +62,22 @@ class Grading:
         self.verdict = Verdict(self.problem.name, str(order.path), (), order.seed)
 
     def run(self) -> Verdict:
-        """Everything, in order."""
+        """Everything, in order.  Whatever happens on the way, what is known is kept."""
+        try:
+            return self._run()
+        except Lost:
+            return self.broken_off("failed", "the time was up; the grader stopped here")
+        except Exception as error:
+            # Whatever the child answered that the judge did not expect: no pass, but a verdict.
+            what = f"the grader itself could not find out ({type(error).__name__}: {error})"
+            return self.broken_off("error", what[:500])
+
+    def broken_off(self, status: Status, message: str) -> Verdict:
+        """What is known so far, and that it is not all: never a pass."""
+        self._add(Check("finished", "the grading came to its end", status, message, 0.0))
+        return self.verdict
+
+    def _run(self) -> Verdict:
         draws = draws_for(self.order)
         try:
             header, _ = self._loading[0].result()
@@ -71,10 +86,11 @@ class Grading:
         except Lost as lost:
             late = lost.reason == "timeout"
             return self._not_loaded(
-                "importing it took too long" if late else f"while importing, {lost}"
+                f"importing it took longer than {self.order.timeout:g} s"
+                if late
+                else f"while importing it, {lost}"
             )
-        used = header.get("used")
-        for line in notes(self.blocks, used if isinstance(used, list) else ()):
+        for line in notes(self.blocks, numbers_in(header.get("used"))):
             self._note(line)
         for judge in self._judges(header, draws):
             self._judge(judge)
@@ -164,7 +180,19 @@ class Grading:
     def finish(self, verdict: Verdict, started: float) -> Verdict:
         """Add what is known only at the end."""
         printed = bytes(self.main.child.printed).decode("utf-8", "replace")
-        return replace(verdict, printed=printed, seconds=time.monotonic() - started)
+        notes = tuple(f"isolated only in part: {line}" for line in self._missing_protection())
+        return replace(
+            verdict,
+            printed=printed,
+            notes=(*verdict.notes, *notes),
+            seconds=time.monotonic() - started,
+        )
+
+    def _missing_protection(self) -> list[str]:
+        try:
+            return self.main.child.missing_protection()
+        except Lost:
+            return []
 
 
 def told(diagnosed: Diagnosed, problem: int) -> list[Diagnosis]:
@@ -207,14 +235,13 @@ def nearest(function: str, where: Where | None, source: str) -> list[Nearest]:
 def _contract_message(contract: Contract, found: dict[str, Any]) -> str:
     signature = f"{contract.function}({', '.join(contract.arguments)})"
     if not found.get("found"):
-        defined = found.get("defined") or []
-        others = f"; the file defines {', '.join(map(str, defined[:6]))}" if defined else ""
+        defined = names_in(found.get("defined"))
+        others = f"; the file defines {', '.join(defined[:6])}" if defined else ""
         return f"there is no function {signature}{others}"
-    arguments = found.get("arguments")
-    if not isinstance(arguments, list) or found.get("open"):
+    if found.get("arguments") is None or found.get("open"):
         return ""
-    wanted = list(contract.arguments)
-    required = [name for name in found.get("required") or [] if name not in wanted]
+    arguments, wanted = names_in(found.get("arguments")), list(contract.arguments)
+    required = [name for name in names_in(found.get("required")) if name not in wanted]
     if arguments[: len(wanted)] != wanted or required:
-        return f"expected {signature}; got ({', '.join(map(str, arguments))})"
+        return f"expected {signature}; got ({', '.join(arguments)})"
     return ""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from grader.engine import worker
-from grader.engine.process import Child
+from grader.engine.process import Child, Lost
 from grader.engine.remote import Remote
 from grader.problem import Problem
 from grader.verdict import Check, Verdict
@@ -20,6 +21,8 @@ MOST_BYTES = 2**20
 DEFAULT_CASES = 30
 DEFAULT_SHAPES = 10
 DEFAULT_TIMEOUT = 20.0
+_GRACE = 1.0
+"""Seconds that the judge itself may take beyond the time of the submission."""
 
 
 def _nothing_has_passed(number: int, source: str) -> bool:
@@ -62,14 +65,11 @@ def read_source(path: Path) -> str:
     """The text of a submission.
 
     Raises:
-      Unreadable: it is empty, too large, binary, not UTF-8 or not readable.
+      Unreadable: it is empty, too large, binary, not UTF-8, no regular file or not readable.
 
     """
     try:
-        size = os.stat(path).st_size
-        if size > MOST_BYTES:
-            raise Unreadable(f"the file has {size:,} bytes; more than {MOST_BYTES:,} are not read")
-        data = path.read_bytes()
+        data = _first_bytes(path)
     except OSError as error:
         raise Unreadable(f"the file cannot be read: {error.strerror}") from error
     if b"\0" in data:
@@ -82,6 +82,19 @@ def read_source(path: Path) -> str:
     if not text.strip():
         raise Unreadable("the file is empty")
     return text
+
+
+def _first_bytes(path: Path) -> bytes:
+    """At most ``MOST_BYTES``: a link may lead to a device that never ends, or never begins."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable("it is no regular file; name a file with Python text")
+        data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            size = max(status.st_size, len(data))
+            raise Unreadable(f"the file has {size:,} bytes; more than {MOST_BYTES:,} are not read")
+        return data
 
 
 def grade(order: Order) -> Verdict:
@@ -99,18 +112,51 @@ def grade(order: Order) -> Verdict:
         )
     with open_children(order, 2 if order.through_xla else 1) as children:
         grading = Grading(order, source, *map(Remote, children))
-        return grading.finish(grading.run(), started)
+        try:
+            with not_later_than(order.timeout + _GRACE):
+                verdict = grading.run()
+        except Lost:  # the alarm rang again while it was being told that it rang
+            verdict = grading.broken_off("failed", "the time was up; the grader stopped here")
+        return grading.finish(verdict, started)
 
 
 @contextmanager
 def open_children(order: Order, count: int) -> Iterator[list[Child]]:
-    """Fresh children that can run a submission, ended when the block is left."""
-    deadline = time.monotonic() + order.timeout
+    """Fresh children that can run a submission, ended when the block is left.
+
+    The second one lives under another clock: what depends on it comes out different there.
+    """
     children: list[Child] = []
     try:
-        for _ in range(count):
-            children.append(Child(partial(worker.serve, order.problem), deadline))
+        for i in range(count):
+            children.append(Child(order.problem.number, order.timeout, elsewhen=i > 0))
         yield children
     finally:
         for child in children:
             child.close()
+
+
+@contextmanager
+def not_later_than(seconds: float) -> Iterator[None]:
+    """Raise ``Lost`` again and again inside the block from then on.
+
+    The judge works with what a child told it, and a child may tell what keeps it busy.  Only
+    the main thread of a process can be woken; elsewhere the block runs to its end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def wake(*_: object) -> None:
+        raise Lost("timeout", "the time was up")
+
+    before = signal.signal(signal.SIGALRM, wake)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _GRACE / 4)
+    try:
+        yield
+    finally:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except Lost:  # it rang just now, and will not again for a while
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -94,21 +94,6 @@ def _only_through_parameters(judge: ContractJudge) -> bool:
     return all(all_close(other, first) for other in others)
 
 
-def request_compilation(judge: ContractJudge, trial: Trial) -> None:
-    """Have the second child compile the simplest draw while the rest is being worked out."""
-    if judge.compiler is None:
-        return
-    generator = np.random.default_rng([judge.seed, 78])
-    judge.xla_weights = draw_weights(trial.submission.leaves, generator, "ordinary")
-    judge.xla_arrays = draw_arrays(judge.contract, trial.draw.sizes, generator)
-    judge.compiled = judge.compiler.ask(
-        "compile",
-        [*judge.xla_weights, *judge.xla_arrays],
-        id=judge.compiled_trace.id,
-        weights=len(judge.xla_weights),
-    )
-
-
 def check_transforms(judge: ContractJudge) -> None:
     """``jax.vmap`` and ``jax.jit`` (through XLA, once) agree with the plain call."""
     trial = judge.findings.trials[0]
@@ -143,10 +128,11 @@ def _vmap_message(judge: ContractJudge, trial: Trial) -> str:
 
 
 def _jit_message(judge: ContractJudge, trial: Trial) -> str:
-    if judge.compiled is None:
+    elsewhere = judge.elsewhere
+    if elsewhere.compiled is None:
         return ""
-    plain = trial.submission.run(judge.xla_weights, judge.xla_arrays)
-    _, compiled = judge.compiled.result()
+    plain = trial.submission.run(elsewhere.weights, elsewhere.arrays)
+    _, compiled = elsewhere.compiled.result()
     if all_close(compiled, plain, _XLA_TOLERANCE):
         return ""
     return "the compiled function (jax.jit) gives other numbers than the plain call"
@@ -167,6 +153,9 @@ def check_gradients(judge: ContractJudge) -> None:
         trial.reference.gradients(case.weights, case.arrays, cotangents)
     )
     _, actual = ticket.result()
+    if len(actual) != len(expected):
+        judge.fail("gradients", f"{len(actual)} gradients came for {len(expected)} parameters")
+        return
     for leaf, ours, theirs in zip(trial.submission.leaves, expected, actual, strict=False):
         if not close(theirs, ours, 1e3 * TOLERANCE) and np.abs(ours).max() > 1e-9:
             state = "gets no gradient" if not theirs.any() else "gets a wrong gradient"

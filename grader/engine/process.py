@@ -1,61 +1,75 @@
-"""Start, talk to and end the child process that runs a submission."""
+"""Talk to the child process that runs a submission, and end it."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import queue
 import select
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from grader.engine import wire
+from grader.engine.births import Birth, nursery
+from grader.engine.sandbox import MEMORY
 
 _CAPTURED = 64 * 2**10
+_FILES_REMOVED_AT_ONCE = 2000
+_Answer = tuple[dict[str, Any], list[np.ndarray]] | str | None
+"""A message, what was wrong with it, or None when the child hung up."""
 
 
 class Lost(Exception):
-    """The child gave no answer: ``reason`` is ``timeout``, ``died`` or ``garbage``."""
+    """The child gave no answer: ``reason`` is ``timeout``, ``died`` or ``garbage``.
+
+    ``asked`` is the header of the request that was not answered, where one was.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+        self.asked: dict[str, Any] = {}
 
 
 class Child:
-    """A forked process that runs ``serve(requests, replies)`` with its hands tied.
-
-    The parent must not have started a JAX backend: a forked one hangs.
+    """A process that will run a submission with its hands tied.
 
     Args:
-      serve: what the child runs, given the two descriptors it may use.
-      deadline: ``time.monotonic()`` after which the child is lost.
+      problem: the number of the problem.
+      seconds: after this time the child is lost.
+      elsewhen: whether the child lives under another clock.
+
+    Attributes:
+      deadline: when the child is lost, on the clock of ``time.monotonic``.
+      printed: the first of what it wrote to stdout and stderr.
 
     """
 
-    def __init__(self, serve: Callable[[int, int], None], deadline: float) -> None:
-        self.deadline = deadline
+    def __init__(self, problem: int, seconds: float, elsewhen: bool = False) -> None:
+        self.deadline = time.monotonic() + seconds
         self.scratch = tempfile.mkdtemp(prefix="grade-")
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
         printed_out, printed_in = os.pipe()
-        gc.freeze()  # what exists now is never collected: the child need not copy its pages
-        self.pid = os.fork()
-        if self.pid == 0:
-            _become_child(serve, requests_out, replies_in, printed_in, self.scratch)
+        self._nursery = nursery()
+        birth = Birth(problem, self.scratch, seconds, elsewhen)
+        self.pid = self._nursery.start(birth, (requests_out, replies_in, printed_in))
         for fd in (requests_out, replies_in, printed_in):
             os.close(fd)
         os.set_blocking(self._requests, False)
-        self._answers: queue.Queue[tuple[dict[str, Any], list[np.ndarray]] | str] = queue.Queue()
+        self._answers: queue.Queue[_Answer] = queue.Queue()
+        # A message is read only when one is due: a child that floods its pipe waits there.
+        self._due = threading.Semaphore(1)
         self.printed = bytearray()
+        self._missing: list[str] | None = None
         self._closed = False
         threading.Thread(target=self._read_replies, daemon=True).start()
         self._printer = threading.Thread(
@@ -66,9 +80,15 @@ class Child:
     def _read_replies(self) -> None:
         try:
             while True:
+                self._due.acquire()
+                if self._closed:
+                    break
                 self._answers.put(wire.receive(self._replies))
-        except (wire.WireError, OSError) as error:
-            self._answers.put(str(error))
+        except wire.HungUp:
+            self._answers.put(None)
+        except (wire.WireError, OSError, MemoryError) as error:
+            self._answers.put(f"the process sent what is no answer: {error}")
+        os.close(self._replies)
 
     def _read_printed(self, fd: int) -> None:
         while True:
@@ -86,6 +106,7 @@ class Child:
         pending = memoryview(wire.pack(header, arrays))
         waiter = select.poll()
         waiter.register(self._requests, select.POLLOUT)
+        self._due.release()
         while pending:
             left = self.deadline - time.monotonic()
             if left <= 0 or not waiter.poll(left * 1000):
@@ -104,64 +125,72 @@ class Child:
           Lost: there will be none.
 
         """
+        self.missing_protection()
+        return self._next()
+
+    def missing_protection(self) -> list[str]:
+        """What this machine does not close to the child; it says so before it runs anything.
+
+        Raises:
+          Lost: it did not come that far.
+
+        """
+        if self._missing is None:
+            header, _ = self._next()
+            self._missing = [str(line) for line in header.get("missing", ())]
+        return self._missing
+
+    def _next(self) -> tuple[dict[str, Any], list[np.ndarray]]:
         left = self.deadline - time.monotonic()
         try:
             answer = self._answers.get(timeout=max(left, 0.001))
         except queue.Empty:
             raise Lost("timeout", "the time was up") from None
-        if isinstance(answer, str):
-            self._answers.put(answer)
+        if isinstance(answer, tuple):
+            return answer
+        self._answers.put(answer)
+        if answer is None:
             raise Lost("died", self._how_it_ended())
-        return answer
+        raise Lost("garbage", answer)
 
     def _how_it_ended(self) -> str:
-        with contextlib.suppress(ChildProcessError):
-            for _ in range(100):
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-                if pid:
-                    code = os.waitstatus_to_exitcode(status)
-                    if code < 0:
-                        return f"the process was ended by {signal.Signals(-code).name}"
-                    return f"the process exited with code {code}"
-                time.sleep(0.005)
-        return "the process stopped answering"
+        end = self._nursery.ended(self.pid, 0.5)
+        if end is None:
+            return "the process stopped answering"
+        if end.memory > 0.8 * MEMORY and end.code != 0:
+            return f"the process ran out of memory (it may use {MEMORY / 2**30:.0f} GiB)"
+        if end.code == -signal.SIGXCPU:
+            return "the process used up its CPU time"
+        if end.code < 0:
+            known = {number.value: number.name for number in signal.Signals}
+            return f"the process was ended by {known.get(-end.code, f'signal {-end.code}')}"
+        return f"the process exited with code {end.code}"
 
     def close(self) -> None:
         """End the child and everything it started; remove its scratch folder."""
         if self._closed:
             return
         self._closed = True
-        for end in (os.killpg, os.kill):  # the group may not exist yet
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                end(self.pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        self._nursery.end(self.pid)
+        self._due.release()
         self._printer.join(0.2)
         os.close(self._requests)
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        _remove(self.scratch)
 
 
-def _become_child(
-    serve: Callable[[int, int], None], requests: int, replies: int, printed: int, scratch: str
-) -> NoReturn:
-    """The first thing the forked process does; it never returns to the judge's code."""
-    code = 1
+def _remove(folder: str) -> None:
+    """Remove a scratch folder; one that was stuffed with files is not waited for."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for i, entry in enumerate(entries):
+            if i == _FILES_REMOVED_AT_ONCE or entry.is_dir(follow_symlinks=False):
+                break
+            os.unlink(entry.path)
     try:
-        os.setsid()
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.dup2(printed, 1)
-        os.dup2(printed, 2)
-        keep = sorted({requests, replies})
-        low = 3
-        for fd in keep:
-            os.closerange(low, fd)
-            low = fd + 1
-        os.closerange(low, 65536)
-        os.chdir(scratch)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        serve(requests, replies)
-        code = 0
-    finally:
-        os._exit(code)
+        os.rmdir(folder)
+    except OSError:
+        program = shutil.which("rm")
+        if program:
+            quiet = subprocess.DEVNULL
+            subprocess.Popen(  # noqa: S603
+                [program, "-rf", folder], start_new_session=True, stdout=quiet, stderr=quiet
+            )

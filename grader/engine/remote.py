@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,15 +37,24 @@ class Remote:
 
     def ask(self, do: str, arrays: Sequence[np.ndarray] = (), **header: Any) -> Ticket:
         """Send a request without waiting for its answer."""
-        ticket = Ticket(self)
+        ticket = Ticket(self, {"do": do, **header})
         self._asked.append(ticket)
         self.child.send({"do": do, **header}, arrays)
         return ticket
 
     def settle(self, ticket: Ticket) -> None:
-        """Read answers until ``ticket`` has its own."""
+        """Read answers until ``ticket`` has its own.
+
+        Raises:
+          Lost: the child is gone or late; ``asked`` says with what.
+
+        """
         while ticket.answer is None:
-            answer = self.child.receive()
+            try:
+                answer = self.child.receive()
+            except Lost as lost:
+                lost.asked = self._asked[0].asked
+                raise
             self._asked.pop(0).answer = answer
 
 
@@ -53,6 +63,7 @@ class Ticket:
     """A question asked; ``result`` waits for the answer."""
 
     remote: Remote
+    asked: dict[str, Any]
     answer: tuple[dict[str, Any], list[np.ndarray]] | None = None
 
     def result(self) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -68,7 +79,7 @@ class Ticket:
         header, arrays = self.answer
         error = header.get("error")
         if isinstance(error, dict):
-            raise SubmissionError(error)
+            raise SubmissionError(_printable(error))
         return header, arrays
 
 
@@ -123,24 +134,24 @@ class RemoteTrace:
                 leaves = [
                     Leaf(
                         index=i,
-                        path=str(told["path"])[:200],
-                        shape=tuple(int(n) for n in told["shape"]),
+                        path=line_of(told["path"]),
+                        shape=_shape(told["shape"]),
                         used=None if told["used"] is None else int(told["used"]),
-                        role=str(told["role"])[:40],
-                        kind=str(told["kind"])[:40],
+                        role=line_of(told["role"], 40),
+                        kind=line_of(told["kind"], 40),
                         plus_one=bool(told["plus_one"]),
                     )
-                    for i, told in enumerate(header["leaves"])
+                    for i, told in enumerate(_few(header["leaves"]))
                 ]
                 outputs = [
-                    Output(str(told["label"]), tuple(told["shape"]), str(told["dtype"]))
-                    for told in header["outputs"]
+                    Output(line_of(told["label"]), _shape(told["shape"]), line_of(told["dtype"]))
+                    for told in _few(header["outputs"])
                 ]
-                collections = [str(c) for c in header["collections"]]
+                collections = [line_of(c) for c in _few(header["collections"])]
                 drawn = None if header["random"] is None else int(header["random"])
-                narrow = str(header["narrow"])[:40]
+                narrow = line_of(header["narrow"], 40)
                 self._known = _Told(leaves, collections, outputs, narrow, drawn)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise Lost("garbage", "the process answered with garbage") from error
         return self._known
 
@@ -201,6 +212,52 @@ class RemoteTrace:
             "record", [*weights, *arrays], id=self.id, weights=len(weights)
         ).result()
         count, lines = header.get("outputs"), header.get("lines")
-        if not isinstance(count, int) or not isinstance(lines, list):
+        if type(count) is not int or count < 0 or not isinstance(lines, list):
             raise Lost("garbage", "the process answered with garbage")
-        return values[:count], values[count:], [int(n) for n in lines]
+        if len(lines) != len(values) - count or not all(type(n) is int for n in lines):
+            raise Lost("garbage", "the process answered with garbage")
+        return values[:count], values[count:], lines
+
+
+_MOST_TOLD = 2000
+"""Of parameters, outputs and the like: the judge works with what it is told."""
+
+
+def line_of(told: Any, most: int = 200) -> str:
+    """What a child told, as one short line that can be shown anywhere."""
+    text = told if type(told) is str else json.dumps(told)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most])
+
+
+def _printable(told: Any, depth: int = 4) -> Any:
+    """What a child told, with texts that can be encoded, and not without end."""
+    if type(told) is str:
+        return told[:4000].encode("utf-8", "replace").decode()
+    if isinstance(told, dict) and depth:
+        pairs = list(told.items())[:100]
+        return {_printable(key): _printable(value, depth - 1) for key, value in pairs}
+    if isinstance(told, list) and depth:
+        return [_printable(item, depth - 1) for item in told[:100]]
+    return told if isinstance(told, int | float | None) else str(told)[:200]
+
+
+def names_in(told: Any) -> list[str]:
+    """What a child told, as a list of names; whatever else it is counts as none."""
+    return [line_of(name) for name in told[:100]] if isinstance(told, list) else []
+
+
+def numbers_in(told: Any) -> list[int]:
+    """What a child told, as a list of numbers; whatever else is in it is left out."""
+    return [n for n in told[:100] if type(n) is int] if isinstance(told, list) else []
+
+
+def _few(told: Any) -> list[Any]:
+    if not isinstance(told, list) or len(told) > _MOST_TOLD:
+        raise ValueError("not a list, or too long")
+    return told
+
+
+def _shape(told: Any) -> tuple[int, ...]:
+    if not all(type(n) is int and 0 <= n < 2**31 for n in _few(told)) or len(told) > 32:
+        raise ValueError("not a shape")
+    return tuple(told)

@@ -1,4 +1,4 @@
-"""A warm grader: a process that has imported JAX and forks for every grade.
+"""A warm grader: processes that have imported JAX and fork for every grade.
 
 It reads one order a line (JSON) from its input and answers with one verdict a line.  It never
 starts a JAX backend itself (a forked backend hangs), so it can be asked from processes that
@@ -9,16 +9,20 @@ the grading, and with it the processes that run the submission.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
+
+from grader.engine.births import Zygote, fork_elsewhere, serve_births
 
 CANCEL = {"cancel": True}
 CANCELLED = {"cancelled": True}
@@ -121,27 +125,59 @@ class WarmGrader:
 
 
 def serve() -> None:
-    """Answer orders until the input ends; prepare the next ones while there is nothing to do."""
-    import flax.linen  # noqa: F401
-    import jax  # noqa: F401
+    """Answer orders until the input ends.
 
-    from grader.engine.judge import DEFAULT_CASES
-    from grader.engine.warmth import Warmth
+    Two processes share the work.  This one has JAX and nothing else in memory and forks the
+    children that run submissions; the other knows the references and forks the judges.
+    """
+    import optax  # noqa: F401  children find everything imported
 
-    warmth = Warmth()
-    orders = Orders()
-    while True:
-        while not orders.ready() and warmth.grow():
-            pass
-        told = orders.next()
-        if told is None:
-            return
-        if told == CANCEL:
-            continue  # what it meant is done already
-        cases = max(told.get("cases", 0), DEFAULT_CASES)  # fewer ones are the first of these
-        warmth.expect(told["problem"], told.get("seed", 0), cases)
-        sys.stdout.buffer.write(_forked(told, orders).strip() + b"\n")
-        sys.stdout.buffer.flush()
+    import grader.specs.claims
+    import grader.specs.shapes  # noqa: F401  these two quote no reference
+    from grader.engine import worker  # noqa: F401
+    from grader.engine.rehearsal import rehearse
+
+    rehearse()
+    gc.collect()
+    births, asking = socket.socketpair()
+    if os.fork() == 0:
+        births.close()
+        _keep_warm(asking)
+    asking.close()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)  # the orders and the verdicts are the other's
+    os.dup2(nothing, 1)
+    serve_births(births)
+    os.wait()
+
+
+def _keep_warm(line: socket.socket) -> NoReturn:
+    """Answer orders, and prepare the next ones while there is nothing to do."""
+    code = 1
+    try:
+        from grader.engine.judge import DEFAULT_CASES
+        from grader.engine.warmth import Warmth
+
+        zygote, warmth, orders = Zygote(line), Warmth(), Orders()
+        fork_elsewhere(zygote)
+        while True:
+            while not orders.ready() and warmth.grow():
+                pass
+            told = orders.next()
+            if told is None:
+                break
+            if told == CANCEL:
+                continue  # what it meant is done already
+            cases = max(told.get("cases", 0), DEFAULT_CASES)  # fewer ones are the first of these
+            warmth.expect(told["problem"], told.get("seed", 0), cases)
+            sys.stdout.buffer.write(_forked(told, orders).strip() + b"\n")
+            sys.stdout.buffer.flush()
+            zygote.end_all()
+        code = 0
+    finally:
+        if code:
+            sys.excepthook(*sys.exc_info())
+        os._exit(code)
 
 
 class Orders:
@@ -214,7 +250,7 @@ def _end(judge: int, reading: int) -> None:
     os.waitpid(judge, 0)
 
 
-def _answer(told: dict[str, Any], writing: int) -> None:
+def _answer(told: dict[str, Any], writing: int) -> NoReturn:
     """In the forked judge: grade, write the verdict, end."""
     signal.signal(signal.SIGTERM, _leave)  # on the way out the children are ended
     from grader.catalogue import problem
@@ -222,6 +258,7 @@ def _answer(told: dict[str, Any], writing: int) -> None:
     from grader.passed import PassedTexts
 
     code = 1
+    gc.freeze()  # the references are not garbage: do not look through them again and again
     try:
         path, full, pictures = (
             Path(told.pop("path")),

@@ -15,7 +15,10 @@ import numpy as np
 
 from grader.blocks import resolve_from_now_on
 from grader.engine import wire
-from grader.engine.guard import close_the_answers
+from grader.engine.births import Birth
+from grader.engine.elsewhen import live_elsewhen
+from grader.engine.guard import CLOSED, MAY_NOT, Refused, close_the_answers, without_answers
+from grader.engine.sandbox import isolate, open_the_reserve
 from grader.engine.submission import describe_error, is_unwritten, load
 from grader.problem import Contract, Problem
 
@@ -44,11 +47,19 @@ class Worker:
         except NotAnArray as error:
             return self._failure(error, "not an array"), []
         except BaseException as error:
+            if isinstance(error, MemoryError):
+                open_the_reserve()
             unwritten = is_unwritten(error, self.filename)
             return self._failure(error, "not implemented" if unwritten else "exception"), []
 
     def _failure(self, error: BaseException, kind: str) -> dict[str, Any]:
-        return {"error": {"kind": kind, **describe_error(error, self.filename, self.source)}}
+        try:
+            told = describe_error(error, self.filename, self.source)
+            if isinstance(error, PermissionError) and not isinstance(error, Refused):
+                told["message"] = f"{told['message']} ({MAY_NOT})"
+        except BaseException:  # it may raise when it is looked at
+            told = {"type": "an exception", "message": "(it cannot be shown)", "frames": []}
+        return {"error": {"kind": kind, **told}}
 
     def do_load(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:
         """Execute the file; say which contract functions it defines, with which arguments."""
@@ -173,9 +184,18 @@ def _signature(module: Any, contract: Contract) -> dict[str, Any]:
     }
 
 
-def serve(problem: Problem, requests: int, replies: int) -> None:
-    """Answer requests from one descriptor on another until the judge hangs up."""
+def serve(birth: Birth, parent: int, requests: int, replies: int) -> None:
+    """Give up every right that is not needed, then answer the judge until it hangs up.
+
+    Whatever this process is to know of the problem it learns before; the first message says
+    which protections are not available here.
+    """
+    problem = without_answers(birth.problem)
+    missing = isolate(birth.scratch, birth.seconds, parent, CLOSED)
     close_the_answers()
+    if birth.elsewhen:
+        live_elsewhen()
+    wire.send(replies, {"missing": missing})
     worker = Worker(problem)
     while True:
         try:

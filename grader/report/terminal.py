@@ -147,7 +147,7 @@ def _print_counterexample(example: Counterexample, console: Console) -> None:
         rows.append(Text(f"largest difference {example.largest_difference:.4g}{at}"))
     _print_block(console, "Smallest failing case", *rows)
     console.print(Text("See it with", "bold cyan"))
-    console.print(Text("  " + example.command), soft_wrap=True)
+    console.print(Text("  " + harmless(example.command)), soft_wrap=True)
     console.print()
 
 

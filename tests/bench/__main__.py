@@ -21,9 +21,17 @@ ROOT = Path(__file__).parents[2]
 ROUNDS = 7
 IMPORTS = [sys.executable, "-c", "import jax, flax.linen, optax"]
 GRADE = [sys.executable, "-m", "grader"]
+NOT_ISOLATED = """
+import sys
+from grader.engine import worker
+worker.isolate = lambda *_: []
+from grader.cli import main
+main(sys.argv[1:])
+"""
 COMMANDS = {
     "import jax, flax.linen, optax": IMPORTS,
     "a passing grade of 46, cold": [*GRADE, "solutions/46_vit_cls.py"],
+    "the same, not isolated": [sys.executable, "-c", NOT_ISOLATED, "solutions/46_vit_cls.py"],
     "a failing one with its diagnosis, cold": [*GRADE, "tests/answers/demo/46_last_row.py"],
 }
 LIMITS = {

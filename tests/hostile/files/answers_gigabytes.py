@@ -1,0 +1,28 @@
+"""It answers with more bytes than the judge will hold.
+
+verdict: failed at implemented | failed at runs | failed at finite
+says: larger than allowed | memory | exited with code 1
+"""
+
+import flax.linen as nn
+import jax
+
+import numpy as np
+from grader.engine.worker import Worker
+
+Worker.do_run = lambda *_: ({}, [np.zeros(2**26)])
+
+
+class PatchEmbed(nn.Module):
+    patch_size: int
+    d_model: int
+
+    @nn.compact
+    def __call__(self, image):
+        patch = (self.patch_size, self.patch_size)
+        return nn.Conv(self.d_model, patch, strides=patch)(image).reshape(-1, self.d_model)
+
+
+def patch_embed_forward(seed, image, patch_size, d_model):
+    model = PatchEmbed(patch_size, d_model)
+    return model.apply(model.init(jax.random.key(seed), image), image)

@@ -1,0 +1,32 @@
+"""It ignores every signal that can be ignored, then waits.
+
+verdict: failed at implemented
+says: too long
+"""
+import signal
+import time
+
+import flax.linen as nn
+import jax
+
+
+class PatchEmbed(nn.Module):
+    patch_size: int
+    d_model: int
+
+    @nn.compact
+    def __call__(self, image):
+        patch = (self.patch_size, self.patch_size)
+        return nn.Conv(self.d_model, patch, strides=patch)(image).reshape(-1, self.d_model)
+
+
+def patch_embed_forward(seed, image, patch_size, d_model):
+    for number in signal.valid_signals():
+        try:
+            signal.signal(number, signal.SIG_IGN)
+        except (OSError, ValueError):
+            pass
+    while True:
+        time.sleep(1000)
+    model = PatchEmbed(patch_size, d_model)
+    return model.apply(model.init(jax.random.key(seed), image), image)

@@ -1,0 +1,27 @@
+"""It calls itself without end, and lifts the limit first.
+
+verdict: failed at implemented | failed at runs
+says: memory | SIGSEGV | too long | MemoryError | RecursionError
+"""
+import sys
+
+import flax.linen as nn
+import jax
+
+sys.setrecursionlimit(2**30)
+
+
+class PatchEmbed(nn.Module):
+    patch_size: int
+    d_model: int
+
+    @nn.compact
+    def __call__(self, image):
+        patch = (self.patch_size, self.patch_size)
+        return nn.Conv(self.d_model, patch, strides=patch)(image).reshape(-1, self.d_model)
+
+
+def patch_embed_forward(seed, image, patch_size, d_model):
+    return patch_embed_forward(seed, image, patch_size, d_model)
+    model = PatchEmbed(patch_size, d_model)
+    return model.apply(model.init(jax.random.key(seed), image), image)

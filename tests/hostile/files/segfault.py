@@ -1,0 +1,25 @@
+"""It reads where nothing is.
+
+verdict: failed at implemented
+says: SIGSEGV
+"""
+import ctypes
+
+import flax.linen as nn
+import jax
+
+
+class PatchEmbed(nn.Module):
+    patch_size: int
+    d_model: int
+
+    @nn.compact
+    def __call__(self, image):
+        patch = (self.patch_size, self.patch_size)
+        return nn.Conv(self.d_model, patch, strides=patch)(image).reshape(-1, self.d_model)
+
+
+def patch_embed_forward(seed, image, patch_size, d_model):
+    ctypes.string_at(8)
+    model = PatchEmbed(patch_size, d_model)
+    return model.apply(model.init(jax.random.key(seed), image), image)

@@ -1,0 +1,26 @@
+"""It starts a daemon of its own.
+
+verdict: failed at reads
+says: may not start other processes
+"""
+import subprocess
+
+import flax.linen as nn
+import jax
+
+subprocess.Popen(["sleep", "1000"], start_new_session=True)
+
+
+class PatchEmbed(nn.Module):
+    patch_size: int
+    d_model: int
+
+    @nn.compact
+    def __call__(self, image):
+        patch = (self.patch_size, self.patch_size)
+        return nn.Conv(self.d_model, patch, strides=patch)(image).reshape(-1, self.d_model)
+
+
+def patch_embed_forward(seed, image, patch_size, d_model):
+    model = PatchEmbed(patch_size, d_model)
+    return model.apply(model.init(jax.random.key(seed), image), image)

@@ -1,0 +1,180 @@
+"""Files that are no files, folders that are traps, and what a terminal is shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grader.catalogue import ROOT
+from tests.conftest import failed_checks
+from tests.hostile.watched import SCHEMA
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+FILES = Path(__file__).parent / "files"
+RIGHT = ROOT / "solutions/38_patch_embed.py"
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def link_to_zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def link_to_nothing(path: Path) -> None:
+    path.symlink_to(path.parent / "gone.py")
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
+def unreadable(path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    path.write_text("x = 1\n")
+    path.chmod(0)
+
+
+@pytest.mark.parametrize(
+    ("make", "status", "says"),
+    [
+        (fifo, 1, "no regular file"),
+        (link_to_zeros, 1, "no regular file"),
+        (huge, 1, "bytes"),
+        (unreadable, 1, "cannot be read"),
+        (link_to_itself, 2, "there is no file"),
+        (link_to_nothing, 2, "there is no file"),
+        (Path.mkdir, 2, "is a folder"),
+    ],
+)
+def test_what_is_no_file_is_told_in_one_line(
+    make: Callable[[Path], None], status: int, says: str, command: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "38_answer.py"
+    make(path)
+    started = time.monotonic()
+    done = command(str(path), "--json")
+    assert time.monotonic() - started < 30
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    if status == 2:
+        assert says in done.stderr
+        return
+    verdict = json.loads(done.stdout)
+    SCHEMA.validate(verdict)
+    assert failed_checks(verdict) == ["reads"]
+    assert says in verdict["checks"][0]["message"]
+
+
+def test_a_link_to_an_answer_is_an_answer(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "38_answer.py"
+    path.symlink_to(RIGHT)
+    assert command(str(path)).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["terminal_escapes", "claims_an_odd_error"])
+def test_a_terminal_sees_no_control_characters(name: str, command: Command) -> None:
+    done = command(str(FILES / f"{name}.py"), "--problem", "38")
+    assert done.returncode == 1
+    assert done.stderr == ""
+    shown = done.stdout.replace("\n", "")
+    assert shown.isprintable(), [c for c in shown if not c.isprintable()]
+
+
+def test_modules_beside_an_answer_are_not_imported(tmp_path: Path) -> None:
+    """Somebody who grades in the folder of the answers imports nothing of theirs."""
+    for name in ("jax", "numpy", "json", "typer", "flax", "sitecustomize", "usercustomize"):
+        (tmp_path / f"{name}.py").write_text("import os\nos._exit(0)\n")
+    shutil.copy(FILES / "forged_json_on_stdout.py", tmp_path / "38_answer.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "grader", "38_answer.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Not passed" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["searches_its_memory", "walks_the_stack"])
+def test_a_cold_grader_leaves_nothing_to_find_either(name: str, command: Command) -> None:
+    done = command(str(FILES / f"{name}.py"), "--problem", "38", "--json")
+    assert done.returncode == 1
+    assert "nothing found" in json.loads(done.stdout)["checks"][0]["message"]
+
+
+WITHOUT = """
+import sys
+from grader.engine import sandbox_calls, sandbox_files
+sandbox_files._CREATE = 100_000
+sandbox_calls.platform.machine = lambda: "riscv64"
+from grader.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_what_is_not_isolated_is_said() -> None:
+    """On a kernel without Landlock and a machine whose system calls nobody listed."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(RIGHT), "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    verdict = json.loads(done.stdout)
+    assert verdict["passed"]
+    partly = [note for note in verdict["notes"] if note.startswith("isolated only in part")]
+    assert len(partly) == 2
+    assert "Landlock" in partly[0]
+    assert "riscv64" in partly[1]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_children_end_with_a_judge_that_is_killed() -> None:
+    judge = subprocess.Popen(
+        [sys.executable, "-m", "grader", str(FILES / "loop_at_import.py"), "--problem", "38"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+    )
+    tasks = Path(f"/proc/{judge.pid}/task/{judge.pid}/children")
+    until = time.monotonic() + 30
+    while len(tasks.read_text().split()) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    children = tasks.read_text().split()
+    assert len(children) == 2
+    judge.send_signal(signal.SIGKILL)
+    judge.wait()
+    until = time.monotonic() + 5
+    while any(_alive(child) for child in children) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(_alive(child) for child in children)
+
+
+def _alive(pid: str) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from grader import use
+from solutions.training.narrow import with_narrow_products
 from solutions.training.recipe import BadRecipe, Recipe
 
 Params = Any
@@ -82,7 +83,7 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
     grid = grid_of(recipe, image_shape)
     module, head = _module(recipe, num_classes), nn.Dense(num_classes)
     extra_head = recipe.model == "extra_head"
-    dtype = compute_dtype(recipe)
+    dtype = jnp.float32 if narrows(recipe) else compute_dtype(recipe)
     rates = _drop_rates(recipe)
 
     def init(key: Array) -> Params:
@@ -127,7 +128,7 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
     vit = (lambda params: params["vit"]) if extra_head else (lambda params: params)
     return Model(
         init=init,
-        apply=apply,
+        apply=with_narrow_products(apply) if narrows(recipe) else apply,
         attention=attention,
         positions=lambda params: vit(params)["positions"],
         extra_tokens=1 if recipe.model in ("cls", "registers") else 0,
@@ -151,8 +152,13 @@ def _module(recipe: Recipe, num_classes: int) -> nn.Module:
     return module
 
 
+def narrows(recipe: Recipe) -> bool:
+    """Whether only the operands of products are bfloat16: the way that suits CPUs."""
+    return jax.default_backend() == "cpu" and compute_dtype(recipe) == jnp.bfloat16
+
+
 def compute_dtype(recipe: Recipe) -> Any:
-    """bfloat16 where the device gains from it: not on CPUs, where XLA widens it again."""
+    """The recipe's; ``auto`` is bfloat16 on accelerators and float32 on CPUs."""
     if recipe.dtype == "auto":
         return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
     return jnp.dtype(recipe.dtype)

@@ -129,8 +129,6 @@ def _results(equation: Any, inputs: list[Any]) -> list[Any]:
     name, params = equation.primitive.name, equation.params
     if name == "dot_general" and all(x.dtype == jnp.float32 for x in inputs):
         dimensions = jax.tree.map(int, params["dimension_numbers"])
-        if __import__("os").environ.get("NB") and dimensions[1][0]:
-            return list([bind_equation(equation, inputs)])
         return [_product(*inputs, dimensions)]
     if name in ("jit", "pjit", "closed_call") and _multiplies(params["jaxpr"].jaxpr):
         return _run(params["jaxpr"].jaxpr, params["jaxpr"].consts, inputs)

@@ -23,6 +23,14 @@ class CannotSave(OSError):
     """A checkpoint cannot be written; the message says where and why."""
 
 
+class NoCheckpoint(LookupError):
+    """There is nothing to read; the message says where."""
+
+
+class AnotherRun(ValueError):
+    """A folder holds the checkpoints of a different run."""
+
+
 @dataclass(frozen=True)
 class Saved:
     """What a checkpoint holds."""
@@ -40,14 +48,21 @@ class Checkpoints:
       folder: made when it is missing.
       keep: how many stay; older ones are deleted.
       tell: gets one line about every checkpoint that cannot be used.
+      run: says which run this is; a folder is not resumed by another.
 
     """
 
-    def __init__(self, folder: Path, keep: int = 2, tell: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        keep: int = 2,
+        tell: Callable[[str], None] = print,
+        run: str = "",
+    ) -> None:
         import orbax.checkpoint as ocp
 
         logging.getLogger("absl").setLevel(logging.ERROR)
-        self.folder, self._tell, self._ocp = folder.absolute(), tell, ocp
+        self.folder, self._tell, self._ocp, self._run = folder.absolute(), tell, ocp, run
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, enable_async_checkpointing=True, create=True
         )
@@ -65,7 +80,7 @@ class Checkpoints:
         """
         if step in self._manager.all_steps():
             return
-        told = {"history": list(history), "seconds": seconds}
+        told = {"history": list(history), "seconds": seconds, "run": self._run}
         args = self._ocp.args.Composite(
             carry=self._ocp.args.StandardSave(carry), told=self._ocp.args.JsonSave(told)
         )
@@ -88,6 +103,9 @@ class Checkpoints:
         Args:
           like: a carry of the same shapes and shardings.
 
+        Raises:
+          AnotherRun: the folder belongs to another run.
+
         """
         args = self._ocp.args
         for step in sorted(self._manager.all_steps(), reverse=True):
@@ -97,11 +115,42 @@ class Checkpoints:
             try:
                 found = self._manager.restore(step, args=wanted)
                 told = found["told"]
+                if told["run"] != self._run:
+                    raise AnotherRun(
+                        f"{self.folder} holds checkpoints of another run (another recipe or "
+                        "seed); choose another folder"
+                    )
                 return Saved(step, found["carry"], tuple(told["history"]), told["seconds"])
+            except AnotherRun:
+                raise
             except Exception as error:
-                reason = str(error).strip().splitlines() or [type(error).__name__]
-                self._tell(f"the checkpoint of step {step} is skipped: {reason[0][:200]}")
+                self._skipped(step, error)
         return None
+
+    def newest_state(self) -> tuple[int, Any]:
+        """Step and state of the newest checkpoint that can be read, on one device.
+
+        Raises:
+          NoCheckpoint: there is none.
+
+        """
+        one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                known = self._manager.item_metadata(step)["carry"]
+                tree = jax.tree.map(
+                    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=one),
+                    getattr(known, "tree", known),
+                )
+                wanted = self._ocp.args.Composite(carry=self._ocp.args.StandardRestore(tree))
+                return step, self._manager.restore(step, args=wanted)["carry"]["state"]
+            except Exception as error:
+                self._skipped(step, error)
+        raise NoCheckpoint(f"{self.folder} holds no checkpoint that can be read")
+
+    def _skipped(self, step: int, error: Exception) -> None:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        self._tell(f"the checkpoint of step {step} is skipped: {reason[0][:200]}")
 
     def close(self) -> None:
         """Let go of its threads."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -90,6 +91,9 @@ class Progress:
 class Watch(Protocol):
     """Whoever looks on.  Called between two calls of the program, never inside."""
 
+    def on_start(self, step: int, total_steps: int, history: Sequence[dict[str, float]]) -> None:
+        """Before the first step; ``step`` and ``history`` are those of the checkpoint, if any."""
+
     def on_progress(self, progress: Progress) -> None:
         """After every call."""
 
@@ -102,6 +106,9 @@ class Watch(Protocol):
 
 class Silent:
     """Nobody looks on."""
+
+    def on_start(self, step: int, total_steps: int, history: Sequence[dict[str, float]]) -> None:
+        """Nothing."""
 
     def on_progress(self, progress: Progress) -> None:
         """Nothing."""
@@ -277,6 +284,7 @@ class _Run:
             if saved is not None:
                 carry, step = saved.carry, saved.step
                 self._history, self._seconds = list(saved.history), saved.seconds
+        self._watch.on_start(step, self._total, self._history)
         while step < self._total:
             began = time.perf_counter()
             count = self._pace.steps(self._per_epoch - step % self._per_epoch)

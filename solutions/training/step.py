@@ -8,7 +8,7 @@ CutMix), Muon, and a moving average of the weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -21,12 +21,12 @@ from jaxtyping import Array, Float
 
 from grader import use
 from solutions.training import augment
-from solutions.training.data import Dataset
 from solutions.training.models import Model
 from solutions.training.recipe import Recipe
 
 State = Any
 Batch = Mapping[str, Array]
+Statistics = tuple[Sequence[float], Sequence[float]]
 Metrics = dict[str, Float[Array, ""]]
 
 
@@ -53,20 +53,24 @@ class Task:
 
 
 def classification(
-    recipe: Recipe, model: Model, data: Dataset, total_steps: int, step50: ModuleType | None = None
+    recipe: Recipe,
+    model: Model,
+    statistics: Statistics,
+    total_steps: int,
+    step50: ModuleType | None = None,
 ) -> Task:
-    """Train ``model`` to tell the classes of ``data`` apart.
+    """Train ``model`` to tell classes apart.
 
     Args:
       recipe: optimiser, schedule and augmentation.
       model: what to train.
-      data: for its statistics; images come with each batch.
+      statistics: mean and standard deviation of each channel, as `Dataset.statistics`.
       total_steps: of the whole run.
       step50: a module with the functions of problem 50; the reference's unless given.
 
     """
     step50 = step50 or use(50)
-    mean, std = data.statistics
+    mean, std = statistics
     warmup_steps = min(max(1, round(total_steps * recipe.warmup)), total_steps - 1)
     tx = optimizer(recipe, step50, warmup_steps, total_steps)
 

@@ -78,6 +78,7 @@ def train(
       BadRecipe, BadData, BadDevices: something does not fit; one line that says what.
       NotANumber: the loss is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
+      AnotherRun: ``out`` holds the checkpoints of another recipe or seed.
 
     """
     data = data_module.load(recipe.data, recipe.image_size) if data is None else data
@@ -85,8 +86,11 @@ def train(
     total_steps = plan.steps_per_epoch(len(data.train_images)) * recipe.epochs
     place = placement(recipe.batch_size, devices, fsdp)
     model = model or build(recipe, data.image_shape, len(data.classes))
-    task = classification(recipe, model, data, total_steps, step50)
-    checkpoints = None if out is None else Checkpoints(Path(out) / "checkpoints", recipe.keep, tell)
+    task = classification(recipe, model, data.statistics, total_steps, step50)
+    checkpoints = None
+    if out is not None:
+        run = f"{recipe} seed={seed}"
+        checkpoints = Checkpoints(Path(out) / "checkpoints", recipe.keep, tell, run)
     try:
         fitted = fit(task, data, plan, place, checkpoints, watch)
     finally:

@@ -105,8 +105,6 @@ def _train(run: Run, data: Dataset, resumed: bool, tensorboard: bool) -> None:
 
     own = _own(run)
     stop = watching.Stop(tell)
-    if first:
-        run.save()
     watch = watching.Watching(
         run if first else None, console, stop, _events(run) if tensorboard and first else None
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +77,18 @@ TINY_WORDS = [
     *("--set", "patch_size=4", "--set", "batch_size=8"),
 ]
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Programs that several tests need are compiled by the first, processes included."""
+    import jax
+
+    cache = str(tmp_path_factory.mktemp("xla"))
+    known = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in known}
+    jax.config.update(known[0], cache)
+    jax.config.update(known[1], 0.1)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)

@@ -63,12 +63,13 @@ def test_it_learns_and_tells(whole: Any) -> None:
     assert whole.history[-1]["train_loss"] < whole.history[0]["train_loss"]
 
 
-@pytest.mark.parametrize("calls", [2, 4])
 def test_stopped_and_resumed_it_is_the_same_bit_for_bit(
-    calls: int, recipe: Recipe, whole: Any, tiny_data: Dataset, tmp_path: Path
+    recipe: Recipe, whole: Any, tiny_data: Dataset, tmp_path: Path
 ) -> None:
-    stopped = train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=StopAfter(calls))
+    stopped = train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=StopAfter(4))
     assert not stopped.finished
+    with pytest.raises(AnotherRun, match="another recipe or seed"):
+        train(recipe, data=tiny_data, seed=5, out=tmp_path)
     watch = StopAfter(-1)
     resumed = train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=watch)
     assert watch.started == [(stopped.step, len(stopped.history))]
@@ -78,26 +79,15 @@ def test_stopped_and_resumed_it_is_the_same_bit_for_bit(
     for one, other in zip(resumed.history, whole.history, strict=True):
         assert all(one[name] == other[name] for name in told)
 
-
-def test_a_damaged_checkpoint_is_skipped_with_a_message(
-    recipe: Recipe, whole: Any, tiny_data: Dataset, tmp_path: Path
-) -> None:
-    train(recipe, data=tiny_data, seed=4, out=tmp_path)
+    # Now the newest checkpoint is cut short, as by a dying disk: the one before it serves.
     newest = tmp_path / "checkpoints" / "15"
     for file in newest.rglob("*"):
         if file.is_file() and file.stat().st_size > 300:
             file.write_bytes(file.read_bytes()[:50])
-    told: list[str] = []
-    again = train(recipe, data=tiny_data, seed=4, out=tmp_path, tell=told.append)
-    assert told
-    assert told[0].startswith("the checkpoint of step 15 is skipped")
+    lines: list[str] = []
+    again = train(recipe, data=tiny_data, seed=4, out=tmp_path, tell=lines.append)
+    assert lines[0].startswith("the checkpoint of step 15 is skipped")
     assert same(again.state, whole.state)
-
-
-def test_another_run_is_not_resumed(recipe: Recipe, tiny_data: Dataset, tmp_path: Path) -> None:
-    train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=StopAfter(2))
-    with pytest.raises(AnotherRun, match="another recipe or seed"):
-        train(recipe, data=tiny_data, seed=5, out=tmp_path)
 
 
 def counting() -> Task:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from optax.contrib import MuonDimensionNumbers
 
 from grader import use
 from solutions.training import augment, models, step
@@ -117,12 +118,17 @@ def test_narrow_products_stay_close_and_have_gradients() -> None:
 def test_muon_gets_the_matrices_inside_and_nothing_else() -> None:
     params = models.build(recipe(model="registers"), SHAPE, 5).init(jax.random.key(0))
     chosen = step.muon_matrices(params)
-    leaves = jax.tree_util.tree_leaves_with_path(chosen, is_leaf=lambda x: x is None)
-    matrices = {"/".join(k.key for k in path): d for path, d in leaves if d is not None}
+    leaves = jax.tree_util.tree_leaves_with_path(
+        chosen, is_leaf=lambda x: x is None or isinstance(x, MuonDimensionNumbers)
+    )
+    matrices = {}
+    for path, dimension in leaves:
+        if dimension is not None:
+            matrices["/".join(k.key for k in path)] = dimension
     inside = ("attention/key", "attention/out", "attention/query", "attention/value", "mlp_in")
     assert set(matrices) == {f"block_0/{name}/kernel" for name in (*inside, "mlp_out")}
-    assert tuple(matrices["block_0/attention/out/kernel"]) == ((0, 1), 2)
-    assert tuple(matrices["block_0/attention/query/kernel"]) == (0, (1, 2))
+    assert matrices["block_0/attention/out/kernel"] == MuonDimensionNumbers((0, 1), 2)
+    assert matrices["block_0/attention/query/kernel"] == MuonDimensionNumbers(0, (1, 2))
 
 
 def test_muon_makes_the_update_of_a_matrix_orthogonal() -> None:

@@ -44,9 +44,10 @@ def grade(
     from grader.engine.judge import grade as judge
     from grader.study import progress
 
-    before = progress.text_of(path)
+    recorded = progress.is_answer(path, number)
+    before = progress.text_of(path) if recorded else None
     verdict = judge(order)
-    if progress.is_answer(path, number):
+    if recorded:
         progress.record_verdict(number, verdict, before if verdict.passed else None)
     if as_json:
         print(json.dumps(verdict.as_json(), ensure_ascii=True, indent=2))

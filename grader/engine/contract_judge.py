@@ -66,8 +66,11 @@ class ContractJudge:
     def start(self, main: Remote, compiler: Remote | None) -> None:
         """Send every trace request, so that the child works while the judge does."""
         self.main = main
+        whole = self.whole = _first_whole(self.draws)
         self._traces = [
-            RemoteTrace.ask(main, self._id(i), self.index, self.seed + i, draw.sizes, drawn=not i)
+            RemoteTrace.ask(
+                main, self._id(i), self.index, self.seed + i, draw.sizes, drawn=i in (0, whole)
+            )
             for i, draw in enumerate(self.draws)
         ]
         simplest = self.draws[0].sizes
@@ -79,6 +82,16 @@ class ContractJudge:
             self.other_seed = RemoteTrace.ask(
                 main, self._id("other"), self.index, self.seed + 1000, simplest, drawn=True
             )
+            self.other_whole = self.other_seed
+            if whole:
+                self.other_whole = RemoteTrace.ask(
+                    main,
+                    self._id("whole"),
+                    self.index,
+                    self.seed + 1000,
+                    self.draws[whole].sizes,
+                    drawn=True,
+                )
             self.batched = RemoteTrace.ask(
                 main, self._id("vmap"), self.index, self.seed, simplest, 2
             )
@@ -315,3 +328,8 @@ class ContractJudge:
                 self._add(id, "skipped", f"needs '{failed}' to pass first")
         order = list(WEIGHTS)
         self.findings.checks.sort(key=lambda check: order.index(check.id.rsplit(".", 1)[-1]))  # type: ignore[arg-type]
+
+
+def _first_whole(draws: Sequence[Draw]) -> int:
+    """The first draw in which nothing is left out: no hyperparameter is 0."""
+    return next((i for i, draw in enumerate(draws) if all(draw.fields.values())), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from grader.engine.cases import draw_arrays, draw_weights
 from grader.engine.compare import TOLERANCE, all_close, close
 from grader.engine.findings import Trial
-from grader.engine.remote import SubmissionError
+from grader.engine.remote import RemoteTrace, SubmissionError
 from grader.engine.words import error_words
 
 if TYPE_CHECKING:
@@ -44,14 +45,33 @@ def check_seed(judge: ContractJudge) -> None:
         judge.fail("seed", "with the same parameters, the result still depends on the seed")
     else:
         judge.passed("seed")
-    _initial(judge, [*first], [*other])
+    judge.findings.remarks += _drawn_alike(own, first)
+    _initial(judge)
 
 
-def _initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.ndarray]) -> None:
+def _drawn_alike(trace: RemoteTrace, values: list[np.ndarray]) -> list[str]:
+    """A remark for parameters that start with the same numbers: their keys are the same."""
+    random = [leaf for leaf in trace.leaves if leaf.kind == "random" and leaf.size > 1]
+    for one, other in combinations(random, 2):
+        if len(values) > other.index and np.array_equal(values[one.index], values[other.index]):
+            return [
+                f"'{one.path}' and '{other.path}' start with the same numbers: "
+                "a random key is used twice; jax.random.split makes several of one"
+            ]
+    return []
+
+
+def _initial(judge: ContractJudge) -> None:
     """Whether tokens and tables start as those of the reference do."""
-    trial = judge.findings.trials[0]
+    trial = judge.findings.trials[judge.whole]
     if trial.matched is None or not tables(judge):
         return
+    arrays = draw_arrays(judge.contract, trial.draw.sizes, np.random.default_rng(judge.seed))
+    asked = [
+        judge.main.ask("initial", arrays, id=trace.id)
+        for trace in (trial.submission, judge.other_whole)
+    ]
+    first, other = (ticket.result()[1] for ticket in asked)
     wrong, odd = [], []
     for leaf, slots in trial.matched.pieces:
         if not all(slot.members[0] in tables(judge) for slot in slots):
@@ -73,7 +93,8 @@ def _initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.ndarr
 
 def tables(judge: ContractJudge) -> set[int]:
     """The reference's learned tokens and tables, which start as normal(0.02)."""
-    leaves = judge.findings.trials[0].reference.leaves
+    trials = judge.findings.trials
+    leaves = trials[min(judge.whole, len(trials) - 1)].reference.leaves
     return {
         leaf.index
         for leaf in leaves

@@ -156,13 +156,14 @@ def passed_texts(known: Mapping[int, Reached]) -> PassedTexts:
 
 def is_answer(path: Path, number: int) -> bool:
     """Whether this is the file in ``problems/`` that answers problem ``number``."""
-    return path.resolve() == PROBLEMS / f"{number}_{names()[number]}.py"
+    # realpath takes links that lead to themselves as they are
+    return Path(os.path.realpath(path)) == PROBLEMS / f"{number}_{names()[number]}.py"
 
 
 def text_of(path: Path) -> str | None:
     """The text of a file, None where there is none to read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8") if path.is_file() else None
     except (OSError, UnicodeDecodeError):
         return None
 

@@ -151,10 +151,11 @@ def test_what_is_not_isolated_is_said() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-def test_children_end_with_a_judge_that_is_killed() -> None:
+def test_children_end_with_a_judge_that_is_killed(tmp_path: Path) -> None:
     judge = subprocess.Popen(
         [sys.executable, "-m", "grader", str(FILES / "loop_at_import.py"), "--problem", "38"],
         cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # nobody is left to remove its folders
         stdout=subprocess.DEVNULL,
     )
     tasks = Path(f"/proc/{judge.pid}/task/{judge.pid}/children")

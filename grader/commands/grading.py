@@ -54,7 +54,10 @@ def grade(
     else:
         from grader.report.terminal import console_for, print_verdict
 
-        print_verdict(verdict, order.problem, console_for())
+        console = console_for()
+        print_verdict(verdict, order.problem, console)
+        if recorded and not verdict.passed:
+            console.print(f"\nA hint: python -m grader hint {number}", soft_wrap=True)
     raise typer.Exit(0 if verdict.passed else 1)
 
 

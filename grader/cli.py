@@ -13,6 +13,7 @@ import typer
 
 from grader import __version__, catalogue
 from grader.catalogue import UnknownProblem
+from grader.commands import training
 
 EXAMPLES = """\
 Examples:
@@ -105,6 +106,9 @@ def list_problems() -> None:
     for number in catalogue.names():
         print(f"{number}  {catalogue.problem(number).title}")
     print("\nFill in problems/NN_name.py, then: python -m grader NN")
+
+
+training.register(app)
 
 
 def locate(target: str, number: int | None) -> tuple[Path, int]:

@@ -1,0 +1,307 @@
+"""The commands ``train``, ``eval`` and ``predict``: from words to `solutions.training`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from solutions.training.data import Dataset
+    from solutions.training.mine import Mine
+    from solutions.training.recipe import Recipe
+    from solutions.training.runs import Run
+    from solutions.training.train import Trained
+
+RUNS = Path("runs")
+_MINE = "Train your own answers that have passed (45 to 48, 50) in place of the references."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("train", help="Train a Vision Transformer.")(train)
+    app.command("eval", help="Test a trained model.")(evaluate)
+    app.command("predict", help="Say what a trained model sees in images.")(predict)
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe: digits, cifar10-small, …")] = "digits",
+    data: Annotated[str | None, typer.Option(help="A dataset's name, or a folder.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the run goes.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+    mine: Annotated[bool, typer.Option("--mine", help=_MINE)] = False,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Change the recipe: --set epochs=10")
+    ] = None,
+    fsdp: Annotated[
+        bool, typer.Option("--fsdp", help="Divide parameters and optimiser among the devices.")
+    ] = False,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Several hosts, as Slurm or GKE tells.")
+    ] = False,
+    coordinator: Annotated[str | None, typer.Option(help="Several hosts: host:port.")] = None,
+    num_processes: Annotated[int | None, typer.Option(min=1, help="Several hosts.")] = None,
+    process_id: Annotated[int | None, typer.Option(min=0, help="Several hosts.")] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard events, too.")
+    ] = False,
+) -> None:
+    """Train, or go on training."""
+    from grader.cli import UsageError
+
+    _quiet()
+    with _told():
+        from solutions.training import devices, runs
+        from solutions.training.recipe import named
+
+        several = (coordinator, num_processes, process_id)
+        if distributed or any(part is not None for part in several):
+            devices.join_processes(*several)
+        _cache_programs()
+        if resume is not None:
+            if any((data, seed is not None, out, mine, changes, fsdp)) or recipe != "digits":
+                raise UsageError("--resume goes on with a run as it was; leave the rest away")
+            run = runs.read(resume)
+            _train(run, _load(run.recipe), resumed=True, tensorboard=tensorboard)
+            return
+        chosen = named(recipe).with_changes(_pairs(changes or []))
+        if data is not None:
+            chosen = chosen.with_changes({"data": data})
+        folder = out or RUNS / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        if (folder / "run.json").exists():
+            raise UsageError(f"{folder} holds a run already; --resume {folder}, or another --out")
+        images = _load(chosen)
+        command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
+        run = runs.new(folder, chosen, seed or 0, images, command, mine, fsdp)
+        _train(run, images, resumed=False, tensorboard=tensorboard)
+
+
+def _train(run: Run, data: Dataset, resumed: bool, tensorboard: bool) -> None:
+    import jax
+
+    from grader.cli import UsageError
+    from grader.report.terminal import console_for
+    from solutions.training import watching
+    from solutions.training.train import train as training
+
+    if (data.image_shape, data.classes, *data.statistics) != (
+        *(run.image_shape, run.classes, run.mean, run.std),
+    ):
+        raise UsageError(f"{run.recipe.data} is not what {run.folder} was trained on")
+    console, first = console_for(), jax.process_index() == 0
+
+    def tell(text: str) -> None:
+        if first:
+            console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    own = _own(run)
+    stop = watching.Stop(tell)
+    if first:
+        run.save()
+    watch = watching.Watching(
+        run if first else None, console, stop, _events(run) if tensorboard and first else None
+    )
+    for line in _opening(run, data, own, resumed):
+        tell(line)
+    with stop.listening(), watch.showing():
+        trained = training(
+            run.recipe,
+            seed=run.seed,
+            data=data,
+            out=run.folder,
+            watch=watch,
+            fsdp=run.fsdp,
+            model=own.model if own else None,
+            step50=own.step50 if own else None,
+            tell=tell,
+        )
+    if not trained.finished:
+        tell(
+            f"saved at step {trained.step}. Go on with: python -m grader train --resume "
+            f"{shlex.quote(str(run.folder))}"
+        )
+        raise typer.Exit(128 + (stop.number or signal.SIGINT))
+    if first:
+        _finish(run, trained, own, tell)
+
+
+def _opening(run: Run, data: Dataset, own: Mine | None, resumed: bool) -> Iterator[str]:
+    import jax
+
+    kind = f"{jax.device_count()} × {jax.devices()[0].device_kind}"
+    yield (
+        f"{run.recipe.name}: {run.recipe.model}, {len(data.train_images)} images of {data.name} "
+        f"to train on, {len(data.test_images)} to test, on {kind}, seed {run.seed}, "
+        f"{'resumed' if resumed else 'into'} {run.folder}"
+    )
+    yield from own.notes if own else ()
+
+
+def _finish(run: Run, trained: Trained, own: Mine | None, tell: Callable[[str], None]) -> None:
+    """The metrics as they are in the end, the report, and the last lines."""
+    from solutions.training import report
+    from solutions.training.evaluation import Classifier
+
+    run.write_metrics(trained.history)
+    last = trained.history[-1]
+    if _addressable(trained.params):
+        shown = Classifier(trained.model, trained.params, (run.mean, run.std))
+        page = report.write(run, trained.history, shown, trained.data, own.notes if own else ())
+        tell(f"report: {page}")
+    tell(
+        f"test accuracy {last['test_accuracy']:.2%}, loss {last['test_loss']:.3f}, after "
+        f"{last['epoch']:.0f} epochs in {last['seconds']:.0f} s"
+    )
+
+
+def _addressable(params: Any) -> bool:
+    """Whether this process can see all of the parameters (with --fsdp on several hosts not)."""
+    import jax
+
+    return all(
+        leaf.is_fully_addressable or leaf.is_fully_replicated for leaf in jax.tree.leaves(params)
+    )
+
+
+def evaluate(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    data: Annotated[str | None, typer.Option(help="Other images than it was tested on.")] = None,
+) -> None:
+    """Test the newest checkpoint of a run."""
+    _quiet()
+    with _told():
+        import numpy as np
+
+        from grader.cli import UsageError
+        from solutions.training import evaluation, runs
+
+        run = runs.read(run_folder)
+        _cache_programs()
+        images = _load(run.recipe if data is None else run.recipe.with_changes({"data": data}))
+        if images.image_shape != run.image_shape or len(images.classes) != len(run.classes):
+            raise UsageError(
+                f"{images.name} has images of {images.image_shape} in {len(images.classes)} "
+                f"classes; the run has {run.image_shape} in {len(run.classes)}"
+            )
+        step, classifier = evaluation.of_run(run)
+        probabilities = classifier.probabilities(images.test_images)
+        right = int((probabilities.argmax(axis=1) == images.test_labels).sum())
+        own = probabilities[np.arange(len(images.test_labels)), images.test_labels]
+        loss = -np.log(np.maximum(own, 1e-30)).mean()
+        count = len(images.test_labels)
+        print(f"step {step}: {right} of {count} right, {right / count:.2%}, loss {loss:.4f}")
+
+
+def predict(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where the attention overlays go; beside the run else.")
+    ] = None,
+) -> None:
+    """Class, probabilities, and where the model looked."""
+    _quiet()
+    with _told():
+        import numpy as np
+        from PIL import Image
+
+        from solutions.training import evaluation, figures, runs
+
+        run = runs.read(run_folder)
+        _cache_programs()
+        read = [evaluation.read_image(path, run.image_shape) for path in images]
+        _, classifier = evaluation.of_run(run)
+        probabilities = classifier.probabilities(np.stack(read))
+        folder = out or run.folder / "predictions"
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, image, row in zip(images, read, probabilities, strict=True):
+            best = np.argsort(-row)[:3]
+            told = ", ".join(f"{run.classes[i]} {row[i]:.1%}" for i in best)
+            print(f"{path}: {told}")
+            seen = classifier.attention(image)
+            if seen is not None:
+                target = folder / f"{path.stem}-attention.png"
+                picture = Image.fromarray(figures.overlay(image, seen.mean(axis=0)))
+                picture.resize((picture.width * 8, picture.height * 8), 0).save(target)
+                print(f"  attention: {target}")
+
+
+def _pairs(changes: list[str]) -> dict[str, str]:
+    from grader.cli import UsageError
+
+    for change in changes:
+        if "=" not in change:
+            raise UsageError(f"--set {change}: say --set FIELD=VALUE")
+    return dict((part.strip() for part in change.split("=", 1)) for change in changes)
+
+
+def _load(recipe: Recipe) -> Dataset:
+    from solutions.training import data
+
+    return data.load(recipe.data, recipe.image_size)
+
+
+def _own(run: Run) -> Mine | None:
+    if not run.mine:
+        return None
+    from solutions.training.mine import answers
+
+    return answers(run.recipe, run.image_shape, len(run.classes))
+
+
+def _events(run: Run) -> Callable[[dict[str, float]], None]:
+    from grader.cli import UsageError
+    from solutions.training.watching import tensorboard
+
+    try:
+        return tensorboard(run.folder / "events")
+    except ImportError:
+        raise UsageError(
+            "--tensorboard needs: pip install -c constraints.txt -e '.[train]'"
+        ) from None
+
+
+def _quiet() -> None:
+    """Before JAX is imported: no chatter of XLA's own."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _cache_programs() -> None:
+    """Keep compiled programs, so that the second run of a recipe need not compile."""
+    import jax
+
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    jax.config.update("jax_compilation_cache_dir", str(cache / "vit-problems" / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors as one line: a wrong word is a matter of usage (2), a failed run is not (1)."""
+    from grader.cli import UsageError
+    from solutions.training.checkpoints import AnotherRun, CannotSave, NoCheckpoint
+    from solutions.training.data import BadData
+    from solutions.training.devices import BadDevices
+    from solutions.training.loop import NotANumber
+    from solutions.training.recipe import BadRecipe
+    from solutions.training.runs import NoRun
+
+    try:
+        yield
+    except (BadRecipe, BadData, BadDevices, NoRun, NoCheckpoint, AnotherRun) as error:
+        raise UsageError(str(error)) from None
+    except (NotANumber, CannotSave) as error:
+        print(f"grader: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        print("grader: stopped; what was saved before is still there", file=sys.stderr)
+        raise typer.Exit(130) from None

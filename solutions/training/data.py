@@ -1,0 +1,137 @@
+"""The images: loaded and decoded once, kept as uint8.
+
+A `Dataset` is two piles of images with labels.  Where it comes from is a matter of three small
+modules: the digits of scikit-learn (here), folders of Parquet files or of class folders
+(`folders`), and downloads from Hugging Face (`hub`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+HELD_OUT = 0.2
+SPLIT_SEED = 0
+
+
+class BadData(ValueError):
+    """Images that cannot be used; the message names the file and, where there is one, the row."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and labels to train on, and others to test on.
+
+    Attributes:
+      name: what it is called.
+      train_images, test_images: uint8, (N, H, W, C).
+      train_labels, test_labels: int32, (N,), from 0.
+      classes: a name for each label.
+
+    """
+
+    name: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test"):
+            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            if images.dtype != np.uint8 or images.ndim != 4:
+                raise BadData(
+                    f"{self.name}: the {part} images must be uint8 of shape (N, H, W, C); "
+                    f"they are {images.dtype} of shape {images.shape}"
+                )
+            if labels.shape != images.shape[:1] or not len(images):
+                raise BadData(
+                    f"{self.name}: {len(images)} {part} images, {labels.shape} {part} labels"
+                )
+            if labels.min() < 0 or labels.max() >= len(self.classes):
+                raise BadData(
+                    f"{self.name}: {part} labels go from {labels.min()} to {labels.max()}, "
+                    f"but there are {len(self.classes)} classes"
+                )
+        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+            raise BadData(
+                f"{self.name}: images to train on are {self.train_images.shape[1:]}, "
+                f"images to test on {self.test_images.shape[1:]}"
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.train_images.shape[1:]
+
+    @cached_property
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel of the training images, on 0 to 255."""
+        axes = (0, 1, 2)
+        some = self.train_images[:50_000]
+        mean = some.mean(axis=axes, dtype=np.float64)
+        std = some.std(axis=axes, dtype=np.float64)
+        return tuple(mean.tolist()), tuple(np.maximum(std, 1e-3).tolist())
+
+
+def load(source: str, image_size: int | None = None) -> Dataset:
+    """The dataset called ``source``: ``digits``, one of `hub.NAMES`, or a folder.
+
+    Args:
+      source: a name or a path.
+      image_size: side in pixels to which images are resized when they are decoded.
+
+    Raises:
+      BadData: it does not exist or cannot be read; one line that says where and why.
+
+    """
+    if source == "digits":
+        return digits()
+    from solutions.training import folders, hub
+
+    if source in hub.NAMES:
+        return folders.load(hub.download(source), source, image_size)
+    path = Path(source).expanduser()
+    if not path.is_dir():
+        known = ", ".join(("digits", *hub.NAMES))
+        raise BadData(f"there is no dataset {source!r}: no folder of this name, nor one of {known}")
+    return folders.load(path, path.name, image_size)
+
+
+def digits() -> Dataset:
+    """scikit-learn's handwritten digits: 1,797 images of 8 × 8, a fixed fifth held out.
+
+    The 17 grey levels are spread over 0 to 255.  Source: Alpaydin & Kaynak 1998, UCI
+    "Optical Recognition of Handwritten Digits", as ``sklearn.datasets.load_digits``.
+    """
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    images = np.round(found.images * (255 / 16)).astype(np.uint8)[..., None]
+    labels = found.target.astype(np.int32)
+    return split("digits", images, labels, tuple(map(str, range(10))))
+
+
+def split(name: str, images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> Dataset:
+    """Hold out a fifth of every class, always the same."""
+    from sklearn.model_selection import train_test_split
+
+    counts = np.bincount(labels, minlength=len(classes))
+    if counts.min() < 2:
+        rare = classes[int(counts.argmin())]
+        raise BadData(
+            f"{name}: class {rare!r} has {counts.min()} images; to hold out a fifth of each "
+            "class, every class needs two"
+        )
+    rows = np.arange(len(labels))
+    train, test = train_test_split(
+        rows,
+        test_size=max(round(len(rows) * HELD_OUT), len(classes)),
+        stratify=labels,
+        random_state=SPLIT_SEED,
+    )
+    return Dataset(name, images[train], labels[train], images[test], labels[test], classes)

@@ -1,0 +1,111 @@
+"""Where arrays lie: one device, all devices of a machine, several machines.
+
+Data parallel: every device has the parameters and works on its share of each batch; XLA adds the
+gradients up.  With ``fsdp`` (Zhao et al. 2023, PyTorch FSDP, arXiv 2304.11277; Rajbhandari et al.
+2020, ZeRO, arXiv 1910.02054) parameters and optimiser state are divided among the devices, too,
+each along its longest axis that can be divided; XLA gathers them where they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+_AXIS = "data"
+
+
+class BadDevices(ValueError):
+    """The batch, or the processes, do not fit the devices; the message says how."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Devices in a row, and how the state lies on them.
+
+    Attributes:
+      mesh: the devices, of all processes.
+      fsdp: whether parameters and optimiser state are divided among them.
+
+    """
+
+    mesh: Mesh
+    fsdp: bool = False
+
+    @property
+    def replicated(self) -> NamedSharding:
+        """Everything everywhere."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
+    @property
+    def by_row(self) -> NamedSharding:
+        """The first axis divided among the devices."""
+        return NamedSharding(self.mesh, PartitionSpec(_AXIS))
+
+    def of_state(self, shapes: Any) -> Any:
+        """A sharding for each leaf of a tree of shapes."""
+        if not self.fsdp:
+            return jax.tree.map(lambda _: self.replicated, shapes)
+        return jax.tree.map(self._divided, shapes)
+
+    def _divided(self, leaf: Any) -> NamedSharding:
+        count = self.mesh.size
+        axes = [axis for axis, size in enumerate(leaf.shape) if size % count == 0]
+        if not axes or count == 1:
+            return self.replicated
+        longest = max(axes, key=lambda axis: leaf.shape[axis])
+        names = [_AXIS if axis == longest else None for axis in range(leaf.ndim)]
+        return NamedSharding(self.mesh, PartitionSpec(*names))
+
+    def everywhere(self, array: np.ndarray) -> jax.Array:
+        """The same array on every device (every process must have the same)."""
+        return jax.device_put(array, self.replicated)
+
+
+def placement(
+    batch_size: int, devices: Sequence[jax.Device] | None = None, fsdp: bool = False
+) -> Placement:
+    """All devices, or those given.
+
+    Raises:
+      BadDevices: the batch cannot be divided among them.
+
+    """
+    chosen = jax.devices() if devices is None else list(devices)
+    if batch_size % len(chosen):
+        raise BadDevices(
+            f"a batch of {batch_size} images cannot be divided among {len(chosen)} devices; "
+            f"take a multiple of {len(chosen)}, e.g. batch_size={_nearby(batch_size, len(chosen))}"
+        )
+    mesh = Mesh(np.array(chosen), (_AXIS,), axis_types=(AxisType.Auto,))
+    return Placement(mesh, fsdp)
+
+
+def _nearby(batch_size: int, count: int) -> int:
+    return max(1, round(batch_size / count)) * count
+
+
+def join_processes(
+    coordinator: str | None, num_processes: int | None, process_id: int | None
+) -> None:
+    """Make one machine of several; before anything else touches JAX.
+
+    Without arguments JAX asks the environment (Slurm, GKE and others that
+    ``jax.distributed.initialize`` knows).
+
+    Raises:
+      BadDevices: some of the three are given, but not all; or nobody answers.
+
+    """
+    given = (coordinator, num_processes, process_id)
+    if any(part is None for part in given) and any(part is not None for part in given):
+        raise BadDevices("coordinator, number of processes and process id go together")
+    try:
+        jax.distributed.initialize(coordinator, num_processes, process_id)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BadDevices(f"the processes did not find each other: {reason}") from None

@@ -1,0 +1,113 @@
+"""A trained model at work: on test images, and on image files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from solutions.training.augment import normalize
+from solutions.training.checkpoints import Checkpoints
+from solutions.training.data import BadData
+from solutions.training.folders import decode
+from solutions.training.models import Model, build
+from solutions.training.runs import Run
+from solutions.training.step import Statistics, best_params
+
+_BATCH = 250
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model with its parameters and the statistics of the images it was trained on.
+
+    Attributes:
+      model, params: what was trained.
+      statistics: mean and standard deviation of each channel.
+
+    """
+
+    model: Model
+    params: Any
+    statistics: Statistics
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Softmax of the logits (N, K), for uint8 images (N, H, W, C)."""
+
+        @jax.jit
+        def run(images: jax.Array) -> jax.Array:
+            logits = self.model.apply(self.params, normalize(images, *self.statistics))
+            return jax.nn.softmax(logits)
+
+        return np.concatenate([np.asarray(run(part))[:count] for part, count in _parts(images)])
+
+    def attention(self, image: np.ndarray) -> np.ndarray | None:
+        """How much the last block attends to each patch (heads, rows, columns), for one image.
+
+        From the CLS token where there is one, else the mean over all patches; None where the
+        model does not show its weights.
+        """
+        prepared = normalize(jnp.asarray(image)[None], *self.statistics)[0]
+        weights = self.model.attention(self.params, prepared)
+        rows, columns = self.model.grid
+        first, patches = self.model.extra_tokens, rows * columns
+        if weights is None or weights.shape[-1] < first + patches:
+            return None
+        weights = np.asarray(weights)
+        seen = weights[:, 0] if first else weights.mean(axis=1)
+        return seen[:, first : first + patches].reshape(-1, rows, columns)
+
+
+def _parts(images: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Batches of one size, the last filled up, and how many of each count."""
+    for start in range(0, len(images), _BATCH):
+        part = images[start : start + _BATCH]
+        space = [(0, _BATCH - len(part) if len(images) > _BATCH else 0)] + [(0, 0)] * 3
+        yield np.pad(part, space), len(part)
+
+
+def of_run(run: Run) -> tuple[int, Classifier]:
+    """The newest checkpoint of a run, and the step at which it was made.
+
+    Raises:
+      NoCheckpoint: there is none.
+      BadRecipe: the run trained a student's answer that is no longer there.
+
+    """
+    model = build(run.recipe, run.image_shape, len(run.classes))
+    if run.mine:
+        from solutions.training.mine import answers
+
+        model = answers(run.recipe, run.image_shape, len(run.classes)).model or model
+    checkpoints = Checkpoints(run.folder / "checkpoints", run.recipe.keep)
+    try:
+        step, state = checkpoints.newest_state()
+    finally:
+        checkpoints.close()
+    return step, Classifier(model, best_params(state), (run.mean, run.std))
+
+
+def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """An image file as the model wants it: size and channels of its training images.
+
+    Raises:
+      BadData: there is no such file, or it is no image.
+
+    """
+    try:
+        encoded = path.read_bytes()
+    except OSError as error:
+        raise BadData(f"{path}: {error.strerror}") from None
+    height, width, channels = shape
+    if height != width:
+        raise BadData(f"the run has images of {height} × {width}; only square ones can be read")
+    image = decode(encoded, str(path), height)
+    if channels == 1 and image.shape[-1] == 3:
+        grey = image @ np.array([0.299, 0.587, 0.114])
+        image = np.round(grey).astype(np.uint8)[..., None]
+    return np.repeat(image, channels, axis=-1) if image.shape[-1] < channels else image

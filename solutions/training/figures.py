@@ -1,0 +1,145 @@
+"""The pictures of the report, each as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+_DPI = 110
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def _figure(width: float, height: float) -> Any:
+    """A figure that no window and no global state of pyplot knows of."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
+
+
+def curves(history: Sequence[dict[str, float]]) -> bytes:
+    """Loss, accuracy and learning rate over the epochs."""
+    figure = _figure(11, 3.2)
+    axes = figure.subplots(1, 3)
+    epochs = [line["epoch"] for line in history]
+    for axis, name in zip(axes[:2], ("loss", "accuracy"), strict=True):
+        for part in ("train", "test"):
+            axis.plot(epochs, [line.get(f"{part}_{name}") for line in history], label=part)
+        axis.set_title(name)
+        axis.legend()
+    axes[2].plot(epochs, [line["learning_rate"] for line in history])
+    axes[2].set_title("learning rate")
+    for axis in axes:
+        axis.set_xlabel("epoch")
+        axis.grid(alpha=0.3)
+    return _png(figure)
+
+
+def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> bytes:
+    """How often each class was taken for which."""
+    count = len(classes)
+    table = np.zeros((count, count), int)
+    np.add.at(table, (labels, predicted), 1)
+    side = min(12.0, 2 + 0.45 * count)
+    figure = _figure(side, side)
+    axis = figure.subplots()
+    axis.imshow(np.sqrt(table), cmap="Blues")
+    if count <= 20:
+        middle = np.sqrt(table.max()) / 2
+        for i, j in np.ndindex(table.shape):
+            if table[i, j]:
+                color = "white" if np.sqrt(table[i, j]) > middle else "black"
+                axis.text(j, i, table[i, j], ha="center", va="center", color=color, fontsize=8)
+        axis.set_xticks(range(count), classes, rotation=60, ha="right")
+        axis.set_yticks(range(count), classes)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("true")
+    return _png(figure)
+
+
+def mistakes(
+    images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
+) -> bytes | None:
+    """The wrong answers that were given with most confidence; None where there is none."""
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    if not len(wrong):
+        return None
+    own = probabilities[wrong, labels[wrong]]
+    worst = wrong[np.argsort(own)][:16]
+    columns = min(8, len(worst))
+    rows = -(-len(worst) // columns)
+    figure = _figure(1.5 * columns, 1.9 * rows)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.axis("off")
+    for axis, row in zip(axes, worst, strict=False):
+        _show(axis, images[row])
+        share = probabilities[row].max()
+        said = f"{classes[predicted[row]]} ({share:.0%})\ntrue: {classes[labels[row]]}"
+        axis.set_title(said, fontsize=8)
+    return _png(figure)
+
+
+def _show(axis: Any, image: np.ndarray) -> None:
+    if image.shape[-1] == 1:
+        axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
+    else:
+        axis.imshow(image)
+
+
+def attention(images: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> bytes:
+    """Each image, the mean over the heads of the last block, and every head."""
+    heads = min(6, maps[0].shape[0])
+    figure = _figure(1.5 * (heads + 2), 1.6 * len(images))
+    axes = figure.subplots(len(images), heads + 2, squeeze=False)
+    for i, (line, image, found) in enumerate(zip(axes, images, maps, strict=True)):
+        for axis in line:
+            axis.axis("off")
+        _show(line[0], image)
+        line[1].imshow(overlay(image, found.mean(axis=0)))
+        for axis, head in zip(line[2:], found[:heads], strict=True):
+            axis.imshow(head, cmap="magma", vmin=0)
+        if not i:
+            names = ["image", "all heads", *(f"head {h + 1}" for h in range(heads))]
+            for axis, name in zip(line, names, strict=True):
+                axis.set_title(name, fontsize=8)
+    return _png(figure)
+
+
+def overlay(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """An image (H, W, 3) uint8 on which the attention to each patch lies as colour."""
+    from matplotlib import colormaps
+
+    height, width = image.shape[:2]
+    rows, columns = weights.shape
+    large = np.kron(weights / weights.max(), np.ones((height // rows, width // columns)))
+    colours = colormaps["magma"](large)[..., :3] * 255
+    base = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
+    return np.round(0.45 * base + 0.55 * colours).astype(np.uint8)
+
+
+def positions(table: np.ndarray, grid: tuple[int, int], extra_tokens: int) -> bytes:
+    """The cosine of each patch's position vector with those of all patches, as a grid of grids.
+
+    As in Dosovitskiy et al. 2021, arXiv 2010.11929, figure 7.
+    """
+    rows, columns = grid
+    patches = table[-rows * columns :] if extra_tokens else table
+    unit = patches / np.linalg.norm(patches, axis=1, keepdims=True)
+    cosines = (unit @ unit.T).reshape(rows, columns, rows, columns)
+    step_y, step_x = -(-rows // 8), -(-columns // 8)
+    chosen = cosines[::step_y, ::step_x]
+    figure = _figure(5, 5 * chosen.shape[0] / chosen.shape[1])
+    axes = figure.subplots(*chosen.shape[:2], squeeze=False)
+    for (i, j), axis in np.ndenumerate(axes):
+        axis.imshow(chosen[i, j], vmin=-1, vmax=1, cmap="viridis")
+        axis.axis("off")
+    return _png(figure)

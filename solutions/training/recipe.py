@@ -1,0 +1,169 @@
+"""What a training run is made of: every choice in one frozen record."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from typing import Any, get_args, get_type_hints
+
+MODELS = ("mean_pool", "cls", "registers", "extra_head")
+OPTIMIZERS = ("adamw", "muon")
+DTYPES = ("auto", "float32", "bfloat16")
+
+
+class BadRecipe(ValueError):
+    """A recipe that cannot be trained; the message says which field and what it may be."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run.
+
+    Attributes:
+      name: what the run is called.
+      data: ``digits``, a dataset on Hugging Face (``cifar10``, ``cifar100``, ``fashion_mnist``,
+        ``mnist``), or a folder.
+      image_size: side in pixels to which images are resized when decoded; None keeps theirs.
+      model: ``mean_pool`` (problem 45), ``cls`` (46), ``registers`` (47), ``extra_head`` (48).
+      patch_size, width, heads, depth, mlp: the sizes of the model; ``mlp`` is ``d_ff``.
+      registers: how many tokens without a place, for ``registers`` only.
+      position_std: standard deviation with which the position table starts.
+      epochs, batch_size: how long, and how many images a step sees.
+      base_lr: learning rate at the end of the warm-up.
+      warmup: share of all steps in which it grows, between 0 and 1.
+      weight_decay: AdamW's, on the kernels.
+      max_norm: gradients are clipped to this global norm.
+      label_smoothing: share of the target that is spread over all classes.
+      optimizer: ``adamw`` or ``muon`` (matrices by Muon, everything else by AdamW).
+      muon_lr: Muon's learning rate at the end of the warm-up.
+      ema: decay of the moving average of the weights that is evaluated; 0 turns it off.
+      drop_path: stochastic depth, the probability that the last block is left out for an image
+        (it grows linearly from 0 at the first); 0 turns it off.
+      shift: random shift by up to so many pixels in each direction.
+      flip: mirror half of the images.
+      mixup, cutmix: parameter of the Beta distribution; 0 turns it off.
+      dtype: of the computation: ``float32``, ``bfloat16`` or ``auto`` (bfloat16 on accelerators).
+        Parameters and optimiser are float32 always.
+      eval_every, checkpoint_every: in epochs.
+      keep: how many checkpoints stay.
+
+    """
+
+    name: str = "custom"
+    data: str = "digits"
+    image_size: int | None = None
+    model: str = "cls"
+    patch_size: int = 2
+    width: int = 64
+    heads: int = 4
+    depth: int = 4
+    mlp: int = 128
+    registers: int = 4
+    position_std: float = 0.02
+    epochs: int = 30
+    batch_size: int = 128
+    base_lr: float = 1e-3
+    warmup: float = 0.1
+    weight_decay: float = 0.05
+    max_norm: float = 1.0
+    label_smoothing: float = 0.1
+    optimizer: str = "adamw"
+    muon_lr: float = 0.02
+    ema: float = 0.0
+    drop_path: float = 0.0
+    shift: int = 0
+    flip: bool = False
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    dtype: str = "auto"
+    eval_every: int = 1
+    checkpoint_every: int = 1
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        for field, known in (("model", MODELS), ("optimizer", OPTIMIZERS), ("dtype", DTYPES)):
+            if getattr(self, field) not in known:
+                raise BadRecipe(
+                    f"{field} is {getattr(self, field)!r}; it may be {', '.join(known)}"
+                )
+        for field in (
+            *("patch_size", "width", "heads", "depth", "mlp", "epochs", "batch_size"),
+            *("eval_every", "checkpoint_every", "keep"),
+        ):
+            if getattr(self, field) < 1:
+                raise BadRecipe(f"{field} is {getattr(self, field)}; it must be at least 1")
+        for field in ("base_lr", "max_norm", "position_std"):
+            if not getattr(self, field) > 0:
+                raise BadRecipe(f"{field} is {getattr(self, field)}; it must be positive")
+        for field in ("warmup", "label_smoothing", "ema", "drop_path"):
+            if not 0 <= getattr(self, field) < 1:
+                raise BadRecipe(f"{field} is {getattr(self, field)}; it must be in [0, 1)")
+        for field in ("weight_decay", "mixup", "cutmix", "shift", "registers"):
+            if getattr(self, field) < 0:
+                raise BadRecipe(f"{field} is {getattr(self, field)}; it must not be negative")
+        if self.width % self.heads:
+            raise BadRecipe(f"heads is {self.heads}; it must divide width, {self.width}")
+
+    def with_changes(self, changes: dict[str, str]) -> Recipe:
+        """The recipe with some fields set from text, as a command line gives them.
+
+        Raises:
+          BadRecipe: there is no such field, or the text is no value for it.
+
+        """
+        hints = get_type_hints(Recipe)
+        values: dict[str, Any] = {}
+        for field, text in changes.items():
+            if field not in hints:
+                raise BadRecipe(f"a recipe has no {field!r}; it has {', '.join(hints)}")
+            values[field] = _parsed(field, text, hints[field])
+        return dataclasses.replace(self, **values)
+
+
+def _parsed(field: str, text: str, kind: Any) -> Any:
+    kinds = get_args(kind) or (kind,)
+    if type(None) in kinds and text.lower() == "none":
+        return None
+    kind = next(k for k in kinds if k is not type(None))
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise BadRecipe(f"{field} is {text!r}; it may be true or false")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise BadRecipe(f"{field} is {text!r}; it must be of type {kind.__name__}") from None
+
+
+def _check_types(recipe: Recipe) -> None:
+    for field, kind in get_type_hints(Recipe).items():
+        value, kinds = getattr(recipe, field), get_args(kind) or (kind,)
+        fits = type(value) in kinds or (float in kinds and type(value) is int)
+        if not fits:
+            wanted = " or ".join(k.__name__ for k in kinds)
+            raise BadRecipe(f"{field} is {value!r}; it must be of type {wanted}")
+
+
+def named_recipes() -> tuple[str, ...]:
+    """The names of the recipes that come with the course."""
+    from solutions.training import recipes
+
+    found = (module.name for module in pkgutil.iter_modules(recipes.__path__))
+    return tuple(sorted(name.replace("_", "-") for name in found))
+
+
+def named(name: str) -> Recipe:
+    """The recipe with this name.
+
+    Raises:
+      BadRecipe: there is none.
+
+    """
+    if name not in named_recipes():
+        raise BadRecipe(f"there is no recipe {name!r}; there are {', '.join(named_recipes())}")
+    module = importlib.import_module(f"solutions.training.recipes.{name.replace('-', '_')}")
+    recipe: Recipe = module.RECIPE
+    return recipe

@@ -1,0 +1,1 @@
+"""Recipes that were tried, one a file."""

@@ -1,0 +1,5 @@
+"""Draft."""
+
+from solutions.training.recipe import Recipe
+
+RECIPE = Recipe(name="digits")

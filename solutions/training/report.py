@@ -1,0 +1,121 @@
+"""``report.html``: what a person wants to see of a run, in one file that needs no other."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from solutions.training import figures
+from solutions.training.data import Dataset
+from solutions.training.evaluation import Classifier
+from solutions.training.runs import Run
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+       color: #1b1b1b; background: #fff }
+h1 { font-size: 1.6rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin-top: 2rem }
+img { max-width: 100%; height: auto } pre { background: #f2f2f2; padding: .7rem; overflow-x: auto }
+table { border-collapse: collapse } td, th { padding: .1rem .8rem .1rem 0; text-align: left }
+p.note { color: #555; margin-top: 0 }
+"""
+_ATTENTION_IMAGES = 4
+
+
+def write(
+    run: Run,
+    history: Sequence[dict[str, float]],
+    classifier: Classifier,
+    data: Dataset,
+    notes: Sequence[str] = (),
+) -> Path:
+    """Write the report of a finished run into its folder.
+
+    Args:
+      run: what was done.
+      history: the lines of ``metrics.jsonl``.
+      classifier: what came out.
+      data: the images to show it on.
+      notes: lines to put under the title, e.g. whose answers were trained.
+
+    """
+    probabilities = classifier.probabilities(data.test_images)
+    predicted = probabilities.argmax(axis=1)
+    correct = int((predicted == data.test_labels).sum())
+    last = history[-1]
+    parts = [
+        f"<h1>{html.escape(run.recipe.name)}: {correct / len(predicted):.2%}</h1>",
+        f"<p class=note>{correct} of {len(predicted)} test images of {html.escape(data.name)}, "
+        f"after {last['epoch']:.0f} epochs, {last['seconds']:.0f} s of training at "
+        f"{last['images_per_second']:.0f} images/s</p>",
+        *(f"<p class=note>{html.escape(note)}</p>" for note in notes),
+        f"<pre>{html.escape(run.command)}</pre>",
+        _picture("Curves", "", figures.curves(history)),
+        _picture("Confusion", "", figures.confusion(data.test_labels, predicted, data.classes)),
+        _mistakes(data, probabilities),
+        _attention(classifier, data),
+        _positions(classifier),
+        _table("Recipe", dataclasses.asdict(run.recipe)),
+        _table("Versions", {"seed": run.seed, **run.versions}),
+    ]
+    page = (
+        "<!doctype html><html lang=en><head><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width'>"
+        f"<title>{html.escape(run.folder.name)}</title><style>{_STYLE}</style></head><body>"
+        + "\n".join(part for part in parts if part)
+        + "</body></html>\n"
+    )
+    path = run.folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _picture(title: str, words: str, png: bytes) -> str:
+    encoded = base64.b64encode(png).decode()
+    return (
+        f"<h2>{title}</h2><p class=note>{words}</p>"
+        f"<img alt='{title}' src='data:image/png;base64,{encoded}'>"
+    )
+
+
+def _mistakes(data: Dataset, probabilities: np.ndarray) -> str:
+    png = figures.mistakes(data.test_images, data.test_labels, probabilities, data.classes)
+    if png is None:
+        return "<h2>Worst mistakes</h2><p class=note>none: every test image is right</p>"
+    words = "the test images whose true class was given the smallest probability"
+    return _picture("Worst mistakes", words, png)
+
+
+def _attention(classifier: Classifier, data: Dataset) -> str:
+    images = data.test_images[:_ATTENTION_IMAGES]
+    maps = [found for found in map(classifier.attention, images) if found is not None]
+    if len(maps) < len(images):
+        return "<h2>Attention</h2><p class=note>this model does not show its weights</p>"
+    whose = "from the CLS token" if classifier.model.extra_tokens else "mean over the patches"
+    words = f"attention of the last block to each patch, {whose}"
+    return _picture("Attention", words, figures.attention(list(images), maps))
+
+
+def _positions(classifier: Classifier) -> str:
+    table = classifier.model.positions(classifier.params)
+    rows, columns = classifier.model.grid
+    if table is None or len(table) < rows * columns:
+        return "<h2>Positions</h2><p class=note>this model has no one table of positions</p>"
+    words = (
+        "cosine of each patch's position vector with those of all patches: a map for each patch, "
+        "from -1 (dark) to 1 (bright)"
+    )
+    drawn = figures.positions(np.asarray(table), (rows, columns), classifier.model.extra_tokens)
+    return _picture("Positions", words, drawn)
+
+
+def _table(title: str, values: dict[str, object]) -> str:
+    rows = "".join(
+        f"<tr><th>{html.escape(str(key))}</th><td>{html.escape(str(value))}</td></tr>"
+        for key, value in values.items()
+    )
+    return f"<h2>{title}</h2><table>{rows}</table>"

@@ -1,0 +1,99 @@
+"""``train``: from a recipe to a trained model, in a notebook or from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jax
+
+from solutions.training import data as data_module
+from solutions.training.checkpoints import Checkpoints
+from solutions.training.data import Dataset
+from solutions.training.devices import placement
+from solutions.training.loop import Plan, Watch, fit
+from solutions.training.models import Model, build
+from solutions.training.recipe import Recipe
+from solutions.training.step import best_params, classification
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What `train` returns.
+
+    Attributes:
+      history: one dict for each epoch that was tested, as in ``metrics.jsonl``.
+      state: the final state: ``params``, ``opt_state``, ``step`` and, where it is on, ``ema``.
+      model: the model, to apply to other images.
+      data: what it was trained and tested on.
+      finished: False when it was asked to stop before the end.
+
+    """
+
+    recipe: Recipe
+    history: tuple[dict[str, float], ...]
+    state: Any
+    model: Model
+    data: Dataset
+    step: int
+    finished: bool
+
+    @property
+    def params(self) -> Any:
+        """The parameters to use: their moving average where there is one."""
+        return best_params(self.state)
+
+
+def train(
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    data: Dataset | None = None,
+    out: Path | str | None = None,
+    watch: Watch | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    fsdp: bool = False,
+    model: Model | None = None,
+    step50: ModuleType | None = None,
+    tell: Any = print,
+) -> Trained:
+    """Train what ``recipe`` describes; the same recipe, seed and device give the same result.
+
+    Args:
+      recipe: every choice.
+      seed: of the parameters, the order of the images and the augmentation.
+      data: images, where those that the recipe names are not meant.
+      out: a folder for checkpoints; when it holds some of the same run, the run is resumed.
+      watch: who looks on, see `Watch`.
+      devices: all unless given.
+      fsdp: divide parameters and optimiser state among the devices.
+      model: in place of the reference, see `mine`.
+      step50: a module with the functions of problem 50, in place of the reference's.
+      tell: gets lines worth telling, e.g. that a damaged checkpoint was skipped.
+
+    Raises:
+      BadRecipe, BadData, BadDevices: something does not fit; one line that says what.
+      NotANumber: the loss is NaN or infinite.
+      CannotSave: a checkpoint cannot be written.
+      AnotherRun: ``out`` holds the checkpoints of another recipe or seed.
+
+    """
+    data = data_module.load(recipe.data, recipe.image_size) if data is None else data
+    plan = Plan(recipe.epochs, recipe.batch_size, seed, recipe.eval_every, recipe.checkpoint_every)
+    total_steps = plan.steps_per_epoch(len(data.train_images)) * recipe.epochs
+    place = placement(recipe.batch_size, devices, fsdp)
+    model = model or build(recipe, data.image_shape, len(data.classes))
+    task = classification(recipe, model, data.statistics, total_steps, step50)
+    checkpoints = None
+    if out is not None:
+        run = f"{recipe} seed={seed}"
+        checkpoints = Checkpoints(Path(out) / "checkpoints", recipe.keep, tell, run)
+    try:
+        fitted = fit(task, data, plan, place, checkpoints, watch)
+    finally:
+        if checkpoints is not None:
+            checkpoints.close()
+    return Trained(recipe, fitted.history, fitted.state, model, data, fitted.step, fitted.finished)

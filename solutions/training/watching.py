@@ -1,0 +1,174 @@
+"""Who looks on at the command line: a progress bar or plain lines, Ctrl-C, ``metrics.jsonl``."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bar,
+)
+
+from solutions.training.loop import Progress
+from solutions.training.runs import Run
+
+_PLAIN_SECONDS = 30.0
+"""Between two plain lines within a long epoch."""
+
+
+class Stop:
+    """Whether somebody asked to stop; the second time stops at once.
+
+    Attributes:
+      number: the signal that came, or 0.
+
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.number = 0
+        self._tell = tell
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        """The handler of SIGINT and SIGTERM."""
+        if self.number:
+            raise KeyboardInterrupt
+        self.number = number
+        self._tell("stopping after the steps under way, then saving; once more stops at once")
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Within this block SIGINT and SIGTERM are heard."""
+        known = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, self) for number in known]
+        try:
+            yield
+        finally:
+            for number, handler in zip(known, before, strict=True):
+                signal.signal(number, handler)
+
+
+class Watching:
+    """Shows the progress of a run, and writes its metrics.
+
+    Args:
+      run: its folder gets ``metrics.jsonl``; None in processes that only help.
+      console: where to show it; a bar on a terminal, plain lines elsewhere.
+      stop: whether to stop.
+      events: gets every line of the metrics too, e.g. for TensorBoard.
+
+    """
+
+    def __init__(
+        self,
+        run: Run | None,
+        console: Console,
+        stop: Stop,
+        events: Callable[[dict[str, float]], None] | None = None,
+    ) -> None:
+        self._run, self._console, self._stop, self._events = run, console, stop, events
+        self._tested = ""
+        self._told = time.monotonic()
+        self._bar = Bar(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[words]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None, epoch=1, words="compiling")
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Within this block the bar stands at the bottom of the terminal."""
+        if self._run is None or not self._console.is_terminal:
+            yield
+            return
+        with self._bar:
+            yield
+
+    def on_start(self, step: int, total_steps: int, history: Sequence[dict[str, float]]) -> None:
+        """Set the bar and the metrics to where a resumed run stands."""
+        self._bar.update(self._task, total=total_steps, completed=step)
+        if self._run is not None:
+            self._run.write_metrics(history)
+            if step:
+                self._console.print(f"resuming at step {step} of {total_steps}")
+
+    def on_progress(self, progress: Progress) -> None:
+        """Move the bar, or tell a plain line now and then."""
+        words = _words(progress)
+        self._bar.update(
+            self._task, completed=progress.step, epoch=progress.epoch, words=words + self._tested
+        )
+        late = time.monotonic() - self._told > _PLAIN_SECONDS
+        if self._run is not None and not self._console.is_terminal and late:
+            self._say(f"step {progress.step}/{progress.total_steps}  {words}")
+
+    def on_epoch(self, line: dict[str, float]) -> None:
+        """Write the line; tell it where there is no bar."""
+        self._tested = f"  test {line['test_accuracy']:.2%}" if "test_accuracy" in line else ""
+        if self._run is None:
+            return
+        with self._run.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if self._events is not None:
+            self._events(line)
+        if not self._console.is_terminal:
+            told = "  ".join(f"{k} {v:.4g}" for k, v in line.items() if k.startswith(_TOLD))
+            self._say(f"epoch {line['epoch']:.0f}  {told}  {line['seconds']:.0f} s")
+
+    def _say(self, text: str) -> None:
+        self._told = time.monotonic()
+        self._console.print(text, soft_wrap=True, highlight=False)
+
+    def stop_asked(self) -> bool:
+        """Whether a signal came."""
+        return bool(self._stop.number)
+
+
+_TOLD = ("train_", "test_", "images_per_second")
+
+
+def _words(progress: Progress) -> str:
+    metrics = dict(progress.metrics)
+    parts = [f"loss {metrics['loss']:.3f}"]
+    if "accuracy" in metrics:
+        parts.append(f"accuracy {metrics['accuracy']:.1%}")
+    if progress.images_per_second:
+        parts.append(f"{progress.images_per_second:.0f} images/s")
+    parts.append(f"lr {progress.learning_rate:.1e}")
+    return "  ".join(parts)
+
+
+def tensorboard(folder: Any) -> Callable[[dict[str, float]], None]:
+    """A function that writes a line of the metrics as TensorBoard events into ``folder``.
+
+    Raises:
+      ImportError: the extra is not installed.
+
+    """
+    from tensorboardX import SummaryWriter
+
+    writer = SummaryWriter(str(folder))
+
+    def write(line: dict[str, float]) -> None:
+        for name, value in line.items():
+            if name not in ("step", "epoch"):
+                writer.add_scalar(name, value, int(line["step"]))
+        writer.flush()
+
+    return write

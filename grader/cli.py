@@ -13,7 +13,7 @@ import typer
 
 from grader import __version__, catalogue
 from grader.catalogue import UnknownProblem
-from grader.commands import training
+from grader.commands import labs, training
 
 EXAMPLES = """\
 Examples:
@@ -109,6 +109,7 @@ def list_problems() -> None:
 
 
 training.register(app)
+labs.register(app)
 
 
 def locate(target: str, number: int | None) -> tuple[Path, int]:

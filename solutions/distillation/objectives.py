@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from solutions.distillation.losses import (
+    Normalisation,
     affinity_mimicking,
     cosine_and_mse,
     hard_label,
@@ -40,13 +41,11 @@ class Objective:
       of_batch: student (B, D), teacher (B, D) and labels (B,) to the loss of a batch.
       of_each: the same to a number for each image (B,), whose mean over any images is the loss;
         for ``affinity``, which compares whole batches, only its half that goes by images.
-      words: the form, for the report.
 
     """
 
     of_batch: Loss
     of_each: Callable[..., Float[Array, "B"]]
-    words: str
 
 
 def objective(
@@ -69,32 +68,25 @@ def objective(
         raise ValueError(f"the loss {asked.loss} needs a teacher that knows classes")
     if asked.loss in NEED_PROTOTYPES and prototypes is None:
         raise ValueError(f"the loss {asked.loss} needs an embedding for each class")
-    of_batch, words = _forms(asked, classify, prototypes)
+    of_batch = _form(asked, classify, prototypes)
     if asked.loss == "affinity":
-        return Objective(of_batch, partial(_by_image, prototypes), words)
+        return Objective(of_batch, partial(_by_image, prototypes))
 
     def of_each(student: Array, teacher: Array, labels: Array) -> Array:
         return jax.vmap(lambda *row: of_batch(*(part[None] for part in row)))(
             student, teacher, labels
         )
 
-    return Objective(of_batch, of_each, words)
+    return Objective(of_batch, of_each)
 
 
-def _forms(
-    asked: Distillation, classify: Classify | None, prototypes: Array | None
-) -> tuple[Loss, str]:
+def _form(asked: Distillation, classify: Classify | None, prototypes: Array | None) -> Loss:
     if asked.loss == "l1":
-        words = f"problem 49: mean |s − t|, both scaled to length {asked.norm:g}"
-        return (lambda s, t, _: normalized_l1(s, t, asked.norm)), words
+        return lambda s, t, _: normalized_l1(s, t, asked.norm)
     if asked.loss == "cosine":
-        return (lambda s, t, _: cosine_and_mse(s, t)), "mean (1 − cosine) + mean (s − t)²"
+        return lambda s, t, _: cosine_and_mse(s, t)
     if asked.loss == "affinity":
-        words = (
-            "affinity mimicking: cross-entropy between the softmax of 100 · cosine with each "
-            "class, by images and by classes"
-        )
-        return (lambda s, t, _: affinity_mimicking(s, prototypes, t, prototypes)), words
+        return lambda s, t, _: affinity_mimicking(s, prototypes, t, prototypes)
     assert classify is not None
     logits = jax.vmap(classify)
     if asked.loss == "hard":
@@ -103,16 +95,23 @@ def _forms(
             ours = logits(s)
             return hard_label(ours, ours, logits(t), labels)
 
-        return hard, "half cross-entropy with the label, half with the teacher's choice"
-    normalisation = "deit" if asked.loss == "kl-deit" else "batch-mean"
-    words = (
-        f"T² · KL(teacher, student) at T = {asked.temperature:g}, divided by the images"
-        + (" and the classes, as DeiT's code" if asked.loss == "kl-deit" else "")
-    )
-    return (
-        lambda s, t, _: kl_divergence(logits(s), logits(t), asked.temperature, normalisation),
-        words,
-    )
+        return hard
+    normalisation: Normalisation = "deit" if asked.loss == "kl-deit" else "batch-mean"
+    return lambda s, t, _: kl_divergence(logits(s), logits(t), asked.temperature, normalisation)
+
+
+def words_of(asked: Distillation) -> str:
+    """The form of the loss, for a person to read."""
+    kl = f"T² · KL(teacher, student) of softened classes at T = {asked.temperature:g}, divided by "
+    return {
+        "l1": f"mean |s − t|, both scaled to length {asked.norm:g} (problem 49)",
+        "cosine": "mean (1 − cosine) + mean (s − t)²",
+        "kl": kl + "the number of images",
+        "kl-deit": kl + "the number of images and of classes",
+        "hard": "half cross-entropy with the label, half with the teacher's choice (DeiT)",
+        "affinity": "cross-entropy between softmaxes of 100 · cosine with each class, the mean of "
+        "by image and by class (TinyCLIP); tested by image only",
+    }[asked.loss]
 
 
 def _by_image(prototypes: Array, student: Array, teacher: Array, _: Array) -> Float[Array, "B"]:
@@ -122,8 +121,6 @@ def _by_image(prototypes: Array, student: Array, teacher: Array, _: Array) -> Fl
     return -(jax.nn.softmax(theirs) * jax.nn.log_softmax(ours)).sum(axis=-1)
 
 
-def cosine(
-    student: Float[Array, "B D"], teacher: Float[Array, "B D"]
-) -> Float[Array, "B"]:
+def cosine(student: Float[Array, "B D"], teacher: Float[Array, "B D"]) -> Float[Array, "B"]:
     """The cosine of each pair of rows."""
     return jnp.sum(unit_rows(student) * unit_rows(teacher), axis=-1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from solutions.distillation.objectives import NEED_CLASSES, NEED_PROTOTYPES, objective
 from solutions.distillation.retrieval import class_prototypes
@@ -24,7 +24,7 @@ from solutions.distillation.teacher import Teacher, clip_teacher
 from solutions.training import data as data_module
 from solutions.training import runs
 from solutions.training.checkpoints import Checkpoints
-from solutions.training.data import Dataset
+from solutions.training.data import BadData, Dataset
 from solutions.training.devices import Placement, placement
 from solutions.training.loop import Plan, Watch, fit
 from solutions.training.models import grid_of
@@ -118,12 +118,10 @@ def distill(
     data = data_module.load(asked.recipe.data, asked.recipe.image_size) if data is None else data
     if teacher is None:
         teacher = teacher_of(asked, data, seed, out, tell=tell)
-    labels = data.train_labels[:PROTOTYPE_IMAGES]
     prototypes = None
     if asked.loss in NEED_PROTOTYPES or (asked.loss in NEED_CLASSES and teacher.classify is None):
-        embeddings = teacher_embeddings(teacher, data.train_images[:PROTOTYPE_IMAGES])
-        teacher = with_prototypes(teacher, embeddings, labels)
-        prototypes = class_prototypes(embeddings, labels)
+        prototypes = _prototypes(teacher, data)
+        teacher = with_prototypes(teacher, prototypes)
     asked = asked.sized(embedding_length(teacher, data.image_shape))
     recipe = asked.recipe
     grid_of(recipe, data.image_shape)
@@ -159,7 +157,7 @@ def teacher_of(
     out: Path | str | None = None,
     watch: Watch | None = None,
     tell: Any = print,
-) -> Teacher | None:
+) -> Teacher:
     """The teacher that a distillation names: a run, CLIP, or one trained here.
 
     Args:
@@ -180,8 +178,7 @@ def teacher_of(
             asked.teacher_recipe, seed=seed, data=data, out=folder, watch=watch, tell=tell
         )
         shape, count = data.image_shape, len(data.classes)
-        found = as_teacher(trained.recipe, shape, count, trained.params, data.statistics)
-        return found
+        return as_teacher(trained.recipe, shape, count, trained.params, data.statistics)
     folder = Path(asked.teacher)
     if (folder / "run.json").exists():
         return run_teacher(runs.read(folder))
@@ -208,6 +205,23 @@ def embedding_length(teacher: Teacher, image_shape: tuple[int, int, int]) -> int
     """How long the teacher's embedding is; nothing is computed."""
     images = jax.ShapeDtypeStruct((1, *image_shape), np.float32)
     return int(jax.eval_shape(teacher.apply, {"params": teacher.params}, images).shape[-1])
+
+
+def of_all_classes(labels: np.ndarray, count: int) -> Int[np.ndarray, "n"]:
+    """Rows of up to ``count`` images, as many of each class as there is room for, in order."""
+    classes = np.unique(labels)
+    each = max(1, count // len(classes))
+    return np.sort(np.concatenate([np.flatnonzero(labels == k)[:each] for k in classes]))
+
+
+def _prototypes(teacher: Teacher, data: Dataset) -> Float[np.ndarray, "K D"]:
+    rows = of_all_classes(data.train_labels, PROTOTYPE_IMAGES)
+    missing = np.setdiff1d(np.arange(len(data.classes)), data.train_labels)
+    if missing.size:
+        name = data.classes[int(missing[0])]
+        raise BadData(f"{data.name}: class {name!r} has no training image to make a prototype of")
+    embeddings = teacher_embeddings(teacher, data.train_images[rows])
+    return class_prototypes(embeddings, data.train_labels[rows])
 
 
 def _everywhere(teacher: Teacher, place: Placement) -> Teacher:

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from solutions.distillation.retrieval import class_prototypes
 from solutions.distillation.teacher import Preparation, Teacher
 from solutions.registers.capture import Rows
 from solutions.training.evaluation import of_run
@@ -90,26 +89,22 @@ def as_teacher(
 
 
 def with_prototypes(
-    teacher: Teacher,
-    embeddings: Float[np.ndarray, "N D"],
-    labels: np.ndarray,
-    scale: float = _COSINE_SCALE,
+    teacher: Teacher, prototypes: Float[np.ndarray, "K D"], scale: float = _COSINE_SCALE
 ) -> Teacher:
     """A teacher that knows classes: where it has none, by the cosine with their prototypes.
 
     Args:
       teacher: any; one that knows classes stays as it is.
-      embeddings: the teacher's, of training images (N, D).
-      labels: their classes (N,).
+      prototypes: an embedding of each class, rows of length 1.
       scale: the factor that makes logits of cosines.
 
     """
     if teacher.classify is not None:
         return teacher
-    prototypes = jnp.asarray(class_prototypes(embeddings, labels))
+    queries = jnp.asarray(prototypes)
 
     def classify(_: Any, embedding: Float[Array, "D"]) -> Float[Array, "K"]:
-        return scale * prototypes @ (embedding / jnp.linalg.norm(embedding))
+        return scale * queries @ (embedding / jnp.linalg.norm(embedding))
 
     return dataclasses.replace(teacher, classify=classify)
 

@@ -71,3 +71,13 @@ def show_box(axes: Axes, box: Box, color: str, label: str = "") -> None:
     axes.add_patch(
         Rectangle(corner, right - left, bottom - top, fill=False, edgecolor=color, label=label)
     )
+
+
+def show_class_maximum(axes: Axes, found: ClassAttention) -> None:
+    """Draw the largest share of CLS attention that one patch has, by layer, a dot for each head."""
+    layers = np.arange(1, len(found.maximum) + 1)
+    (line,) = axes.plot(layers, found.maximum.mean(axis=1))
+    for layer, heads in zip(layers, found.maximum, strict=True):
+        axes.plot(np.full(len(heads), layer), heads, ".", color=line.get_color())
+    axes.set_xlabel("block")
+    axes.set_ylabel("largest share of one patch")

@@ -146,41 +146,44 @@ def _where(distilled: Distilled, found: Embedded) -> list[str]:
     images = found.images[rows]
     shown = _shown(images)
     ours, theirs = pooling_maps(distilled, images), teacher_maps(distilled.teacher, images)
-    teacher_grid = ours.shape[1:] if theirs is None else theirs.shape[1:]
-    rows_of, columns_of = teacher_grid
     cls = distilled.teacher.rows is not None and distilled.teacher.rows.cls is not None
-    seen = "attention of the teacher's CLS token" if cls else "attention among teacher's patches"
-    figure = page.figure(1.5 * 4 + 1.1 * _PATCHES, 1.55 * len(images))
-    axes = figure.subplots(len(images), 4 + _PATCHES, squeeze=False)
+    seen = (
+        "attention of the teacher's CLS token" if cls else "attention among the teacher's patches"
+    )
+    maps: list[tuple[str, np.ndarray]] = [(f"student {_size(ours)}", ours)]
+    if theirs is not None:
+        if theirs.shape != ours.shape:
+            moved = np.stack([resize_grid(one, theirs.shape[1:]) for one in ours])
+            maps.append((f"… as {_size(theirs)}", moved))
+        maps.append((f"teacher {_size(theirs)}", theirs))
+    first = 2 + len(maps)
+    figure = page.figure(1.2 * (first + _PATCHES), 1.3 * len(images))
+    axes = figure.subplots(len(images), first + _PATCHES, squeeze=False)
     for i, line in enumerate(axes):
+        plots.show_image(line[0], shown[i])
         plots.show_overlay(line[1], shown[i], ours[i])
-        moved = resize_grid(ours[i], teacher_grid)
-        attention = moved if theirs is None else theirs[i]
-        plots.show_side_by_side([line[0], line[2], line[3]], shown[i], moved, attention)
-        plots.show_top_patches(line[4:], shown[i], ours[i])
-        for drawn in line[:4]:
-            drawn.set_title("")
-        if theirs is None:
-            line[3].clear()
-            line[3].set_axis_off()
-    small = {"fontsize": 8}
-    height, width = ours.shape[1:]
-    axes[0, 0].set_title("image", **small)
-    axes[0, 1].set_title(f"student {height}×{width}", **small)
-    axes[0, 2].set_title(f"… as {rows_of}×{columns_of}", **small)
-    axes[0, 3].set_title(f"teacher {rows_of}×{columns_of}" if theirs is not None else "", **small)
-    for line in axes:
-        for drawn in line[4:]:
+        for drawn, (_, values) in zip(line[2:], maps, strict=False):
+            plots.show_map(drawn, shown[i], values[i], limits=(0, float(values[i].max())))
+        plots.show_top_patches(line[first:], shown[i], ours[i])
+        for drawn in line[first:]:
             drawn.title.set_fontsize(8)
+            drawn.set_axis_on()
+            drawn.set(xticks=[], yticks=[])
+    titles = ["image", "student", *(title for title, _ in maps)]
+    for drawn, title in zip(axes[0], titles, strict=False):
+        drawn.set_title(title, fontsize=8)
     return [
         page.section(
             "Where they look",
-            f"the student's pooling probabilities on its {height} × {width} patches and brought to "
-            f"the teacher's grid, {seen} in its last block, and the patches with the largest "
-            "probabilities; dark where they are small",
+            f"the student's pooling probabilities, as brightness and as colour, {seen} in its last "
+            "block, and the patches with the largest probabilities",
         ),
         page.picture(figure, "overlays of student and teacher, and the most attended patches"),
     ]
+
+
+def _size(maps: np.ndarray) -> str:
+    return f"{maps.shape[1]}×{maps.shape[2]}"
 
 
 def _searches(distilled: Distilled, found: Embedded, queries: Queries) -> list[Search]:

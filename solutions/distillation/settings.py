@@ -13,12 +13,14 @@ LOSSES = ("l1", "cosine", "kl", "kl-deit", "hard", "affinity")
 STUDENT = Recipe(
     name="distill-digits",
     model="extra_head",
-    patch_size=1,
+    patch_size=2,
     heads=4,
-    depth=2,
-    epochs=12,
+    depth=3,
+    epochs=40,
     batch_size=64,
-    base_lr=2e-3,
+    base_lr=4e-3,
+    eval_every=2,
+    checkpoint_every=5,
     label_smoothing=0.0,
 )
 """The student and its schedule. Its width and MLP follow from the teacher's embedding."""

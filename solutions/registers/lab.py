@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 def _registers(one: Examined) -> int:
     rows = one.subject.rows.registers
-    return rows.stop - rows.start
+    return int(rows.stop - rows.start)
 
 
 def _accuracy(run: Run) -> float:
@@ -140,4 +141,4 @@ def _as_json(study: Study) -> dict[str, object]:
 
 
 def _or_none(value: float) -> float | None:
-    return None if value != value else value
+    return None if math.isnan(value) else value

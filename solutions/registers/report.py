@@ -93,13 +93,13 @@ def findings(models: Sequence[Examined], planted: Examined) -> list[str]:
         if study.flagged:
             where = ", ".join(map(str, study.flagged))
             lines.append(
-                f"{study.name}: high-norm patch tokens after {_blocks(where)}; after the last, "
+                f"{study.name}: high-norm patch tokens after block {where}; after the last, "
                 f"{study.outliers.mean():.2%} of the tokens, {largest}."
             )
         else:
             lines.append(
-                f"{study.name}: no high-norm patch token ({limit}) in any layer; after the last, "
-                f"{largest}."
+                f"{study.name}: no high-norm patch token ({limit}) after any block; after the "
+                f"last, {largest}."
             )
     if not any(one.study.flagged for one in models):
         lines.append(
@@ -111,10 +111,6 @@ def findings(models: Sequence[Examined], planted: Examined) -> list[str]:
     seen = "are flagged" if planted.study.flagged else "are NOT flagged, so do not trust the rest"
     lines.append(f"Planted high-norm tokens ({planted.study.name}) {seen}.")
     return lines
-
-
-def _blocks(where: str) -> str:
-    return f"{where} blocks"
 
 
 def _overview(models: Sequence[Examined]) -> list[str]:
@@ -153,17 +149,19 @@ def _overview(models: Sequence[Examined]) -> list[str]:
 
 def _norm_maps(pair: Sequence[Examined], planted: Examined) -> list[str]:
     shown = [*pair, planted]
+    ratios = [one.study.norms[-1, :_SHOWN] / one.study.summaries[-1].median for one in shown]
+    low = min(float(values.min()) for values in ratios)
+    high = min(RATIO, max(float(values.max()) for values in ratios[:-1]) + 0.1)
     figure = page.figure(1.6 * (1 + len(shown)) + 1.2, 1.6 * _SHOWN)
     axes = figure.subplots(_SHOWN, 1 + len(shown), squeeze=False)
     for i, line in enumerate(axes):
         image = pair[0].pixels(pair[0].images.test[i])
         line[0].imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
-        for axis, one in zip(line[1:], shown, strict=True):
-            study, grid = one.study, one.subject.grid
-            ratio = study.norms[-1, i].reshape(grid) / study.summaries[-1].median
-            drawn = axis.imshow(ratio, cmap="magma", vmin=0, vmax=RATIO)
+        for axis, one, values in zip(line[1:], shown, ratios, strict=True):
+            grid = values[i].reshape(one.subject.grid)
+            drawn = axis.imshow(grid, cmap="magma", vmin=low, vmax=high)
             if not i:
-                axis.set_title(study.name, fontsize=9)
+                axis.set_title(one.study.name, fontsize=9)
         for axis in line:
             axis.set_xticks([])
             axis.set_yticks([])
@@ -172,8 +170,8 @@ def _norm_maps(pair: Sequence[Examined], planted: Examined) -> list[str]:
     return [
         page.section(
             "Norms on the images",
-            f"of the patch tokens after the last block, as multiples of the median; {RATIO:g} and "
-            "more is the brightest",
+            "of the patch tokens after the last block, as multiples of the median of each model; "
+            f"{high:.2f} and more is the brightest",
         ),
         page.picture(figure, "norms of patch tokens on images"),
     ]
@@ -306,7 +304,7 @@ def _layers(models: Sequence[Examined]) -> list[str]:
         axes[2].plot(layers[1:], study.located.biased, ".-", label=study.name)
     titles = ("error of the pixel probe", "class from one patch token", "CorLoc of the keys")
     for axis, title in zip(axes, titles, strict=True):
-        axis.set(title=title, xlabel="blocks passed")
+        axis.set(title=title, xlabel="blocks passed", xticks=layers)
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize=8)
     return [

@@ -24,7 +24,7 @@ from solutions.registers.norms import (
 from solutions.registers.probes import (
     PositionScore,
     pixel_probe,
-    position_probe,
+    position_probes,
     single_token_probe,
 )
 
@@ -86,7 +86,7 @@ class Probes:
 
     Attributes:
       tokens: how many there are in the test images.
-      position: see `position_probe`.
+      position: see `position_probes`.
       pixels: see `pixel_probe`.
       label: see `single_token_probe`.
 
@@ -124,7 +124,8 @@ class Study:
       name: of the subject.
       norms: (L + 1, b, N) of the patch tokens of the test images.
       summaries: of the norms, one for each layer.
-      flagged: the layers with a high-norm token (`high_norm`).
+      flagged: the layers with a high-norm token (`high_norm`), from 1: before the first block the
+        norm is that of the pixels, and a bright patch on a dark ground is long.
       outliers: (b, N), the high-norm tokens after the last block.
       largest: (b, N), the tokens with the largest norms after the last block, whether or not
         they stick out.
@@ -177,10 +178,11 @@ def study_registers(subject: Subject, images: Images) -> Study:
     }
     tokens = train.patch_tokens[-1], test.patch_tokens[-1]
     some = slice(0, _POSITION_IMAGES)
+    positions = position_probes(tokens[0][some], tokens[1], subject.grid, kinds)
     probes = {
         kind: Probes(
             tokens=norms[-1].size if among is None else int(among.sum()),
-            position=position_probe(tokens[0][some], tokens[1], subject.grid, among),
+            position=positions[kind],
             pixels=pixel_probe(tokens[0], pixels[0], tokens[1], pixels[1], among),
             label=single_token_probe(
                 tokens[0],
@@ -202,7 +204,7 @@ def study_registers(subject: Subject, images: Images) -> Study:
         name=subject.name,
         norms=norms,
         summaries=tuple(summarise(layer) for layer in norms),
-        flagged=tuple(flagged_layers(norms)),
+        flagged=_flagged(norms),
         outliers=outliers,
         largest=largest,
         cosine=neighbour_cosine(test.embedded, subject.grid),
@@ -249,7 +251,7 @@ def moment(step: int, subject: Subject, images: Images) -> Moment:
         median=last.median,
         max_over_median=last.max_over_median,
         share_above_mad=last.share_above_mad,
-        flagged=len(flagged_layers(norms)),
+        flagged=len(_flagged(norms)),
         entropy=float("nan") if seen is None else float(seen.entropy[-1].mean()),
         maximum=float("nan") if seen is None else float(seen.maximum[-1].mean()),
         corloc=float(locate(subject, images, last_only=True).biased[-1]),
@@ -296,6 +298,10 @@ def _look(subject: Subject, images: np.ndarray) -> Layers:
 
 def _boxes(subject: Subject, keys: Float[np.ndarray, "B N D"], bias: float) -> list[Box]:
     return [lost_box(one, subject.grid, subject.patch_size, bias=bias) for one in keys]
+
+
+def _flagged(norms: Float[np.ndarray, "L+1 b N"]) -> tuple[int, ...]:
+    return tuple(layer + 1 for layer in flagged_layers(norms[1:]))
 
 
 def _largest(norms: Float[np.ndarray, "b N"]) -> Bool[np.ndarray, "b N"]:

@@ -24,6 +24,8 @@ from solutions.training.step import best_params
 
 CANVAS_NOISE = 0.15
 _TRAIN_IMAGES, _TEST_IMAGES, _CANVASES = 300, 100, 100
+_DIGIT_SHARE = 2 / 3
+SIDE = (12, 12)
 _FAINT = 0.1
 """Resizing leaves a halo; fainter pixels are not part of the digit."""
 
@@ -79,7 +81,7 @@ def checkpoints_of(run: Run, most: int = 8) -> list[tuple[int, Any]]:
 def images_for(run: Run, data: Dataset | None = None, seed: int = 0) -> Images:
     """The images that a run is examined on: some of its own, and canvases of its size.
 
-    A canvas is a digit of scikit-learn, half as large as the image, on weak noise. Its box is
+    A canvas is a digit of scikit-learn, two thirds as large as the image, on weak noise. Its box is
     known, as LOST needs it. The digits are those that no recipe trains on.
 
     Args:
@@ -122,8 +124,8 @@ def images_for(run: Run, data: Dataset | None = None, seed: int = 0) -> Images:
 def digits_of(
     images: np.ndarray, image_shape: tuple[int, int, int]
 ) -> Float[np.ndarray, "B h h C"]:
-    """Digits (B, 8, 8, 1) uint8 as values from 0 to 1, half as large as an image of this shape."""
-    side = max(1, min(image_shape[:2]) // 2)
+    """Digits (B, 8, 8, 1) uint8 as values from 0 to 1, sized to two thirds of an image's side."""
+    side = max(1, round(min(image_shape[:2]) * _DIGIT_SHARE))
     values = images.astype(np.float32) / 255
     if side != values.shape[1]:
         values = np.array(jax.image.resize(values, (len(values), side, side, 1), "linear"))
@@ -132,7 +134,7 @@ def digits_of(
 
 
 def write_canvases(folder: Path, seed: int = 0) -> Path:
-    """Write the digits on canvases of 16 × 16 as class folders, as data of a training run.
+    """Write the digits on canvases of 12 × 12 as class folders, as data of a training run.
 
     The train/test split is that of the digits. What is there already stays.
     """
@@ -144,8 +146,8 @@ def write_canvases(folder: Path, seed: int = 0) -> Path:
         return folder
     for part, start in (("train", 0), ("test", 1)):
         images, labels = getattr(digits, f"{part}_images"), getattr(digits, f"{part}_labels")
-        small = digits_of(images, (16, 16, 1))
-        canvases, _ = paste(small, (16, 16), seed + 2 + start, CANVAS_NOISE)
+        small = digits_of(images, (*SIDE, 1))
+        canvases, _ = paste(small, SIDE, seed + 2 + start, CANVAS_NOISE)
         for i, (canvas, label) in enumerate(zip(canvases, labels, strict=True)):
             place = folder / part / digits.classes[label]
             place.mkdir(parents=True, exist_ok=True)
@@ -170,7 +172,7 @@ SMALL = Recipe(
     checkpoint_every=4,
     keep=100,
 )
-"""What the lab trains where no run is given: 64 patches of 2 × 2 on canvases of 16 × 16."""
+"""What the lab trains where no run is given: 64 patches of 2 × 2 on canvases of 12 × 12."""
 
 
 def small_recipe(registers: int, data: Path, base: Recipe = SMALL) -> Recipe:

@@ -26,6 +26,9 @@ CANVAS_NOISE = 0.15
 _TRAIN_IMAGES, _TEST_IMAGES, _CANVASES = 300, 100, 100
 _DIGIT_SHARE = 2 / 3
 SIDE = (12, 12)
+TRAIN_COPIES = 3
+"""How often each training digit is pasted: a small ViT has to see a digit in several places."""
+
 _FAINT = 0.1
 """Resizing leaves a halo; fainter pixels are not part of the digit."""
 
@@ -144,10 +147,10 @@ def write_canvases(folder: Path, seed: int = 0) -> Path:
     done = folder / "complete"
     if done.exists():
         return folder
-    for part, start in (("train", 0), ("test", 1)):
-        images, labels = getattr(digits, f"{part}_images"), getattr(digits, f"{part}_labels")
-        small = digits_of(images, (*SIDE, 1))
-        canvases, _ = paste(small, SIDE, seed + 2 + start, CANVAS_NOISE)
+    for part, seed_of, copies in (("train", seed + 2, TRAIN_COPIES), ("test", seed + 3, 1)):
+        images = np.repeat(getattr(digits, f"{part}_images"), copies, axis=0)
+        labels = np.repeat(getattr(digits, f"{part}_labels"), copies)
+        canvases, _ = paste(digits_of(images, (*SIDE, 1)), SIDE, seed_of, CANVAS_NOISE)
         for i, (canvas, label) in enumerate(zip(canvases, labels, strict=True)):
             place = folder / part / digits.classes[label]
             place.mkdir(parents=True, exist_ok=True)
@@ -165,11 +168,12 @@ SMALL = Recipe(
     heads=4,
     depth=4,
     mlp=96,
-    epochs=20,
+    position_std=0.3,
+    epochs=12,
     batch_size=64,
-    base_lr=2e-3,
-    eval_every=4,
-    checkpoint_every=4,
+    base_lr=3e-3,
+    eval_every=2,
+    checkpoint_every=2,
     keep=100,
 )
 """What the lab trains where no run is given: 64 patches of 2 × 2 on canvases of 12 × 12."""

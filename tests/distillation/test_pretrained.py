@@ -17,20 +17,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
-from flax.training.train_state import TrainState
 
 pytest.importorskip("safetensors")
 
-from grader import use
 from grader.engine.reference import Solutions
 from grader.problem import Edit
 from solutions.distillation import pretrained
 from solutions.distillation.dinov2 import without_layer_scale
 from solutions.distillation.pictures import class_attention_map
 from solutions.distillation.safetensors_file import PretrainedError, read
-from solutions.distillation.student import ViTExtraHead
 from solutions.distillation.teacher import (
     CLIP_MEAN,
     CLIP_STD,
@@ -39,7 +35,6 @@ from solutions.distillation.teacher import (
     text_embedder,
 )
 from solutions.registers.capture import Rows, capture
-from tests.random_params import random_params
 
 DUMPS = Path(__file__).with_name("dumps")
 TOLERANCE = 1e-5
@@ -163,23 +158,6 @@ def test_a_clip_teacher_takes_images_from_0_to_1_of_any_size() -> None:
     np.testing.assert_allclose(looked.ravel(), shares / shares.sum(), atol=TOLERANCE)
     grey = jnp.linspace(0, 1, 64).reshape(1, 8, 8, 1)
     assert teacher(grey).shape == (1, 10)
-
-
-def test_a_student_learns_from_a_clip_teacher_by_problem_49s_step() -> None:
-    teacher = clip_teacher(DUMPS / "clip")
-    student = ViTExtraHead(4, 10, 2, 1, spare_norm=False, layout="apart")
-    images = jnp.asarray(np.random.default_rng(0).random((6, 12, 12, 3), np.float32))
-    state = TrainState.create(
-        apply_fn=lambda variables, x: jax.vmap(lambda i: student.apply(variables, i)[0])(x),
-        params=random_params(student, images[0]),
-        tx=optax.adam(1e-2),
-    )
-    step = jax.jit(use(49).distill_step, static_argnums=1)
-    losses = []
-    for _ in range(12):
-        state, loss = step(state, teacher.apply, teacher.params, images)
-        losses.append(float(loss))
-    assert losses[-1] < 0.6 * losses[0]
 
 
 def test_preparation_repeats_grey_and_refuses_what_does_not_fit() -> None:

@@ -113,20 +113,22 @@ def patches(model: ViTExtraHead, params: Any, image: Any) -> Any:
     return model.apply({"params": params}, image, method=model.patch_embeddings)
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_every_layout_computes_the_same_and_has_the_same_gradient(masked: bool) -> None:
+def test_every_layout_computes_the_same_and_has_the_same_gradient() -> None:
     generator = np.random.default_rng(2)
     x = generator.standard_normal((15, 66)).astype(np.float32)
-    mask = jnp.asarray(neighbour_mask((3, 5))) if masked else None
+    mask = jnp.asarray(neighbour_mask((3, 5)))
     params = random_params(SelfAttention(2), x)
     weights = generator.standard_normal(x.shape).astype(np.float32)
 
     def outcome(layout: Layout, params: Any, x: Any) -> Any:
+        attention = SelfAttention(2, layout)
+
         def weighed(params: Any, x: Any) -> Any:
-            y = SelfAttention(2, layout).apply({"params": params}, x, mask)
+            y = attention.apply({"params": params}, x, mask)
             return (y * weights).sum(), y
 
-        return jax.grad(weighed, argnums=(0, 1), has_aux=True)(params, x)
+        masked = jax.grad(weighed, argnums=(0, 1), has_aux=True)(params, x)
+        return masked, attention.apply({"params": params}, x)
 
     found = jax.jit(lambda p, x: {layout: outcome(layout, p, x) for layout in LAYOUTS})(params, x)
     plain = found.pop("plain")
@@ -142,8 +144,8 @@ def test_by_default_attention_and_block_are_those_of_problems_40_and_41() -> Non
         (EncoderBlock(3, 20), use(41).EncoderBlock(3, 20)),
     ):
         params = random_params(theirs, x)
-        same = ours.apply({"params": params}, x)
-        np.testing.assert_allclose(same, theirs.apply({"params": params}, x), atol=1e-6)
+        both = jax.jit(lambda p, m=ours, n=theirs: (m.apply(p, x), n.apply(p, x)))
+        np.testing.assert_allclose(*both({"params": params}), atol=1e-6)
 
 
 def test_the_mask_sees_nine_six_or_four() -> None:
@@ -155,19 +157,6 @@ def test_the_mask_sees_nine_six_or_four() -> None:
     assert not mask[3, 4]
     assert mask[0].nonzero()[0].tolist() == [0, 1, 4, 5]
     assert neighbour_mask((1, 3)).sum() == 7
-
-
-def test_the_mask_keeps_what_is_far_away_out() -> None:
-    attention = SelfAttention(2)
-    generator = np.random.default_rng(4)
-    x = generator.standard_normal((12, 6)).astype(np.float32)
-    params = random_params(attention, x)
-    moved = x.copy()
-    moved[11] += 1
-    mask = jnp.asarray(neighbour_mask((3, 4)))
-    before, after = (attention.apply({"params": params}, y, mask) for y in (x, moved))
-    touched = np.flatnonzero(np.abs(before - after).max(axis=1) > 0)
-    assert touched.tolist() == [6, 7, 10, 11]
 
 
 def test_sizes_that_do_not_fit_are_named() -> None:

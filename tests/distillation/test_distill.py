@@ -1,0 +1,209 @@
+"""The distillation as a library: losses as options, teachers from runs, the loop, resuming."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from solutions.distillation import Distillation, Distilled, distill
+from solutions.distillation.losses import (
+    affinity_mimicking,
+    cosine_and_mse,
+    hard_label,
+    kl_divergence,
+    normalized_l1,
+)
+from solutions.distillation.objectives import objective, words_of
+from solutions.distillation.retrieval import mean_cosine
+from solutions.distillation.run import of_all_classes, teacher_embeddings
+from solutions.distillation.run_teacher import as_teacher, with_prototypes
+from solutions.distillation.settings import LOSSES, STUDENT
+from solutions.distillation.teacher import Preparation, Teacher
+from solutions.distillation.views import patch_similarity, pooling_maps, search
+from solutions.training.data import Dataset, digits
+from solutions.training.loop import Silent
+from solutions.training.models import build
+from solutions.training.recipe import BadRecipe, Recipe
+
+SMALL = dataclasses.replace(
+    STUDENT, heads=2, depth=1, epochs=2, batch_size=40, checkpoint_every=1, eval_every=1
+)
+
+
+def few_digits() -> Dataset:
+    full = digits()
+    parts = (full.train_images[:160], full.train_labels[:160])
+    return Dataset("few", *parts, full.test_images[:50], full.test_labels[:50], full.classes)
+
+
+def pixel_teacher() -> Teacher:
+    """A fixed affine map of the pixels."""
+    weights = jnp.asarray(np.random.default_rng(0).standard_normal((64, 6), np.float32))
+    return Teacher(lambda params, image: 1 + image.ravel() @ params, weights, Preparation())
+
+
+class StopAfter(Silent):
+    """Asks to stop when so many steps were made."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def on_progress(self, progress: object) -> None:
+        self.left -= 1
+
+    def stop_asked(self) -> bool:
+        return self.left <= 0
+
+
+def run(asked: Distillation, out: Path, watch: Silent | None = None) -> Distilled:
+    return distill(asked, data=few_digits(), teacher=pixel_teacher(), out=out, watch=watch)
+
+
+@pytest.fixture(scope="module")
+def distilled(tmp_path_factory: pytest.TempPathFactory) -> Distilled:
+    """Stopped after the first call of the program, and resumed."""
+    folder = tmp_path_factory.mktemp("run")
+    stopped = run(Distillation(SMALL), folder, StopAfter(1))
+    assert not stopped.finished and 0 < stopped.step < 8
+    return run(Distillation(SMALL), folder)
+
+
+def test_the_student_comes_nearer_and_the_history_says_so(distilled: Distilled) -> None:
+    assert distilled.finished
+    first, last = distilled.history
+    assert (first["step"], last["step"], distilled.step) == (4, 8, 8)
+    assert last["train_loss"] < first["train_loss"]
+    data = distilled.data
+    ours = distilled.embed(data.test_images)
+    theirs = teacher_embeddings(distilled.teacher, data.test_images)
+    assert ours.shape == theirs.shape == (50, 6)
+    # What the loop said of the test images, once more from the embeddings.
+    assert float(normalized_l1(ours, theirs)) == pytest.approx(last["test_loss"], rel=1e-4)
+    assert mean_cosine(ours, theirs) == pytest.approx(last["test_cosine"], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
+def test_stopped_and_resumed_is_bit_for_bit_the_same_with_every_loss(
+    loss: str, tmp_path: Path
+) -> None:
+    """The teacher knows no classes: where a loss wants some, prototypes make them."""
+    asked = Distillation(dataclasses.replace(SMALL, epochs=4), loss=loss)
+    straight = run(asked, tmp_path / "straight")
+    run(asked, tmp_path / "stopped", StopAfter(2))
+    resumed = run(asked, tmp_path / "stopped")
+    jax.tree.map(np.testing.assert_array_equal, resumed.params, straight.params)
+    first, *_, last = straight.history
+    assert resumed.history[-1]["test_loss"] == last["test_loss"]
+    assert last["test_loss"] < first["test_loss"]
+
+
+def test_where_the_student_looks(distilled: Distilled) -> None:
+    images = distilled.data.test_images[:3]
+    maps = pooling_maps(distilled, images)
+    assert maps.shape == (3, 4, 4)
+    np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, atol=1e-5)
+    query = np.random.default_rng(1).standard_normal(6)
+    cosines = patch_similarity(distilled, query, images)
+    assert cosines.shape == (3, 4, 4) and np.abs(cosines).max() <= 1 + 1e-6
+    # The embedding is the mean of the patches with the weights of the map.
+    patches = jax.vmap(
+        lambda image: distilled.student.apply(
+            {"params": distilled.params}, image, method=distilled.student.patch_embeddings
+        )
+    )(distilled.prepared(images))
+    means = np.einsum("bn,bnd->bd", maps.reshape(3, -1), patches)
+    np.testing.assert_allclose(means, distilled.embed(images), atol=1e-5)
+
+
+def test_a_search_asks_both() -> None:
+    student, teacher = np.eye(4), np.eye(4)[[1, 0, 2, 3]]
+    found = search("q", np.array([4.0, 3.0, 2.0, 1.0]), student, teacher, label=2)
+    assert found.student.order.tolist() == [0, 1, 2, 3]
+    assert found.teacher.order.tolist() == [1, 0, 2, 3]
+    assert found.shared(1) == 0 and found.shared(2) == 1
+
+
+def test_every_loss_is_the_library_s() -> None:
+    generator = np.random.default_rng(2)
+    s, t, prototypes = (generator.standard_normal((4, 3)).astype(np.float32) for _ in range(3))
+    head = generator.standard_normal((3, 4)).astype(np.float32)
+    labels = np.arange(4)
+    want = {
+        "l1": normalized_l1(s, t, 7.0),
+        "cosine": cosine_and_mse(s, t),
+        "kl": kl_divergence(s @ head, t @ head, 3.0),
+        "kl-deit": kl_divergence(s @ head, t @ head, 3.0, "deit"),
+        "hard": hard_label(s @ head, s @ head, t @ head, labels),
+        "affinity": affinity_mimicking(s, prototypes, t, prototypes),
+    }
+    assert tuple(want) == LOSSES
+    for name, value in want.items():
+        asked = Distillation(loss=name, norm=7.0, temperature=3.0)
+        goal = objective(asked, lambda e: e @ head, jnp.asarray(prototypes))
+        assert float(goal.of_batch(s, t, labels)) == pytest.approx(float(value), rel=1e-5)
+        each = goal.of_each(s, t, labels)
+        assert each.shape == (4,) and words_of(asked)
+        if name != "affinity":
+            assert float(each.mean()) == pytest.approx(float(value), rel=1e-5)
+    with pytest.raises(ValueError, match="needs a teacher that knows classes"):
+        objective(Distillation(loss="kl"))
+    with pytest.raises(ValueError, match="needs an embedding for each class"):
+        objective(Distillation(loss="affinity"))
+
+
+@pytest.mark.parametrize("kind", ["mean_pool", "registers", "extra_head"])
+def test_a_run_s_embedding_is_what_its_head_reads(kind: str) -> None:
+    recipe = Recipe(model=kind, patch_size=4, width=12, heads=2, depth=1, mlp=8, registers=2)
+    shape, statistics = (8, 8, 1), ((100.0,), (50.0,))
+    images = digits().test_images[:2]
+    model = build(recipe, shape, 10)
+    params = model.init(jax.random.key(0))
+    teacher = as_teacher(recipe, shape, 10, params, statistics)
+    assert teacher.classify is not None and teacher.grid == (2, 2)
+
+    @jax.jit
+    def both(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+        embeddings = teacher.apply({"params": teacher.params}, values / 255)
+        logits = jax.vmap(lambda e: teacher.classify(teacher.params, e))(embeddings)
+        return logits, model.apply(params, (values - 100) / 50)
+
+    ours, theirs = both(images.astype(np.float32))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_prototypes_make_classes() -> None:
+    prototypes = np.eye(3)[:2]
+    teacher = with_prototypes(pixel_teacher(), prototypes, scale=10.0)
+    assert teacher.classify is not None
+    np.testing.assert_allclose(
+        teacher.classify(None, jnp.array([3.0, 4.0, 0.0])), [6, 8], rtol=1e-6
+    )
+    assert with_prototypes(teacher, prototypes[:1]) is teacher
+
+
+def test_images_of_all_classes() -> None:
+    labels = np.array([0] * 50 + [2] * 3 + [1] * 50)
+    rows = of_all_classes(labels, 30)
+    assert np.bincount(labels[rows]).tolist() == [10, 10, 3]
+    assert of_all_classes(labels, 1).tolist() == [0, 50, 53]
+
+
+def test_what_does_not_fit_is_named() -> None:
+    with pytest.raises(BadRecipe, match="the loss is 'l2'; it may be l1, cosine"):
+        Distillation(loss="l2")
+    with pytest.raises(BadRecipe, match="a distillation has no mixup"):
+        Distillation(dataclasses.replace(STUDENT, mixup=0.2))
+    with pytest.raises(BadRecipe, match="width cannot be set here"):
+        Distillation().with_changes({"width": "12"}, {})
+    with pytest.raises(BadRecipe, match="heads is 4; it must divide the embedding, 10"):
+        Distillation().sized(10)
+    with pytest.raises(BadRecipe, match="temperature is 0"):
+        Distillation(temperature=0.0)
+    both = Distillation().with_changes({"data": "mnist", "epochs": "3"}, {"depth": "2"})
+    assert (both.teacher_recipe.data, both.teacher_recipe.depth) == ("mnist", 2)

@@ -95,6 +95,7 @@ def begin(image_folder: Path, run: Path, cache: Path) -> subprocess.Popen[str]:
     """A run long enough to be interrupted."""
     words = [*TRAIN, "--data", str(image_folder), "--out", str(run), *TINY_WORDS]
     longer = ["--set", "epochs=60", "--set", "ema=0.9", "--set", "shift=1", "--seed", "5"]
+    longer += ["--set", "checkpoint_every=3"]
     return subprocess.Popen(
         [sys.executable, *words, *longer],
         cwd=ROOT,

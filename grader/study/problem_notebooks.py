@@ -36,7 +36,7 @@ if importlib.util.find_spec("grader") is None:
     if not found:
         raise SystemExit("Put the course's repository into this folder, then run this cell again.")
     install = [sys.executable, "-m", "pip", "install", "-q", "-e", f"{found[0]}[notebooks]"]
-    subprocess.run(install, check=True)  # noqa: S603
+    subprocess.run(install, check=True)
     sys.path.insert(0, str(found[0]))"""
 
 _HOW = """\

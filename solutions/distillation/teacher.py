@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 from solutions.distillation.clip import ClipText, ClipVision
 from solutions.distillation.pretrained import clip_text, clip_vision
 from solutions.distillation.safetensors_file import read
+from solutions.registers.capture import Rows
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -68,6 +69,9 @@ class Teacher:
       grid: rows and columns of patches; None where there are none.
       module: the Linen module that ``embed`` runs, to look into (`solutions.registers.capture`);
         None where there is none.
+      rows: which rows of that module's sequence are what; None where there are none.
+      classify: parameters and an embedding (D,) to the logits (K,) of the teacher's classes;
+        None where it knows no classes.
 
     """
 
@@ -76,6 +80,8 @@ class Teacher:
     prepare: Callable[[Float[Array, "B H W C"]], Float[Array, "B h w c"]] = Preparation()
     grid: tuple[int, int] | None = None
     module: nn.Module | None = None
+    rows: Rows | None = None
+    classify: Callable[[Any, Float[Array, "D"]], Float[Array, "K"]] | None = None
 
     def apply(
         self, variables: Mapping[str, Any], images: Float[Array, "B H W C"]
@@ -112,12 +118,14 @@ def clip_teacher(source: str | Path) -> Teacher:
     """
     model, params = clip_vision(read(source))
     side = _side(model, params)
+    grid = (side // model.patch_size, side // model.patch_size)
     return Teacher(
         embed=lambda params, image: model.apply({"params": params}, image),
         params=jax.tree.map(jnp.asarray, params),
         prepare=Preparation((side, side), CLIP_MEAN, CLIP_STD),
-        grid=(side // model.patch_size, side // model.patch_size),
+        grid=grid,
         module=model,
+        rows=Rows.of(grid[0] * grid[1]),
     )
 
 

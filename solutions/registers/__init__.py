@@ -1,5 +1,8 @@
 """The register lab: what becomes of the patch tokens inside a trained ViT.
 
+    from solutions.registers import study_registers    # a model and images
+    from solutions.registers.lab import examine        # a run
+
 | module | what is there |
 |---|---|
 | `capture` | tokens, keys and attention of every layer, from one forward pass |
@@ -9,8 +12,14 @@
 | `boxes` | an object's box from the keys of the last layer, after LOST; CorLoc |
 | `canvas` | images with a known box: a small image pasted on a canvas |
 | `planted` | a model made to have high-norm tokens, to see the instruments work |
+| `study` | all of that on one model: `study_registers` |
+| `subjects`, `lab`, `report` | trained runs as subjects; the page |
 | `plots` | Matplotlib on top of the arrays |
 
 Artefacts as in Darcet et al. 2024 are reported for large models that were trained for long. A
 small model may well have none; the numbers here say what is there.
 """
+
+from solutions.registers.study import Images, Study, Subject, study_registers
+
+__all__ = ["Images", "Study", "Subject", "study_registers"]

@@ -34,6 +34,7 @@ def show_norms_by_layer(axes: Axes, norms: Float[np.ndarray, "L+1 B N"], label: 
     flat = norms.reshape(len(norms), -1)
     (line,) = axes.plot(layers, np.median(flat, axis=1), label=label)
     axes.plot(layers, flat.max(axis=1), "o", color=line.get_color())
+    axes.set_xticks(layers)
     axes.set_xlabel("blocks passed")
     axes.set_ylabel("norm: median, maximum")
 
@@ -58,6 +59,7 @@ def show_class_attention(axes: Axes, found: ClassAttention, patches: int, label:
     for layer, heads in zip(layers, found.entropy, strict=True):
         axes.plot(np.full(len(heads), layer), heads, ".", color=line.get_color())
     axes.axhline(np.log(patches), color="0.8", linestyle=":")
+    axes.set_xticks(layers)
     axes.set_xlabel("block")
     axes.set_ylabel("entropy of CLS attention (nats)")
 
@@ -71,3 +73,14 @@ def show_box(axes: Axes, box: Box, color: str, label: str = "") -> None:
     axes.add_patch(
         Rectangle(corner, right - left, bottom - top, fill=False, edgecolor=color, label=label)
     )
+
+
+def show_class_maximum(axes: Axes, found: ClassAttention) -> None:
+    """Draw the largest share of CLS attention that one patch has, by layer, a dot for each head."""
+    layers = np.arange(1, len(found.maximum) + 1)
+    (line,) = axes.plot(layers, found.maximum.mean(axis=1))
+    for layer, heads in zip(layers, found.maximum, strict=True):
+        axes.plot(np.full(len(heads), layer), heads, ".", color=line.get_color())
+    axes.set_xticks(layers)
+    axes.set_xlabel("block")
+    axes.set_ylabel("largest share of one patch")

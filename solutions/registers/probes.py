@@ -7,6 +7,7 @@ probe, which was fitted on all tokens of the first images.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,16 +67,33 @@ def position_probe(
     Source: Darcet et al. 2024, figure 5b.
 
     """
+    return position_probes(train, test, grid, {"": among})[""]
+
+
+def position_probes(
+    train: Float[np.ndarray, "B N D"],
+    test: Float[np.ndarray, "b N D"],
+    grid: tuple[int, int],
+    kinds: Mapping[str, Bool[np.ndarray, "b N"] | None],
+) -> dict[str, PositionScore]:
+    """`position_probe` for several kinds of tokens (by name) with one fit, which takes long."""
     patches = np.arange(train.shape[1])
-    chosen = np.ones(test.shape[:2], bool) if among is None else among
-    if not chosen.any():
-        return PositionScore(float("nan"), float("nan"), 0)
     probe = _classifier(train.reshape(-1, train.shape[-1]), np.tile(patches, len(train)))
-    true = np.broadcast_to(patches, chosen.shape)[chosen]
-    named = probe.predict(test[chosen])
-    apart = np.stack(np.divmod(named, grid[1])) - np.stack(np.divmod(true, grid[1]))
-    distance = float(np.hypot(*apart).mean())
-    return PositionScore(float((named == true).mean()), distance, int(chosen.sum()))
+    named = probe.predict(_flat(test)).reshape(test.shape[:2])
+    apart = np.stack(np.divmod(named, grid[1])) - np.stack(np.divmod(patches, grid[1]))[:, None]
+    distance = np.hypot(*apart)
+    scores = {}
+    for kind, among in kinds.items():
+        chosen = np.ones(test.shape[:2], bool) if among is None else among
+        count = int(chosen.sum())
+        scores[kind] = (
+            PositionScore(
+                float((named == patches)[chosen].mean()), float(distance[chosen].mean()), count
+            )
+            if count
+            else PositionScore(float("nan"), float("nan"), 0)
+        )
+    return scores
 
 
 def pixel_probe(

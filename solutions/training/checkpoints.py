@@ -134,19 +134,27 @@ class Checkpoints:
           NoCheckpoint: there is none.
 
         """
-        one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        for step in reversed(self.steps()):
             try:
-                known = self._manager.item_metadata(step)["carry"]
-                tree = jax.tree.map(
-                    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=one),
-                    getattr(known, "tree", known),
-                )
-                wanted = self._ocp.args.Composite(carry=self._ocp.args.StandardRestore(tree))
-                return step, self._manager.restore(step, args=wanted)["carry"]["state"]
+                return step, self.state(step)
             except Exception as error:
                 self._skipped(step, error)
         raise NoCheckpoint(f"{self.folder} holds no checkpoint that can be read")
+
+    def steps(self) -> list[int]:
+        """The steps of which there is a checkpoint, the first one first."""
+        return sorted(self._manager.all_steps())
+
+    def state(self, step: int) -> Any:
+        """The state of one checkpoint, on one device; what goes wrong is Orbax's to say."""
+        one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        known = self._manager.item_metadata(step)["carry"]
+        tree = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=one),
+            getattr(known, "tree", known),
+        )
+        wanted = self._ocp.args.Composite(carry=self._ocp.args.StandardRestore(tree))
+        return self._manager.restore(step, args=wanted)["carry"]["state"]
 
     def _skipped(self, step: int, error: Exception) -> None:
         reason = str(error).strip().splitlines() or [type(error).__name__]

@@ -81,7 +81,7 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
 
     """
     grid = grid_of(recipe, image_shape)
-    module, head = _module(recipe, num_classes), nn.Dense(num_classes)
+    module, head = linen_module(recipe, num_classes), nn.Dense(num_classes)
     extra_head = recipe.model == "extra_head"
     dtype = jnp.float32 if narrows(recipe) else compute_dtype(recipe)
     rates = _drop_rates(recipe)
@@ -136,7 +136,8 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
     )
 
 
-def _module(recipe: Recipe, num_classes: int) -> nn.Module:
+def linen_module(recipe: Recipe, num_classes: int) -> nn.Module:
+    """The module of problems 45 to 48 that a recipe asks for, for one image."""
     sizes = (recipe.patch_size, recipe.width, recipe.heads, recipe.mlp, recipe.depth)
     reference = use(PROBLEMS[recipe.model])
     module: nn.Module

@@ -1,0 +1,149 @@
+"""Student and teacher in numbers, on the test images."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from solutions.distillation.retrieval import mean_cosine, neighbour_agreement
+from solutions.distillation.run import Distilled, of_all_classes, teacher_embeddings
+from solutions.registers.probes import linear_probe
+
+MOST_IMAGES = 2000
+"""Of the training and of the test images, how many are looked at, at most."""
+
+NEIGHBOURS = 10
+_ROUNDS = 5
+_SPEED_BATCH = 250
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Embeddings of the same images by student and teacher.
+
+    Attributes:
+      train_student, train_teacher: (n, D), of training images.
+      train_labels: (n,).
+      student, teacher: (m, D), of test images.
+      images, labels: those test images, uint8 (m, H, W, C), and their classes (m,).
+
+    """
+
+    train_student: Float[np.ndarray, "n D"]
+    train_teacher: Float[np.ndarray, "n D"]
+    train_labels: Int[np.ndarray, "n"]
+    student: Float[np.ndarray, "m D"]
+    teacher: Float[np.ndarray, "m D"]
+    images: UInt8[np.ndarray, "m H W C"]
+    labels: Int[np.ndarray, "m"]
+
+
+@dataclass(frozen=True)
+class OneSide:
+    """One of the two models.
+
+    Attributes:
+      parameters: how many numbers it has.
+      images_per_second: forward, compiled, batches of up to 250, median of 5 rounds.
+      probe: accuracy of a logistic regression on its frozen embeddings.
+
+    """
+
+    parameters: int
+    images_per_second: float
+    probe: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both models.
+
+    Attributes:
+      student, teacher: each on its own.
+      cosine: mean over the images of the cosine of the two embeddings.
+      nearest, neighbours: the share of the nearest and of the ten nearest neighbours of each
+        image that student and teacher have in common (`neighbour_agreement`, k = 1 and 10).
+      chance: what ``neighbours`` would be for a student that knows nothing.
+      neighbours_asked: k of ``neighbours``.
+      test_images, probe_images: how many the numbers rest on; how many a probe was fitted to.
+
+    """
+
+    student: OneSide
+    teacher: OneSide
+    cosine: float
+    nearest: float
+    neighbours: float
+    chance: float
+    neighbours_asked: int
+    test_images: int
+    probe_images: int
+
+
+def embed_both(distilled: Distilled) -> Embedded:
+    """The embeddings of up to `MOST_IMAGES` training and as many test images, of all classes."""
+    data = distilled.data
+    train = of_all_classes(data.train_labels, MOST_IMAGES)
+    test = of_all_classes(data.test_labels, MOST_IMAGES)
+    return Embedded(
+        distilled.embed(data.train_images[train]),
+        teacher_embeddings(distilled.teacher, data.train_images[train]),
+        data.train_labels[train],
+        distilled.embed(data.test_images[test]),
+        teacher_embeddings(distilled.teacher, data.test_images[test]),
+        data.test_images[test],
+        data.test_labels[test],
+    )
+
+
+def compare(distilled: Distilled, found: Embedded) -> Comparison:
+    """Put the two beside each other.
+
+    Args:
+      distilled: student and teacher.
+      found: their embeddings.
+
+    """
+    images = found.images[:_SPEED_BATCH]
+    count = len(found.labels)
+    k = min(NEIGHBOURS, count - 1)
+
+    def side(embed: Callable[[np.ndarray], np.ndarray], params: object, probe: float) -> OneSide:
+        parameters = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
+        return OneSide(parameters, _speed(embed, images), probe)
+
+    return Comparison(
+        student=side(
+            distilled.embed,
+            distilled.params,
+            linear_probe(found.train_student, found.train_labels, found.student, found.labels),
+        ),
+        teacher=side(
+            lambda part: teacher_embeddings(distilled.teacher, part),
+            distilled.teacher.params,
+            linear_probe(found.train_teacher, found.train_labels, found.teacher, found.labels),
+        ),
+        cosine=mean_cosine(found.student, found.teacher),
+        nearest=neighbour_agreement(found.student, found.teacher),
+        neighbours=neighbour_agreement(found.student, found.teacher, k),
+        chance=k / (count - 1),
+        neighbours_asked=k,
+        test_images=count,
+        probe_images=len(found.train_labels),
+    )
+
+
+def _speed(embed: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> float:
+    embed(images)
+    seconds = []
+    for _ in range(_ROUNDS):
+        began = time.perf_counter()
+        embed(images)
+        seconds.append(time.perf_counter() - began)
+    return len(images) / statistics.median(seconds)

@@ -1,0 +1,88 @@
+"""A report: one HTML file that needs no other, with Matplotlib's pictures inside."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_DPI = 110
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
+       color: #1b1b1b; background: #fff }
+h1 { font-size: 1.6rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin: 2.2rem 0 0 }
+img { max-width: 100%; height: auto } pre { background: #f2f2f2; padding: .7rem; overflow-x: auto }
+table { border-collapse: collapse; margin: .5rem 0 }
+td, th { padding: .1rem 1.1rem .1rem 0; text-align: left; vertical-align: top }
+td { font-variant-numeric: tabular-nums } thead th { border-bottom: 1px solid #999 }
+p.note { color: #555; margin: 0 0 .4rem }
+"""
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+    """The whole file: ``parts`` are pieces of HTML."""
+    return (
+        "<!doctype html><html lang=en><head><meta charset=utf-8>"
+        "<meta name=viewport content='width=device-width'>"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>"
+        + "\n".join(part for part in parts if part)
+        + "</body></html>\n"
+    )
+
+
+def heading(text: str) -> str:
+    """The title at the top."""
+    return f"<h1>{html.escape(text)}</h1>"
+
+
+def section(title: str, *words: str) -> str:
+    """The title of a section and a line for each of ``words``."""
+    return f"<h2>{html.escape(title)}</h2>" + "".join(map(note, words))
+
+
+def note(words: str) -> str:
+    """A line of small print."""
+    return f"<p class=note>{html.escape(words)}</p>"
+
+
+def command(text: str) -> str:
+    """What was typed."""
+    return f"<pre>{html.escape(text)}</pre>"
+
+
+def table(rows: Iterable[Sequence[object]], header: Sequence[object] = ()) -> str:
+    """Rows whose first cell is their name; ``header`` has a name for each column."""
+    head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in header)
+    body = "".join(
+        f"<tr><th>{html.escape(str(first))}</th>"
+        + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    return (
+        f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+    )
+
+
+def fields(values: Mapping[str, object]) -> str:
+    """A table of names and values."""
+    return table(values.items())
+
+
+def picture(figure: Any, alternative: str) -> str:
+    """A figure as a picture; ``alternative`` says in words what is on it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    return (
+        f"<img alt='{html.escape(alternative, quote=True)}' src='data:image/png;base64,{encoded}'>"
+    )
+
+
+def figure(width: float, height: float) -> Any:
+    """A figure, in inches, that no window and no global state of pyplot knows of."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")

@@ -1,0 +1,144 @@
+"""The lab from runs to a page: examine, plant, write."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from solutions.registers import report
+from solutions.registers.planted import plant
+from solutions.registers.report import Examined
+from solutions.registers.study import Study, moment, study_registers
+from solutions.registers.subjects import checkpoints_of, images_for, subject_of
+from solutions.training.runs import Run
+
+PLANTED_SHARE = 0.02
+PLANTED_TIMES = 10.0
+
+
+def examine(run: Run, name: str | None = None, seed: int = 0) -> Examined:
+    """Every instrument on a run's newest checkpoint, the short examination on earlier ones.
+
+    Raises:
+      BadRecipe, BadData, NoCheckpoint: the run cannot be examined; one line that says why.
+
+    """
+    images = images_for(run, seed=seed)
+    checkpoints = checkpoints_of(run)
+    subject = subject_of(run, checkpoints[-1][1], name)
+    moments = tuple(
+        moment(step, subject_of(run, params, name), images) for step, params in checkpoints
+    )
+    study = study_registers(subject, images)
+    return Examined(subject, study, images, moments, _accuracy(run), (run.mean, run.std))
+
+
+def planted_in(one: Examined, seed: int = 0) -> Examined:
+    """The same model with high-norm tokens planted in the block in its middle."""
+    subject, block = one.subject, max(0, len(one.study.norms) // 2 - 1)
+    params, _ = plant(
+        subject.model,
+        subject.params,
+        one.images.test,
+        subject.rows,
+        block,
+        PLANTED_SHARE,
+        PLANTED_TIMES,
+        seed,
+    )
+    changed = dataclasses.replace(subject, name=f"{subject.name}, planted", params=params)
+    study = study_registers(changed, one.images)
+    return dataclasses.replace(one, subject=changed, study=study, moments=(), accuracy=float("nan"))
+
+
+def lab(
+    runs: Sequence[Run],
+    folder: Path,
+    command: str = "",
+    seed: int = 0,
+    tell: Callable[[str], None] = print,
+) -> tuple[Path, list[str]]:
+    """Examine runs and write ``report.html`` and ``study.json`` into a folder.
+
+    Args:
+      runs: at least one.
+      folder: made when it is missing.
+      command: what was typed, for the page.
+      seed: of the choice of images, places and noise, and of what is planted.
+      tell: gets a line for each run.
+
+    Returns:
+      The path of the page, and what was found in sentences.
+
+    """
+    found = []
+    for run, name in zip(runs, _names(runs), strict=True):
+        tell(f"examining {run.folder}")
+        found.append(examine(run, name, seed))
+    found.sort(key=_registers)
+    planted = planted_in(found[0], seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = report.write(folder, found, planted, found[0], command)
+    told = {one.study.name: _as_json(one.study) for one in [*found, planted]}
+    (folder / "study.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return path, report.findings(found, planted)
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """``R = 4``, with the folder where two would be called the same."""
+    plain = [f"R = {r.recipe.registers if r.recipe.model == 'registers' else 0}" for r in runs]
+    return [
+        name if plain.count(name) == 1 else f"{name} ({run.folder.name})"
+        for name, run in zip(plain, runs, strict=True)
+    ]
+
+
+def _registers(one: Examined) -> int:
+    rows = one.subject.rows.registers
+    return int(rows.stop - rows.start)
+
+
+def _accuracy(run: Run) -> float:
+    with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
+        lines = run.metrics.read_text(encoding="utf-8").splitlines()
+        return float(json.loads(lines[-1])["test_accuracy"])
+    return float("nan")
+
+
+def _as_json(study: Study) -> dict[str, object]:
+    seen = study.attention
+    return {
+        "flagged_layers": study.flagged,
+        "norms": [
+            {
+                "median": one.median,
+                "maximum": one.maximum,
+                "mad": one.mad,
+                "share_above_mad": one.share_above_mad,
+            }
+            for one in study.summaries
+        ],
+        "high_norm_share": float(study.outliers.mean()),
+        "cls_entropy": None if seen is None else seen.entropy.tolist(),
+        "cls_maximum": None if seen is None else seen.maximum.tolist(),
+        "probes": {
+            kind: {
+                "tokens": one.tokens,
+                "position_accuracy": _or_none(one.position.accuracy),
+                "position_distance": _or_none(one.position.distance),
+                "pixel_error": _or_none(one.pixels),
+                "single_token_accuracy": _or_none(one.label),
+            }
+            for kind, one in study.probes.items()
+        },
+        "corloc": study.located.biased.tolist(),
+        "corloc_without_bias": study.located.plain.tolist(),
+    }
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: grade test test-slow check stubs bench mutants diagnoses fuzz format clean
+.PHONY: grade test test-slow check stubs notebooks bench mutants diagnoses fuzz format clean
 
 grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- the reference solution of problem 46 ---"
@@ -23,9 +23,15 @@ check: .venv/ready-dev  ## style, format, types, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m grader.study.stubs --check
+	$(BIN)/python -m grader.study.problem_notebooks --check
+	$(BIN)/python -m notebooks.build --check
 
-stubs: .venv/ready-dev  ## write problems/ from solutions/
+stubs: .venv/ready-dev  ## write problems/ and problems/notebooks/ from solutions/
 	$(BIN)/python -m grader.study.stubs
+	$(BIN)/python -m grader.study.problem_notebooks
+
+notebooks: .venv/ready-dev  ## make notebooks/*.ipynb from their sources and run them; NAME=… for one
+	$(BIN)/python -m notebooks.build $(NAME)
 
 bench: .venv/ready-dev  ## timings, as ratios within one run
 	$(BIN)/python -m tests.bench

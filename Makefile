@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: grade test test-slow check stubs notebooks bench mutants diagnoses fuzz format clean
+.PHONY: grade test test-slow check stubs bench mutants diagnoses fuzz format clean
 
 grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- the reference solution of problem 46 ---"
@@ -30,6 +30,7 @@ stubs: .venv/ready-dev  ## write problems/ and problems/notebooks/ from solution
 	$(BIN)/python -m grader.study.stubs
 	$(BIN)/python -m grader.study.problem_notebooks
 
+.PHONY: notebooks
 notebooks: .venv/ready-dev  ## make notebooks/*.ipynb from their sources and run them; NAME=… for one
 	$(BIN)/python -m notebooks.build $(NAME)
 

@@ -23,9 +23,16 @@ check: .venv/ready-dev  ## style, format, types, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m grader.study.stubs --check
+	$(BIN)/python -m grader.study.problem_notebooks --check
+	$(BIN)/python -m notebooks.build --check
 
-stubs: .venv/ready-dev  ## write problems/ from solutions/
+stubs: .venv/ready-dev  ## write problems/ and problems/notebooks/ from solutions/
 	$(BIN)/python -m grader.study.stubs
+	$(BIN)/python -m grader.study.problem_notebooks
+
+.PHONY: notebooks
+notebooks: .venv/ready-dev  ## make notebooks/*.ipynb from their sources and run them; NAME=… for one
+	$(BIN)/python -m notebooks.build $(NAME)
 
 bench: .venv/ready-dev bench-training  ## timings, as ratios within one run
 	$(BIN)/python -m tests.bench

@@ -1,0 +1,1 @@
+"""Notebooks for instructors, made from ``sources/`` by ``python -m notebooks.build``."""

@@ -157,8 +157,7 @@ def _where(distilled: Distilled, found: Embedded) -> list[str]:
             maps.append((f"… as {_size(theirs)}", moved))
         maps.append((f"teacher {_size(theirs)}", theirs))
     first = 2 + len(maps)
-    figure = page.figure(1.2 * (first + _PATCHES), 1.3 * len(images))
-    axes = figure.subplots(len(images), first + _PATCHES, squeeze=False)
+    figure, axes = page.images(len(images), first + _PATCHES, 1.2)
     for i, line in enumerate(axes):
         plots.show_image(line[0], shown[i])
         plots.show_overlay(line[1], shown[i], ours[i])
@@ -168,7 +167,6 @@ def _where(distilled: Distilled, found: Embedded) -> list[str]:
         for drawn in line[first:]:
             drawn.title.set_fontsize(8)
             drawn.set_axis_on()
-            drawn.set(xticks=[], yticks=[])
     titles = ["image", "student", *(title for title, _ in maps)]
     for drawn, title in zip(axes[0], titles, strict=False):
         drawn.set_title(title, fontsize=8)
@@ -208,8 +206,7 @@ def _searches(distilled: Distilled, found: Embedded, queries: Queries) -> list[S
 
 def _search(searches: Sequence[Search], found: Embedded, distilled: Distilled) -> list[str]:
     count = min(_FOUND, len(found.images))
-    figure = page.figure(1.15 * (count + 1), 1.35 * 2 * len(searches))
-    axes = figure.subplots(2 * len(searches), count + 1, squeeze=False)
+    figure, axes = page.images(2 * len(searches), count + 1, 1.15)
     shown = _shown(found.images)
     rows = []
     for i, one in enumerate(searches):
@@ -252,8 +249,7 @@ def _similarity(distilled: Distilled, found: Embedded, searches: Sequence[Search
     shown = _shown(images)
     maps = [patch_similarity(distilled, one.query, images) for one in searches]
     limit = max(float(np.abs(values).max()) for values in maps)
-    figure = page.figure(1.5 * len(images) + 1.5, 1.5 * len(searches))
-    axes = figure.subplots(len(searches), len(images) + 1, squeeze=False)
+    figure, axes = page.images(len(searches), len(images) + 1, 1.4)
     for line, one, values in zip(axes, searches, maps, strict=True):
         line[0].set_axis_off()
         line[0].text(0.5, 0.5, one.name, ha="center", va="center", fontsize=9)

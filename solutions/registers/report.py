@@ -152,8 +152,7 @@ def _norm_maps(pair: Sequence[Examined], planted: Examined) -> list[str]:
     ratios = [one.study.norms[-1, :_SHOWN] / one.study.summaries[-1].median for one in shown]
     low = min(float(values.min()) for values in ratios)
     high = min(RATIO, max(float(values.max()) for values in ratios[:-1]) + 0.1)
-    figure = page.figure(1.6 * (1 + len(shown)) + 1.2, 1.6 * _SHOWN)
-    axes = figure.subplots(_SHOWN, 1 + len(shown), squeeze=False)
+    figure, axes = page.images(_SHOWN, 1 + len(shown), 1.6)
     for i, line in enumerate(axes):
         image = pair[0].pixels(pair[0].images.test[i])
         line[0].imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
@@ -162,11 +161,8 @@ def _norm_maps(pair: Sequence[Examined], planted: Examined) -> list[str]:
             drawn = axis.imshow(grid, cmap="magma", vmin=low, vmax=high)
             if not i:
                 axis.set_title(one.study.name, fontsize=9)
-        for axis in line:
-            axis.set_xticks([])
-            axis.set_yticks([])
     axes[0, 0].set_title("image", fontsize=9)
-    figure.colorbar(drawn, ax=axes[:, -1], label="norm / median", shrink=0.6)
+    figure.colorbar(drawn, ax=axes, label="norm / median", shrink=0.6, pad=0.02)
     return [
         page.section(
             "Norms on the images",
@@ -255,11 +251,13 @@ def _heads(pair: Sequence[Examined]) -> list[str]:
         maps = one.study.cls_maps
         assert maps is not None
         panel.suptitle(one.study.name)
-        axes = panel.subplots(maps.shape[0], maps.shape[2], squeeze=False)
+        rows, columns = one.subject.grid
+        depth, _, heads, _ = maps.shape
+        axes = panel.subplots(depth, heads, squeeze=False)
         for (layer, head), axis in np.ndenumerate(axes):
-            axis.imshow(maps[layer, 0, head].reshape(one.subject.grid), cmap="magma", vmin=0)
-            axis.set_xticks([])
-            axis.set_yticks([])
+            seen = maps[layer, 0, head].reshape(rows, columns)
+            axis.imshow(seen, cmap="magma", vmin=0)
+            axis.set(xticks=[], yticks=[])
     return [*parts, page.picture(figure, "CLS attention by block and head")]
 
 
@@ -315,8 +313,7 @@ def _layers(models: Sequence[Examined]) -> list[str]:
 
 def _boxes(pair: Sequence[Examined]) -> list[str]:
     count = 6
-    figure = page.figure(1.5 * count + 0.8, 1.7 * len(pair))
-    axes = figure.subplots(len(pair), count, squeeze=False)
+    figure, axes = page.images(len(pair), count, 1.6)
     words = []
     for line, one in zip(axes, pair, strict=True):
         found, images = one.study.located, one.images
@@ -324,8 +321,6 @@ def _boxes(pair: Sequence[Examined]) -> list[str]:
             axis.imshow(one.pixels(images.canvases[i]).squeeze(), cmap="gray", vmin=0, vmax=1)
             plots.show_box(axis, images.boxes[i], "limegreen")
             plots.show_box(axis, found.found[i], "tomato")
-            axis.set_xticks([])
-            axis.set_yticks([])
         line[0].set_ylabel(one.study.name)
         words.append(
             f"{one.study.name}: CorLoc {found.biased[-1]:.0%} with the bias chosen on other "

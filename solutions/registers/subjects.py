@@ -23,7 +23,9 @@ from solutions.training.runs import Run
 from solutions.training.step import best_params
 
 CANVAS_NOISE = 0.15
-_TRAIN_IMAGES, _TEST_IMAGES, _CANVASES = 300, 100, 100
+_TRAIN_IMAGES, _TEST_IMAGES, _CANVASES = 320, 128, 128
+"""Multiples of the batch that `capture` takes at a time, so that it is compiled once."""
+
 _DIGIT_SHARE = 2 / 3
 SIDE = (12, 12)
 TRAIN_COPIES = 3

@@ -1,0 +1,238 @@
+"""``distill`` and ``registers`` as a user meets them: real processes, real folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from grader.catalogue import ROOT
+from solutions.distillation import distill, folder
+from solutions.distillation.losses import normalized_l1
+from solutions.distillation.run import teacher_embeddings
+from solutions.distillation.views import patch_similarity, pooling_maps, teacher_maps
+from solutions.training import runs
+from solutions.training.runs import NoRun
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+CLIP = "tests/distillation/dumps/clip"
+# Compiling without optimisation takes a third less time; nothing here runs for long.
+QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+TINY_STUDENT = (
+    "--set",
+    "epochs=2",
+    "--set",
+    "eval_every=1",
+    "--set",
+    "depth=1",
+    "--set",
+    "heads=2",
+    "--set",
+    "patch_size=4",
+)
+TINY_TEACHER = tuple(
+    word
+    for change in ("width=8", "heads=2", "depth=1", "mlp=8", "epochs=1", "patch_size=4")
+    for word in ("--set-teacher", change)
+)
+
+
+def run(*words: str, **environment: str) -> tuple[str, float]:
+    """What a command prints, and how long it takes; it must end well."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "grader", *words],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout, time.perf_counter() - began
+
+
+def pictures(page: Path) -> int:
+    text = page.read_text(encoding="utf-8")
+    assert "src='http" not in text and "<script" not in text
+    return text.count("data:image/png;base64,")
+
+
+@pytest.fixture(scope="module")
+def distillation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of the command."""
+    pytest.importorskip("safetensors")
+    out = tmp_path_factory.mktemp("distillation") / "run"
+    query = out.with_name("waves.npy")
+    np.save(query, np.sin(np.arange(10.0)))
+    words = ("distill", "--teacher", CLIP, "--query", str(query), "--out", str(out))
+    said, _ = run(*words, *TINY_STUDENT, **QUICK)
+    assert "cosine with the teacher" in said
+    return out
+
+
+def test_a_distillation_from_clip_has_metrics_and_a_page(distillation: Path) -> None:
+    lines = [json.loads(text) for text in (distillation / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert lines[1]["train_loss"] < lines[0]["train_loss"]
+    numbers = json.loads((distillation / "comparison.json").read_text())
+    assert numbers["cosine"] == pytest.approx(lines[1]["test_cosine"], abs=1e-3)
+    page = (distillation / "report.html").read_text(encoding="utf-8")
+    assert pictures(distillation / "report.html") == 4
+    assert f"{numbers['student']['parameters']:,}" in page
+    for words in ("waves", "same nearest neighbour", "linear probe", "shared among 10 nearest"):
+        assert words in page
+
+
+def test_a_finished_distillation_is_read_back_and_looked_into(distillation: Path) -> None:
+    """Resumed at its end in this process: nothing is trained, all can be computed again."""
+    old = folder.read(distillation)
+    assert folder.holds_one(distillation)
+    assert old.asked.recipe.epochs == 2 and old.run.classes == tuple("0123456789")
+    with pytest.raises(NoRun, match="holds no run"):
+        runs.read(distillation)
+    distilled = distill(old.asked, out=distillation)
+    assert [line["epoch"] for line in distilled.history] == [1, 2]
+    images = distilled.data.test_images[:3]
+    maps = pooling_maps(distilled, images)
+    assert maps.shape == (3, 2, 2)
+    np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, atol=1e-5)
+    # The embedding is the mean of the patches with the weights of the map. Cosines with an
+    # axis, times the length of a patch, are its coordinate.
+    student, params = distilled.student, {"params": distilled.params}
+    look = jax.jit(jax.vmap(lambda x: student.apply(params, x, method=student.patch_embeddings)))
+    patches = np.asarray(look(distilled.prepared(images)))
+    means = np.einsum("bn,bnd->bd", maps.reshape(3, -1), patches)
+    np.testing.assert_allclose(means, distilled.embed(images), atol=1e-4)
+    cosines = patch_similarity(distilled, np.eye(10)[4], images).reshape(3, -1)
+    np.testing.assert_allclose(
+        cosines * np.linalg.norm(patches, axis=-1), patches[..., 4], atol=1e-4
+    )
+
+
+def test_the_register_lab_trains_examines_and_claims_nothing_it_did_not_find(
+    tmp_path: Path,
+) -> None:
+    changes = ("epochs=2", "checkpoint_every=1", "width=8", "heads=2", "depth=1", "mlp=8")
+    said, _ = run(
+        *("registers", "--counts", "1", "--out", str(tmp_path)),
+        *(word for change in (*changes, "patch_size=4") for word in ("--set", change)),
+        **QUICK,
+    )
+    study = json.loads((tmp_path / "study.json").read_text())
+    clean, planted = study["R = 1"], study["R = 1, planted"]
+    assert planted["flagged_layers"] == [1]
+    assert "Planted high-norm tokens (R = 1, planted) are flagged" in said
+    null = "So there is nothing here for registers to remove: a null result" in said
+    assert null is (not clean["flagged_layers"])
+    assert 0.005 < planted["high_norm_share"] < 0.05
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert pictures(tmp_path / "report.html") == 10
+    assert "This was made, not found." in page
+    for kind in ("all", "normal", "high norm", "largest"):
+        assert f"R = 1, {kind}" in page
+
+
+def test_bad_usage_is_one_clear_line(command: Command) -> None:
+    done = command("distill", "--teacher", "nowhere")
+    assert done.returncode == 2
+    assert "neither a file, nor a folder, nor a repository" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("distill", "--loss", "l2"), "the loss is 'l2'; it may be l1, cosine"),
+        (("distill", "--set", "patch_size=3"), "patch_size is 3; it must divide the image"),
+        (("distill", "--set", "mixup=1"), "mixup cannot be set here"),
+        (("distill", "--resume", "tests"), "tests holds no distillation"),
+        (("distill", "--query", "README.md"), "--query README.md cannot be read as .npy"),
+        (("registers", "tests"), "tests holds no run"),
+        (("registers", "--counts", "a"), "--counts a: say numbers with commas"),
+    ],
+)
+def test_more_bad_usage(words: tuple[str, ...], says: str, command: Command) -> None:
+    done = command(*words)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_what_is_there_is_not_written_over(distillation: Path, command: Command) -> None:
+    refused = command("distill", "--out", str(distillation))
+    assert refused.returncode == 2 and f"--resume {distillation}" in refused.stderr
+
+
+@pytest.mark.slow
+def test_loss_and_attention_once_more_from_the_embeddings(distillation: Path) -> None:
+    distilled = distill(folder.read(distillation).asked, out=distillation)
+    images = distilled.data.test_images
+    ours, theirs = distilled.embed(images), teacher_embeddings(distilled.teacher, images)
+    loss = distilled.history[-1]["test_loss"]
+    assert float(normalized_l1(ours, theirs)) == pytest.approx(loss, rel=1e-3)
+    seen = teacher_maps(distilled.teacher, images[:3])
+    assert seen is not None and seen.shape == (3, 3, 3)
+    np.testing.assert_allclose(seen.sum(axis=(1, 2)), 1, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_default_distillation_learns_its_teacher(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    said, _ = run("distill", "--out", str(out))
+    found = re.search(r"cosine with the teacher (\d\.\d+)", said)
+    assert found is not None and float(found[1]) > 0.9
+    numbers = json.loads((out / "comparison.json").read_text())
+    assert numbers["student"]["probe"] > numbers["teacher"]["probe"] - 0.05
+    assert numbers["neighbours"] > 10 * numbers["chance"]
+    # The teacher is a run of its own; another student learns from it, and is resumed.
+    assert "right" in run("eval", str(out / "teacher"))[0]
+    other = tmp_path / "other"
+    words = ("distill", "--teacher", str(out / "teacher"), "--loss", "kl", "--out", str(other))
+    run(*words, *TINY_STUDENT)
+    assert "resumed" in run("distill", "--resume", str(other))[0]
+
+
+@pytest.mark.slow
+def test_an_interruption_while_the_teacher_is_trained_is_resumed(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["distill", "--out", str(out), *TINY_STUDENT, *TINY_TEACHER]
+    words += ["--set-teacher", "epochs=300", "--set-teacher", "checkpoint_every=20"]
+    process = subprocess.Popen([sys.executable, "-m", "grader", *words], cwd=ROOT)
+    while not list(out.glob("teacher/checkpoints/[0-9]*")):
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.terminate()
+    assert process.wait(timeout=120) == 128 + 15
+    assert not (out / "report.html").exists()
+    said, _ = run("distill", "--resume", str(out))
+    assert "resuming at step" in said
+    assert pictures(out / "report.html") == 4
+
+
+@pytest.mark.slow
+def test_the_default_register_lab_and_one_on_given_runs(tmp_path: Path) -> None:
+    out = tmp_path / "lab"
+    said, _ = run("registers", "--out", str(out))
+    assert "Planted high-norm tokens (R = 0, planted) are flagged" in said
+    study = json.loads((out / "study.json").read_text())
+    assert list(study) == ["R = 0", "R = 1", "R = 4", "R = 0, planted"]
+    for name, found in study.items():
+        assert name.endswith("planted") or found["probes"]["all"]["single_token_accuracy"] > 0.15
+    again, _ = run("registers", str(out / "r4"), str(out / "r0"), "--out", str(tmp_path / "two"))
+    assert list(json.loads((tmp_path / "two/study.json").read_text()))[:2] == ["R = 0", "R = 4"]
+    assert "report:" in again

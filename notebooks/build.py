@@ -2,6 +2,7 @@
 
     python -m notebooks.build              all of them
     python -m notebooks.build 00_tour      one
+    python -m notebooks.build --text       take over changed text where the code is the same
     python -m notebooks.build --check      only say which ones are not what their source makes
 
 They run from top to bottom in a copy of the repository, so that the cells that they grade count
@@ -53,13 +54,36 @@ def build(name: str) -> float:
     found = unwanted(done)
     if found:
         raise Unclean(f"{name}: " + "; ".join(found))
-    written = notebook_of(text, name, seconds)
-    for cell, ran in zip(written.cells, done.cells, strict=True):
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+    _write(name, notebook_of(text, name, seconds), done)
+    return seconds
+
+
+def retell(name: str) -> bool:
+    """Write a notebook with the text of its source and the outputs that it has.
+
+    Returns:
+      Whether that was possible: whether its code is what the source says.
+
+    """
+    stored = nbformat.read(path_of(name), as_version=4)
+    text = (SOURCES / f"{name}.md").read_text(encoding="utf-8")
+    told = notebook_of(text, name, float(stored.metadata["seconds"]))
+    if [c.source for c in _code_of(told)] != [c.source for c in _code_of(stored)]:
+        return False
+    _write(name, told, stored)
+    return True
+
+
+def _write(name: str, written: Any, ran: Any) -> None:
+    """Write a notebook with the outputs of another that has the same code."""
+    for cell, source in zip(_code_of(written), _code_of(ran), strict=True):
+        cell.outputs, cell.execution_count = source.outputs, source.execution_count
     nbformat.validate(written)
     path_of(name).write_text(nbformat.writes(written) + "\n", encoding="utf-8")
-    return seconds
+
+
+def _code_of(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def run(notebook: Any) -> Any:
@@ -114,6 +138,11 @@ def main(words: list[str]) -> int:
         for line in found:
             print(f"{line}; make notebooks")
         return 1 if found else 0
+    if words == ["--text"]:
+        behind = [name for name in names() if not retell(name)]
+        for name in behind:
+            print(f"{name}: its code has changed; python -m notebooks.build {name}")
+        return 1 if behind else 0
     unknown = [word for word in words if word not in names()]
     if unknown:
         print(f"there is no source {unknown[0]}; there are {', '.join(names())}", file=sys.stderr)

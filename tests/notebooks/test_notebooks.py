@@ -115,6 +115,24 @@ def test_a_changed_source_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert build.out_of_step() == ["00_tour.ipynb is not what its source makes"]
 
 
+def test_text_is_taken_over_without_running_and_code_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "SOURCES", tmp_path)
+    monkeypatch.setattr(build, "path_of", lambda name: tmp_path / f"{name}.ipynb")
+    source = tmp_path / "x.md"
+    ran = notebook_of("# T {took}\n```python\n1\n```\n", "x", 5)
+    ran.cells[2].outputs = with_output(output_type="stream", text="one").cells[0].outputs
+    build.path_of("x").write_text(nbformat.writes(ran))
+    source.write_text("# Another T {took}\n```python\n1\n```\n")
+    assert build.retell("x")
+    kept = nbformat.read(build.path_of("x"), as_version=4)
+    assert kept.cells[0].source == "# Another T 5 seconds"
+    assert kept.cells[2].outputs[0].text == "one"
+    source.write_text("# Another T {took}\n```python\n2\n```\n")
+    assert not build.retell("x")
+
+
 def test_an_unknown_name_is_a_matter_of_usage() -> None:
     command = [sys.executable, "-m", "notebooks.build", "99_nothing"]
     done = subprocess.run(command, cwd=build.ROOT, capture_output=True, text=True, check=False)

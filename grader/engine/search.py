@@ -61,7 +61,7 @@ class Search:
         here = self.comparer.compare(current, trial, style)
         for variant in variant_suspects(self.problem):
             there = self.comparer.compare(current.joined(variant), trial, style)
-            if there.found > here.found and not there.distance.parameters:
+            if there.found > here.found and there.distance < here.distance:
                 current, here = current.joined(variant), there
         return current
 

@@ -37,7 +37,7 @@ def forward(kind: str, module: Any, image: np.ndarray) -> Any:
 @pytest.mark.parametrize("kind", ["mean_pool", "cls", "registers"])
 def test_a_batch_gives_what_the_reference_gives_image_by_image(kind: str) -> None:
     model = models.build(recipe(model=kind), SHAPE, 5)
-    module = models._module(recipe(model=kind), 5)
+    module = models.linen_module(recipe(model=kind), 5)
     drawn = jax.jit(module.init)(jax.random.key(3), IMAGES[0])["params"]
     expected = forward(kind, use(models.PROBLEMS[kind]), IMAGES[2])
     assert np.allclose(jax.jit(model.apply)(drawn, IMAGES)[2], expected, atol=1e-5)

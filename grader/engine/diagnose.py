@@ -69,7 +69,8 @@ class Diagnostician:
     def diagnose(self) -> Diagnosed:
         """Where the two part, and the mistakes that explain the submission."""
         search = Search(self._comparer, time.process_time() + SECONDS)
-        singles = single_suspects(self.problem, self.findings.failed)
+        function = self.judge.contract.function
+        singles = single_suspects(self.problem, self.findings.failed, function)
         if self.findings.error is not None:
             suspect = crashing_alike(self.judge, singles)
             cause = None if suspect else cause_of(self.findings.error)

@@ -22,7 +22,8 @@ class EditDoesNotApply(ValueError):
 
 
 @cache
-def _text(number: int) -> str:
+def solution_text(number: int) -> str:
+    """The text of a reference solution."""
     return solution_path(number).read_text(encoding="utf-8")
 
 
@@ -66,7 +67,7 @@ class Solutions:
             return unedited().module(number)
         if number not in self._modules:
             path = solution_path(number)
-            source = apply_edits(_text(number), self._edits.get(number, ()), path.name)
+            source = apply_edits(solution_text(number), self._edits.get(number, ()), path.name)
             with self.active():
                 name = f"reference_{number}"
                 self._modules[number] = load(source, str(path), name)
@@ -136,5 +137,5 @@ def edits_by_problem(number: int, edits: Iterable[Edit]) -> dict[int, list[Edit]
 
 def forget() -> None:
     """Drop every text and module of the solutions that this process holds."""
-    _text.cache_clear()
+    solution_text.cache_clear()
     unedited.cache_clear()

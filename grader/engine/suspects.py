@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
 from grader import catalogue
-from grader.engine.reference import Solutions, edits_by_problem, unedited
+from grader.engine.reference import Solutions, edits_by_problem, solution_text, unedited
 from grader.problem import CheckId, Edit, Pitfall, Problem, Stage, Variant
 
 
@@ -118,10 +119,28 @@ def variant_suspects(problem: Problem) -> list[Suspect]:
     return [Suspect(variants=((m.number, v),)) for m in members for v in m.variants]
 
 
-def single_suspects(problem: Problem, failed: CheckId | None) -> list[Suspect]:
-    """Every known mistake, those first that fail the same check; then the variants."""
-    owned = sorted(pitfalls_of(problem.number), key=lambda item: item[1].check != failed)
+def single_suspects(problem: Problem, failed: CheckId | None, function: str = "") -> list[Suspect]:
+    """Every known mistake, those first that fail the same check, of them those first that lie in
+    ``function``; then the variants.
+    """
+
+    def order(item: tuple[int, Pitfall]) -> tuple[bool, bool]:
+        number, pitfall = item
+        return pitfall.check != failed, function not in _functions_of(number, pitfall.edits)
+
+    owned = sorted(pitfalls_of(problem.number), key=order)
     return [Suspect(pitfalls=(item,)) for item in owned] + variant_suspects(problem)
+
+
+@cache
+def _functions_of(number: int, edits: tuple[Edit, ...]) -> frozenset[str]:
+    """The functions of a solution in which edits lie."""
+    found = set()
+    for edit in edits:
+        text = solution_text(edit.problem or number)
+        defined = re.findall(r"^def (\w+)", text[: text.find(edit.old) + 1], re.MULTILINE)
+        found.update(defined[-1:])
+    return frozenset(found)
 
 
 def forget() -> None:

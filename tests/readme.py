@@ -48,20 +48,19 @@ def problems_table() -> str:
 
 
 def diagnoses_table() -> str:
-    """How often the first diagnosis is the right one."""
+    """How often the first diagnosis is the right one, as far as it was counted."""
     known = json.loads(DIAGNOSES.read_text())
-    alone, pairs, answers = (known[name] for name in ("singles", "pairs", "answers"))
-    shown = answers["right"] - answers["named"]
-    return "\n".join(
-        [
-            "| planted | first diagnosis |",
-            "|---|---|",
-            f"| every known mistake alone | {alone['right']} of {alone['tried']} named |",
-            f"| two known mistakes at once | both named in {pairs['right']} of {pairs['tried']} |",
-            f"| wrong answers by another hand | {answers['named']} of {answers['tried']} named, "
-            f"{shown} more shown at the right place |",
-        ]
-    )
+    rows = ["| planted | first diagnosis |", "|---|---|"]
+    if alone := known.get("singles"):
+        rows.append(f"| every known mistake alone | {alone['right']} of {alone['tried']} named |")
+    if pairs := known.get("pairs"):
+        found = f"both named in {pairs['right']} of {pairs['tried']}"
+        rows.append(f"| two known mistakes at once (a sample) | {found} |")
+    if answers := known.get("answers"):
+        more = answers["right"] - answers["named"]
+        found = f"{answers['named']} of {answers['tried']} named, {more} more shown at their place"
+        rows.append(f"| wrong answers by another hand | {found} |")
+    return "\n".join(rows)
 
 
 def table_is_current() -> bool:

@@ -1,4 +1,10 @@
-"""Draft of a small ViT for CIFAR-10 on two CPU cores."""
+"""A small ViT for CIFAR-10 on two CPU cores.
+
+    python -m grader train cifar10-small
+
+Not measured to its end.  On 2 cores that about ten other jobs used at the same time it made 14 to
+28 images/s, which is far too slow to say anything about accuracy; nothing was tuned on CIFAR-10.
+"""
 
 from solutions.training.recipe import Recipe
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: grade test test-slow check stubs bench mutants diagnoses format clean
+.PHONY: grade test test-slow check stubs bench bench-training mutants diagnoses format clean
 
 grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- the reference solution of problem 46 ---"
@@ -27,8 +27,11 @@ check: .venv/ready-dev  ## style, format, types, generated files
 stubs: .venv/ready-dev  ## write problems/ from solutions/
 	$(BIN)/python -m grader.study.stubs
 
-bench: .venv/ready-dev  ## timings, as ratios within one run
+bench: .venv/ready-dev bench-training  ## timings, as ratios within one run
 	$(BIN)/python -m tests.bench
+
+bench-training: .venv/ready-dev  ## images/s of the training step, beside PyTorch where it is installed
+	$(BIN)/python -m tests.bench.training
 
 format: .venv/ready-dev
 	$(BIN)/ruff check --fix -q .

@@ -105,8 +105,6 @@ def _train(run: Run, data: Dataset, resumed: bool, tensorboard: bool) -> None:
 
     own = _own(run)
     stop = watching.Stop(tell)
-    if first:
-        run.save()
     watch = watching.Watching(
         run if first else None, console, stop, _events(run) if tensorboard and first else None
     )
@@ -241,7 +239,8 @@ def _pairs(changes: list[str]) -> dict[str, str]:
     for change in changes:
         if "=" not in change:
             raise UsageError(f"--set {change}: say --set FIELD=VALUE")
-    return dict((part.strip() for part in change.split("=", 1)) for change in changes)
+    split = (change.partition("=") for change in changes)
+    return {field.strip(): value.strip() for field, _, value in split}
 
 
 def _load(recipe: Recipe) -> Dataset:

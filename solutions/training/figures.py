@@ -21,7 +21,7 @@ def _figure(width: float, height: float) -> Any:
     """A figure that no window and no global state of pyplot knows of."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height))
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def curves(history: Sequence[dict[str, float]]) -> bytes:

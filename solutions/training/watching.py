@@ -101,9 +101,10 @@ class Watching:
             yield
 
     def on_start(self, step: int, total_steps: int, history: Sequence[dict[str, float]]) -> None:
-        """Set the bar and the metrics to where a resumed run stands."""
+        """Write what the run is, and set bar and metrics to where it stands."""
         self._bar.update(self._task, total=total_steps, completed=step)
         if self._run is not None:
+            self._run.save()
             self._run.write_metrics(history)
             if step:
                 self._console.print(f"resuming at step {step} of {total_steps}")

@@ -1,0 +1,31 @@
+"""ViT-S/16 at 224 × 224, for a folder of images of one's own.
+
+    python -m grader train vit-s16-224 --data FOLDER
+
+Not measured: no GPU was at hand; on a CPU it is out of question.  Sizes as in DeiT-S (Touvron et
+al. 2021, arXiv 2012.12877), schedule and augmentation as Beyer et al. 2022, arXiv 2205.01580, use
+them for 90 epochs.  The decoded images have to fit on the device, 150 KB each.
+"""
+
+from solutions.training.recipe import Recipe
+
+RECIPE = Recipe(
+    name="vit-s16-224",
+    data="imagenet",
+    image_size=224,
+    model="mean_pool",
+    patch_size=16,
+    width=384,
+    heads=6,
+    depth=12,
+    mlp=1536,
+    position_std=0.02,
+    epochs=90,
+    batch_size=1024,
+    base_lr=1e-3,
+    warmup=0.05,
+    weight_decay=0.1,
+    label_smoothing=0.0,
+    flip=True,
+    mixup=0.2,
+)

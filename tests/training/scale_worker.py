@@ -1,0 +1,45 @@
+"""Train the tiny recipe in a process of its own and save the parameters; see `test_scale`.
+
+Arguments: where to save, ``fsdp`` or ``plain``, and for several processes: port, count, id.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from solutions.training import train
+from solutions.training.data import Dataset
+from solutions.training.devices import join_processes
+from tests.training.conftest import CLASSES, TINY, shades
+
+
+def main(target: str, how: str, *several: str) -> None:
+    if several:
+        port, count, number = several
+        join_processes(f"127.0.0.1:{port}", int(count), int(number))
+    data = Dataset("shades", *shades(40), *shades(11, 1), CLASSES)
+    recipe = dataclasses.replace(TINY, shift=1, drop_path=0.2, ema=0.9)
+    trained = train(recipe, data=data, seed=2, fsdp=how == "fsdp")
+    divided = [
+        leaf for leaf in jax.tree.leaves(trained.state) if not leaf.sharding.is_fully_replicated
+    ]
+    # Attention does not change with the bias of its keys (it adds the same to all scores of a
+    # query), so that bias has no gradient but rounding errors, which Adam makes steps of.
+    found = jax.tree_util.tree_leaves_with_path(trained.state["params"])
+    leaves = [leaf for path, leaf in found if "['key']['bias']" not in jax.tree_util.keystr(path)]
+    if several:
+        leaves = [multihost_utils.process_allgather(leaf, tiled=True) for leaf in leaves]
+    if jax.process_index() == 0:
+        history = np.array([line["test_loss"] for line in trained.history])
+        told = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)}
+        devices = np.array(jax.device_count())
+        np.savez(target, history=history, devices=devices, divided=np.array(len(divided)), **told)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

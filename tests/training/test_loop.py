@@ -1,0 +1,154 @@
+"""The loop: deterministic, resumable bit for bit, compiled once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from solutions.training import Recipe, train
+from solutions.training.checkpoints import AnotherRun
+from solutions.training.data import Dataset
+from solutions.training.devices import BadDevices, placement
+from solutions.training.loop import NotANumber, Plan, Programs, Silent
+from solutions.training.recipe import BadRecipe
+from solutions.training.step import Task
+from tests.training.conftest import TINY
+
+
+class StopAfter(Silent):
+    """Asks to stop after so many calls of the program; keeps what it is told."""
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+        self.started: list[tuple[int, int]] = []
+
+    def on_start(self, step: int, total_steps: int, history: Sequence[Any]) -> None:
+        self.started.append((step, len(history)))
+
+    def stop_asked(self) -> bool:
+        self.calls -= 1
+        return self.calls == 0
+
+
+def same(one: Any, other: Any) -> bool:
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return dataclasses.replace(TINY, shift=1, flip=True, ema=0.9, drop_path=0.3, epochs=3)
+
+
+@pytest.fixture(scope="module")
+def whole(recipe: Recipe, tiny_data: Dataset) -> Any:
+    return train(recipe, data=tiny_data, seed=4)
+
+
+def test_it_learns_and_tells(whole: Any) -> None:
+    assert whole.finished
+    assert [line["epoch"] for line in whole.history] == [1, 2, 3]
+    assert [line["step"] for line in whole.history] == [5, 10, 15]
+    assert set(whole.history[0]) == {
+        *("step", "epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy"),
+        *("images_per_second", "learning_rate", "seconds"),
+    }
+    assert whole.history[-1]["train_loss"] < whole.history[0]["train_loss"]
+
+
+def test_stopped_and_resumed_it_is_the_same_bit_for_bit(
+    recipe: Recipe, whole: Any, tiny_data: Dataset, tmp_path: Path
+) -> None:
+    stopped = train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=StopAfter(4))
+    assert not stopped.finished
+    with pytest.raises(AnotherRun, match="another recipe or seed"):
+        train(recipe, data=tiny_data, seed=5, out=tmp_path)
+    watch = StopAfter(-1)
+    resumed = train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=watch)
+    assert watch.started == [(stopped.step, len(stopped.history))]
+    assert resumed.finished
+    assert same(resumed.state, whole.state)
+    told = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+    for one, other in zip(resumed.history, whole.history, strict=True):
+        assert all(one[name] == other[name] for name in told)
+
+    # Now the newest checkpoint is cut short, as by a dying disk: the one before it serves.
+    newest = tmp_path / "checkpoints" / "15"
+    for file in newest.rglob("*"):
+        if file.is_file() and file.stat().st_size > 300:
+            file.write_bytes(file.read_bytes()[:50])
+    lines: list[str] = []
+    again = train(recipe, data=tiny_data, seed=4, out=tmp_path, tell=lines.append)
+    assert lines[0].startswith("the checkpoint of step 15 is skipped")
+    assert same(again.state, whole.state)
+
+
+def counting() -> Task:
+    """A task that keeps the sum of the labels it saw, and of a random number a step."""
+
+    def step(state: Any, batch: Any, key: Any) -> Any:
+        loss = jnp.where(state["step"] == 7, state["poison"], 1.0)
+        new = {
+            "step": state["step"] + 1,
+            "seen": state["seen"] + batch["image"].astype(jnp.int32).sum(),
+            "drawn": state["drawn"] + jax.random.uniform(key),
+            "poison": state["poison"],
+        }
+        return new, {"loss": loss}
+
+    def init(key: Any) -> Any:
+        zero = jnp.zeros((), jnp.int32)
+        return {"step": zero, "seen": zero, "drawn": jnp.zeros(()), "poison": jnp.ones(())}
+
+    def evaluate(state: Any, batch: Any) -> Any:
+        return {"one": jnp.ones(len(batch["label"])), "label": batch["label"]}
+
+    return Task(init, step, evaluate, lambda step: 0.0)
+
+
+def test_any_task_runs_however_the_steps_are_cut(tiny_data: Dataset) -> None:
+    plan, place = Plan(2, 8, seed=1), placement(8)
+    programs = Programs(counting(), tiny_data, plan, place)
+    ends = []
+    for cuts in ([5], [2, 3], [1, 1, 1, 1, 1]):
+        carry, first = programs.start(), 0
+        for count in cuts:
+            carry = programs.run(carry, first, count)
+            first += count
+        ends.append(jax.tree.map(np.asarray, carry))
+    assert same(ends[0], ends[1])
+    assert same(ends[0], ends[2])
+    assert ends[0]["state"]["seen"] == tiny_data.train_images.sum()  # 40 images, 5 whole batches
+    tested = programs.evaluate(programs.start()["state"])
+    assert tested["one"] == 1
+    assert np.isclose(tested["label"], tiny_data.test_labels.mean())
+    assert programs.compiled() == 2
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step(tiny_data: Dataset) -> None:
+    from solutions.training.loop import fit
+
+    task = counting()
+    poisoned = dataclasses.replace(
+        task, init=lambda key: {**task.init(key), "poison": jnp.array(jnp.nan)}
+    )
+    with pytest.raises(NotANumber, match=r"at step 7 \(epoch 2, seed 3, .*smaller base_lr"):
+        fit(poisoned, tiny_data, Plan(4, 8, seed=3), placement(8))
+
+
+def test_a_batch_larger_than_the_data(tiny_data: Dataset) -> None:
+    with pytest.raises(BadRecipe, match="batch_size is 64, but there are only 40 images"):
+        train(dataclasses.replace(TINY, batch_size=64), data=tiny_data)
+
+
+def test_a_batch_that_does_not_divide() -> None:
+    devices = [jax.devices()[0]] * 3
+    with pytest.raises(BadDevices, match="a batch of 8 images cannot be divided among 3 devices"):
+        placement(8, devices)

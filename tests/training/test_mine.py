@@ -1,0 +1,130 @@
+"""``--mine``: a student's passed answers train as the references do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from grader import catalogue
+from grader.catalogue import ROOT
+from grader.study import progress
+from solutions.training import Recipe, train
+from solutions.training.data import Dataset
+from solutions.training.mine import answers
+from solutions.training.recipe import BadRecipe
+from tests.training.conftest import TINY
+
+ANSWERS = ROOT / "tests" / "answers"
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty problems folder and no progress, as on the first day."""
+    folder = tmp_path / "problems"
+    folder.mkdir()
+    monkeypatch.setattr(catalogue, "PROBLEMS", folder)
+    known: dict[int, progress.Reached] = {}
+    monkeypatch.setattr(progress, "read", lambda: known)
+    return folder
+
+
+def hand_in(desk: Path, number: int, answer: Path, passed: bool = True) -> None:
+    source = answer.read_text()
+    (desk / catalogue.solution_path(number).name).write_text(source)
+    text = progress.fingerprint(source if passed else source + " ")
+    progress.read()[number] = progress.Reached(1.0, text)
+
+
+def recipe(**changes: object) -> Recipe:
+    return dataclasses.replace(TINY, width=12, position_std=1.0, **changes)  # type: ignore[arg-type]
+
+
+def test_a_differently_written_answer_trains_like_the_reference(
+    desk: Path, tiny_data: Dataset
+) -> None:
+    hand_in(desk, 46, ANSWERS / "46_vit_cls" / "right" / "setup_fused_qkv.py")
+    hand_in(desk, 50, next(iter(sorted((ANSWERS / "50_train_step" / "right").glob("*.py")))))
+    mine = answers(recipe(), tiny_data.image_shape, 2)
+    assert mine.model is not None
+    assert all("is yours" in note for note in mine.notes)
+    theirs = train(recipe(), data=tiny_data, seed=3, model=mine.model, step50=mine.step50)
+    reference = train(recipe(), data=tiny_data, seed=3)
+    assert jax.tree.structure(theirs.params) != jax.tree.structure(reference.params)
+    for one, other in zip(theirs.history, reference.history, strict=True):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
+        assert one["test_accuracy"] == other["test_accuracy"]
+    image = tiny_data.test_images[0].astype(np.float32) / 255
+    weights = mine.model.attention(theirs.params, image)
+    assert weights is not None
+    assert np.allclose(weights.sum(-1), 1, atol=1e-5)
+
+
+def test_what_has_not_passed_does_not_train(desk: Path, tiny_data: Dataset) -> None:
+    with pytest.raises(BadRecipe, match="there is no answer of yours"):
+        answers(recipe(), tiny_data.image_shape, 2)
+    hand_in(desk, 46, ROOT / "solutions" / "46_vit_cls.py", passed=False)
+    with pytest.raises(BadRecipe, match="yours has not passed yet"):
+        answers(recipe(), tiny_data.image_shape, 2)
+
+
+def test_what_only_the_reference_can_do_is_said(desk: Path, tiny_data: Dataset) -> None:
+    hand_in(desk, 46, ROOT / "solutions" / "46_vit_cls.py")
+    with pytest.raises(BadRecipe, match=r"drop_path is 0.1; that needs the reference's model"):
+        answers(recipe(drop_path=0.1), tiny_data.image_shape, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("mean_pool", "45_vit_mean_pool/right/one_sequential.py"),
+        ("cls", "46_vit_cls/right/embed_positions.py"),
+        ("cls", "46_vit_cls/right/scan_stacked.py"),
+        ("registers", "47_vit_registers/right/list_of_registers.py"),
+        ("extra_head", "48_extra_head_pool/right/reshape_slice.py"),
+    ],
+)
+def test_every_kind_of_answer_starts_where_the_reference_starts(
+    kind: str, answer: str, desk: Path, tiny_data: Dataset
+) -> None:
+    hand_in(desk, int(answer[:2]), ANSWERS / answer)
+    mine = answers(recipe(model=kind), tiny_data.image_shape, 2)
+    theirs = train(recipe(model=kind), data=tiny_data, model=mine.model)
+    reference = train(recipe(model=kind), data=tiny_data)
+    first = theirs.history[0]["train_loss"], reference.history[0]["train_loss"]
+    assert first[0] == pytest.approx(first[1], abs=0.02)  # accepted variants differ a little
+
+
+@pytest.mark.slow
+def test_grade_then_train_on_the_digits(tmp_path: Path) -> None:
+    for folder in ("grader", "solutions", "problems"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    answer = ANSWERS / "46_vit_cls" / "right" / "raw_params.py"
+    shutil.copy(answer, tmp_path / "problems" / "46_vit_cls.py")
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "grader", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "JAX_PLATFORMS": "cpu"},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+
+    assert run("46").returncode == 0
+    done = run("train", "--mine", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    assert "problem 46 is yours, from problems/46_vit_cls.py: vit_cls_forward" in done.stdout
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["test_accuracy"] > 0.98

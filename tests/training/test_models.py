@@ -1,0 +1,172 @@
+"""The models that train are the references, and so are the steps."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from optax.contrib import MuonDimensionNumbers
+
+from grader import use
+from solutions.training import augment, models, step
+from solutions.training.narrow import with_narrow_products
+from solutions.training.recipe import BadRecipe, Recipe
+from tests.training.conftest import TINY
+
+SHAPE = (8, 8, 1)
+IMAGES = np.random.default_rng(0).normal(size=(4, *SHAPE)).astype(np.float32)
+
+
+def recipe(**changes: Any) -> Recipe:
+    return dataclasses.replace(TINY, **changes)
+
+
+def forward(kind: str, module: Any, image: np.ndarray) -> Any:
+    sizes = (TINY.patch_size, TINY.width, TINY.heads, TINY.mlp, TINY.depth)
+    if kind == "mean_pool":
+        return module.vit_forward(3, image, *sizes, 5)
+    if kind == "cls":
+        return module.vit_cls_forward(3, image, *sizes, 5)
+    return module.vit_registers_forward(3, image, *sizes, TINY.registers, 5)[0]
+
+
+@pytest.mark.parametrize("kind", ["mean_pool", "cls", "registers"])
+def test_a_batch_gives_what_the_reference_gives_image_by_image(kind: str) -> None:
+    model = models.build(recipe(model=kind), SHAPE, 5)
+    module = models._module(recipe(model=kind), 5)
+    drawn = jax.jit(module.init)(jax.random.key(3), IMAGES[0])["params"]
+    expected = forward(kind, use(models.PROBLEMS[kind]), IMAGES[2])
+    assert np.allclose(jax.jit(model.apply)(drawn, IMAGES)[2], expected, atol=1e-5)
+
+
+def test_the_extra_head_gets_a_classifier() -> None:
+    model = models.build(recipe(model="extra_head"), SHAPE, 5)
+    params = model.init(jax.random.key(0))
+    assert set(params) == {"vit", "head"}
+    assert model.apply(params, IMAGES).shape == (4, 5)
+
+
+def test_the_position_table_starts_as_wide_as_the_recipe_says() -> None:
+    wide = models.build(recipe(width=64, patch_size=1, position_std=1.0), SHAPE, 5)
+    table = wide.positions(jax.jit(wide.init)(jax.random.key(0)))
+    assert table is not None
+    assert abs(float(table.std()) - 1) < 0.05
+
+
+def test_stochastic_depth_leaves_branches_out_and_keeps_the_mean() -> None:
+    model = models.build(recipe(depth=2, drop_path=0.5), SHAPE, 5)
+    params = model.init(jax.random.key(0))
+    same = jnp.broadcast_to(IMAGES[0], (64, *SHAPE))
+    logits = jax.jit(model.apply)(params, same, jax.random.key(1))
+    kinds = np.unique(np.round(np.asarray(logits), 4), axis=0)
+    assert len(kinds) == 4  # each of the last block's two branches is there or not
+    assert len(np.unique(np.round(np.asarray(model.apply(params, same)), 4), axis=0)) == 1
+
+
+@pytest.mark.parametrize("head_size", [4, 8])
+def test_fused_attention_is_problem_40(head_size: int) -> None:
+    attention = use(40).SelfAttention(2)
+    tokens = jax.random.normal(jax.random.key(0), (5, 2 * head_size))
+    params = attention.init(jax.random.key(1), tokens)["params"]
+    expected = attention.apply({"params": params}, tokens)
+    fused = models.fused_attention(params, tokens, "xla")
+    assert np.allclose(fused, expected, atol=1e-5)
+
+
+def test_attention_of_the_last_block_is_what_the_reference_computes() -> None:
+    model = models.build(recipe(depth=2), SHAPE, 5)
+    weights = model.attention(model.init(jax.random.key(0)), IMAGES[0])
+    assert weights is not None
+    assert weights.shape == (2, 5, 5)
+    assert np.allclose(weights.sum(axis=-1), 1, atol=1e-5)
+
+
+def test_patches_have_to_fill_the_image() -> None:
+    with pytest.raises(BadRecipe, match="patch_size is 3; it must divide the image, 8 × 8"):
+        models.build(recipe(patch_size=3), SHAPE, 5)
+
+
+def test_narrow_products_stay_close_and_have_gradients() -> None:
+    weights = jax.random.normal(jax.random.key(0), (3, 16, 24))
+    tokens = jax.random.normal(jax.random.key(1), (4, 5, 16))
+
+    def run(tokens: Any, weights: Any) -> Any:
+        hidden = jax.vmap(lambda x: jnp.einsum("td,hde->hte", x, weights))(tokens)
+        scores = jnp.einsum("bhqe,bhke->bhqk", hidden, hidden)
+        return jnp.tanh(jnp.einsum("bhqk,bhke->bqhe", scores / 500, hidden)).sum()
+
+    plain = jax.value_and_grad(run, argnums=(0, 1))(tokens, weights)
+    narrow = jax.value_and_grad(with_narrow_products(run), argnums=(0, 1))(tokens, weights)
+    for one, other in zip(jax.tree.leaves(plain), jax.tree.leaves(narrow), strict=True):
+        assert one.shape == other.shape
+        assert jnp.linalg.norm(one - other) < 0.03 * jnp.linalg.norm(one)
+    program = str(jax.make_jaxpr(with_narrow_products(run))(tokens, weights))
+    assert program.count("bf16") > program.count("preferred_element_type=float32") >= 3
+
+
+def test_muon_gets_the_matrices_inside_and_nothing_else() -> None:
+    params = models.build(recipe(model="registers"), SHAPE, 5).init(jax.random.key(0))
+    chosen = step.muon_matrices(params)
+    leaves = jax.tree_util.tree_leaves_with_path(
+        chosen, is_leaf=lambda x: x is None or isinstance(x, MuonDimensionNumbers)
+    )
+    matrices = {}
+    for path, dimension in leaves:
+        if dimension is not None:
+            matrices["/".join(k.key for k in path)] = dimension
+    inside = ("attention/key", "attention/out", "attention/query", "attention/value", "mlp_in")
+    assert set(matrices) == {f"block_0/{name}/kernel" for name in (*inside, "mlp_out")}
+    assert matrices["block_0/attention/out/kernel"] == MuonDimensionNumbers((0, 1), 2)
+    assert matrices["block_0/attention/query/kernel"] == MuonDimensionNumbers(0, (1, 2))
+
+
+@pytest.mark.slow
+def test_muon_makes_the_update_of_a_matrix_orthogonal() -> None:
+    model = models.build(recipe(), SHAPE, 5)
+    params = model.init(jax.random.key(0))
+    tx = step.optimizer(recipe(optimizer="muon", weight_decay=0.0), use(50), 1, 10)
+    gradients = jax.tree.map(lambda p: jax.random.normal(jax.random.key(7), p.shape), params)
+    state = tx.init(params)
+    _, state = tx.update(gradients, state, params)  # the learning rate of step 0 is 0
+    updates, _ = tx.update(gradients, state, params)
+    update = np.asarray(updates["block_0"]["attention"]["query"]["kernel"]).reshape(8, 8)
+    singular = np.linalg.svd(update, compute_uv=False)
+    assert singular.max() / singular.min() < 2.5
+    token = np.asarray(updates["positions"])
+    assert np.allclose(np.abs(token), np.abs(token).max(), rtol=1e-2)  # Adam: all of one size
+
+
+def test_normalized_images_have_mean_0_and_deviation_1() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 2)).astype(np.uint8)
+    mean, std = images.mean((0, 1, 2)).tolist(), images.std((0, 1, 2)).tolist()
+    found = augment.normalize(images, mean, std)
+    assert np.allclose(found.mean((0, 1, 2)), 0, atol=1e-4)
+    assert np.allclose(found.std((0, 1, 2)), 1, atol=1e-4)
+
+
+def test_shift_and_flip_move_images_as_a_whole() -> None:
+    image = np.arange(36, dtype=np.uint8).reshape(1, 6, 6, 1)
+    many = np.repeat(image, 200, axis=0)
+    found = np.asarray(augment.shift_and_flip(many, jax.random.key(0), 1, True))
+    padded = np.pad(image[0], ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    expected = {
+        padded[y : y + 6, x : x + 6][:, ::d].tobytes()
+        for y in range(3)
+        for x in range(3)
+        for d in (1, -1)
+    }
+    assert {one.tobytes() for one in found} == expected
+
+
+@pytest.mark.parametrize(("mixup", "cutmix"), [(0.8, 0.0), (0.0, 1.0), (0.8, 1.0)])
+def test_mixed_images_hold_the_share_that_is_said(mixup: float, cutmix: float) -> None:
+    images = jnp.arange(8.0)[:, None, None, None] * jnp.ones((8, 16, 16, 1))
+    for seed in range(6):
+        found, partner, share = augment.mix(images, jax.random.key(seed), mixup, cutmix)
+        expected = share * jnp.arange(8.0) + (1 - share) * partner
+        assert np.allclose(found.mean((1, 2, 3)), expected, atol=1e-4)
+        assert 0 <= share <= 1

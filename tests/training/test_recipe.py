@@ -1,0 +1,55 @@
+"""A recipe says what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from solutions.training.recipe import BadRecipe, Recipe, named, named_recipes
+
+
+@pytest.mark.parametrize("name", named_recipes())
+def test_the_named_recipes_are_recipes(name: str) -> None:
+    assert named(name).name == name
+
+
+def test_an_unknown_recipe_names_the_known_ones() -> None:
+    with pytest.raises(BadRecipe, match=r"there is no recipe .digit.; there are .*digits"):
+        named("digit")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"model": "vit"}, "model is 'vit'; it may be mean_pool, cls, registers, extra_head"),
+        ({"width": 30, "heads": 4}, "heads is 4; it must divide width, 30"),
+        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"base_lr": float("nan")}, "base_lr is nan; it must be positive"),
+        ({"drop_path": 1.0}, "drop_path is 1.0"),
+        ({"mixup": -1.0}, "mixup is -1.0; it must not be negative"),
+        ({"epochs": 2.5}, "epochs is 2.5; it must be of type int"),
+    ],
+)
+def test_a_bad_field_is_named(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadRecipe, match=told):
+        Recipe(**wrong)
+
+
+def test_changes_from_text() -> None:
+    changed = Recipe().with_changes({"epochs": "3", "flip": "true", "image_size": "none"})
+    assert (changed.epochs, changed.flip, changed.image_size) == (3, True, None)
+    assert Recipe().with_changes({"image_size": "16"}).image_size == 16
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "told"),
+    [
+        ("epoch", "3", "a recipe has no 'epoch'; it has name, data"),
+        ("epochs", "many", "epochs is 'many'; it must be of type int"),
+        ("flip", "1", "flip is '1'; it may be true or false"),
+    ],
+)
+def test_a_bad_change_is_named(field: str, text: str, told: str) -> None:
+    with pytest.raises(BadRecipe, match=told):
+        Recipe().with_changes({field: text})

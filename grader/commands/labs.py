@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from solutions.distillation.folder import DistillationRun
     from solutions.training.data import Dataset
     from solutions.training.runs import Run
+    from solutions.training.train import Trained
 
 _TEACHER = (
     "A run's folder, or CLIP: a path or a name on the hub such as openai/clip-vit-base-patch32. "
@@ -182,7 +183,7 @@ def _distill(
 ) -> None:
     from solutions.distillation import report
     from solutions.distillation.run import distill as distilling
-    from solutions.distillation.run import embedding_length, teacher_of
+    from solutions.distillation.run import embedding_length, teacher_from, teacher_of
     from solutions.training.models import grid_of
 
     tell, stop, watch = _onlookers(of.run)
@@ -197,8 +198,10 @@ def _distill(
     if asked.teacher is None:
         grid_of(asked.teacher_recipe, data.image_shape)
         of.save()
-        _train(of.teacher, data, of.run.command, go_on, stop, tell)
-    teacher = teacher_of(asked, data, seed, of.run.folder, tell=tell)
+        trained = _train(of.teacher, data, of.run.command, go_on, stop, tell)
+        teacher = teacher_from(trained)
+    else:
+        teacher = teacher_of(asked, data, seed, of.run.folder, tell=tell)
     length = embedding_length(teacher, data.image_shape)
     for name, query in queries.items():
         _check_query(name, query, length)
@@ -229,7 +232,7 @@ def _distill(
 
 def _train(
     run: Run, data: Dataset, command: str, go_on: str, stop: Any, tell: Callable[[str], None]
-) -> None:
+) -> Trained:
     """Train a model that a lab needs, as a run in a folder of its own; a trained one is kept."""
     from grader.report.terminal import console_for
     from solutions.training import watching
@@ -247,6 +250,7 @@ def _train(
         tell(f"saved at step {trained.step}. Go on with: {go_on}")
         raise typer.Exit(128 + (stop.number or signal.SIGINT))
     run.write_metrics(trained.history)
+    return trained
 
 
 def _onlookers(run: Run) -> tuple[Callable[[str], None], Any, Any]:

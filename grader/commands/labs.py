@@ -69,9 +69,10 @@ def distill(
     _quiet()
     with _explained():
         from solutions.distillation import Distillation, folder
+        from solutions.distillation.queries import read_query
 
         _cache_programs()
-        queries = {path.stem: _read_query(path) for path in query or []}
+        queries = {path.stem: read_query(path) for path in query or []}
         if resume is not None:
             given = (teacher, data, seed is not None, out, changes, teacher_changes)
             other = loss != "l1" or temperature != 2.0 or neighbours_only or not same_norm
@@ -182,6 +183,7 @@ def _distill(
     of: DistillationRun, data: Dataset, queries: dict[str, np.ndarray], resumed: bool
 ) -> None:
     from solutions.distillation import report
+    from solutions.distillation.queries import check_query
     from solutions.distillation.run import distill as distilling
     from solutions.distillation.run import embedding_length, teacher_from, teacher_of
     from solutions.training.models import grid_of
@@ -204,7 +206,7 @@ def _distill(
         teacher = teacher_of(asked, data, seed, of.run.folder, tell=tell)
     length = embedding_length(teacher, data.image_shape)
     for name, query in queries.items():
-        _check_query(name, query, length)
+        check_query(name, query, length)
     asked.sized(length)
     of.save()
     with stop.listening(), watch.showing():
@@ -277,31 +279,6 @@ def _load(recipe: Any, run: Run | None) -> Dataset:
     ):
         raise UsageError(f"{recipe.data} is not what {run.folder} was trained on")
     return images
-
-
-def _read_query(path: Path) -> np.ndarray:
-    import numpy as np
-
-    from grader.cli import UsageError
-
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--query {path} cannot be read as .npy: {error}") from None
-    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind != "f":
-        raise UsageError(f"--query {path} must hold one array of floats of shape (D,)")
-    if not (np.isfinite(values).all() and values.any()):
-        raise UsageError(f"--query {path} has no direction: it is all zeros, or not finite")
-    return values
-
-
-def _check_query(name: str, query: np.ndarray, length: int) -> None:
-    from grader.cli import UsageError
-
-    if len(query) != length:
-        raise UsageError(
-            f"--query {name} has length {len(query)}; the teacher's embeddings have {length}"
-        )
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from solutions.registers import report
+from solutions.registers.panels import Examined
 from solutions.registers.planted import plant
-from solutions.registers.report import Examined
 from solutions.registers.study import Study, moment, study_registers
 from solutions.registers.subjects import checkpoints_of, images_for, subject_of
 from solutions.training.recipe import BadRecipe

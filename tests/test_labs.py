@@ -160,7 +160,7 @@ def test_bad_usage_is_one_clear_line(command: Command) -> None:
         (("distill", "--set", "patch_size=3"), "patch_size is 3; it must divide the image"),
         (("distill", "--set", "mixup=1"), "mixup cannot be set here"),
         (("distill", "--resume", "tests"), "tests holds no distillation"),
-        (("distill", "--query", "README.md"), "--query README.md cannot be read as .npy"),
+        (("distill", "--query", "README.md"), "the query README.md cannot be read as .npy"),
         (("registers", "tests"), "tests holds no run"),
         (("registers", "--counts", "a"), "--counts a: say numbers with commas"),
     ],

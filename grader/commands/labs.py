@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from solutions.distillation.folder import DistillationRun
     from solutions.training.data import Dataset
     from solutions.training.runs import Run
+    from solutions.training.train import Trained
 
 _TEACHER = (
     "A run's folder, or CLIP: a path or a name on the hub such as openai/clip-vit-base-patch32. "
@@ -68,9 +69,10 @@ def distill(
     _quiet()
     with _explained():
         from solutions.distillation import Distillation, folder
+        from solutions.distillation.queries import read_query
 
         _cache_programs()
-        queries = {path.stem: _read_query(path) for path in query or []}
+        queries = {path.stem: read_query(path) for path in query or []}
         if resume is not None:
             given = (teacher, data, seed is not None, out, changes, teacher_changes)
             other = loss != "l1" or temperature != 2.0 or neighbours_only or not same_norm
@@ -181,8 +183,9 @@ def _distill(
     of: DistillationRun, data: Dataset, queries: dict[str, np.ndarray], resumed: bool
 ) -> None:
     from solutions.distillation import report
+    from solutions.distillation.queries import check_query
     from solutions.distillation.run import distill as distilling
-    from solutions.distillation.run import embedding_length, teacher_of
+    from solutions.distillation.run import embedding_length, teacher_from, teacher_of
     from solutions.training.models import grid_of
 
     tell, stop, watch = _onlookers(of.run)
@@ -197,11 +200,13 @@ def _distill(
     if asked.teacher is None:
         grid_of(asked.teacher_recipe, data.image_shape)
         of.save()
-        _train(of.teacher, data, of.run.command, go_on, stop, tell)
-    teacher = teacher_of(asked, data, seed, of.run.folder, tell=tell)
+        trained = _train(of.teacher, data, of.run.command, go_on, stop, tell)
+        teacher = teacher_from(trained)
+    else:
+        teacher = teacher_of(asked, data, seed, of.run.folder, tell=tell)
     length = embedding_length(teacher, data.image_shape)
     for name, query in queries.items():
-        _check_query(name, query, length)
+        check_query(name, query, length)
     asked.sized(length)
     of.save()
     with stop.listening(), watch.showing():
@@ -229,7 +234,7 @@ def _distill(
 
 def _train(
     run: Run, data: Dataset, command: str, go_on: str, stop: Any, tell: Callable[[str], None]
-) -> None:
+) -> Trained:
     """Train a model that a lab needs, as a run in a folder of its own; a trained one is kept."""
     from grader.report.terminal import console_for
     from solutions.training import watching
@@ -247,6 +252,7 @@ def _train(
         tell(f"saved at step {trained.step}. Go on with: {go_on}")
         raise typer.Exit(128 + (stop.number or signal.SIGINT))
     run.write_metrics(trained.history)
+    return trained
 
 
 def _onlookers(run: Run) -> tuple[Callable[[str], None], Any, Any]:
@@ -273,31 +279,6 @@ def _load(recipe: Any, run: Run | None) -> Dataset:
     ):
         raise UsageError(f"{recipe.data} is not what {run.folder} was trained on")
     return images
-
-
-def _read_query(path: Path) -> np.ndarray:
-    import numpy as np
-
-    from grader.cli import UsageError
-
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--query {path} cannot be read as .npy: {error}") from None
-    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind != "f":
-        raise UsageError(f"--query {path} must hold one array of floats of shape (D,)")
-    if not (np.isfinite(values).all() and values.any()):
-        raise UsageError(f"--query {path} has no direction: it is all zeros, or not finite")
-    return values
-
-
-def _check_query(name: str, query: np.ndarray, length: int) -> None:
-    from grader.cli import UsageError
-
-    if len(query) != length:
-        raise UsageError(
-            f"--query {name} has length {len(query)}; the teacher's embeddings have {length}"
-        )
 
 
 @contextmanager

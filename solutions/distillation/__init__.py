@@ -19,6 +19,7 @@
 | `objectives`, `task`, `run` | loss and step for the loop of `solutions.training`; `distill` |
 | `folder` | the folder of a distillation |
 | `measure` | student and teacher in numbers |
+| `queries` | embeddings to search with, from files |
 | `views`, `report` | where both look, what both find; the page |
 | `pictures` | maps and overlays, as arrays |
 | `retrieval` | search, similarity, agreement and the linear probe, as arrays |

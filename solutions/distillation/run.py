@@ -28,7 +28,7 @@ from solutions.training.data import BadData, Dataset
 from solutions.training.devices import Placement, placement
 from solutions.training.loop import Plan, Watch, fit
 from solutions.training.models import grid_of
-from solutions.training.train import train
+from solutions.training.train import Trained, train
 
 PROTOTYPE_IMAGES = 2000
 """How many training images the class prototypes are made of, at most."""
@@ -177,12 +177,18 @@ def teacher_of(
         trained = train(
             asked.teacher_recipe, seed=seed, data=data, out=folder, watch=watch, tell=tell
         )
-        shape, count = data.image_shape, len(data.classes)
-        return as_teacher(trained.recipe, shape, count, trained.params, data.statistics)
+        return teacher_from(trained)
     folder = Path(asked.teacher)
     if (folder / "run.json").exists():
         return run_teacher(runs.read(folder))
     return clip_teacher(asked.teacher)
+
+
+def teacher_from(trained: Trained) -> Teacher:
+    """What `solutions.training.train` returned, as a teacher."""
+    data = trained.data
+    shape, count = data.image_shape, len(data.classes)
+    return as_teacher(trained.recipe, shape, count, trained.params, data.statistics)
 
 
 def in_batches(run: Any, images: np.ndarray) -> np.ndarray:

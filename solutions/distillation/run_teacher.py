@@ -73,10 +73,19 @@ def as_teacher(
         return _into_head(module, params, image)
 
     mean, std = (tuple(value / 255 for value in values) for values in statistics)
+    channels, in_form = image_shape[-1], Preparation(image_shape[:2], mean, std)
+
+    def prepare(images: Float[Array, "B H W C"]) -> Float[Array, "B h w c"]:
+        if images.shape[-1] not in (1, channels):
+            raise BadRecipe(
+                f"the images have {images.shape[-1]} channels, those of the teacher {channels}"
+            )
+        return in_form(images)
+
     return Teacher(
         embed=embed,
         params=jax.tree.map(jnp.asarray, params),
-        prepare=Preparation(image_shape[:2], mean, std),
+        prepare=prepare,
         grid=grid,
         module=module,
         rows=Rows.of(

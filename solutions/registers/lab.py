@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from solutions.registers import report
+from solutions.registers.panels import Examined
 from solutions.registers.planted import plant
-from solutions.registers.report import Examined
 from solutions.registers.study import Study, moment, study_registers
 from solutions.registers.subjects import checkpoints_of, images_for, subject_of
+from solutions.training.recipe import BadRecipe
 from solutions.training.runs import Run
 
 PLANTED_SHARE = 0.02
@@ -74,7 +75,12 @@ def lab(
     Returns:
       The path of the page, and what was found in sentences.
 
+    Raises:
+      BadRecipe: the runs were not trained on the same images, or cannot be looked into.
+      BadData, NoCheckpoint: a run cannot be examined; one line that says why.
+
     """
+    _comparable(runs)
     found = []
     for run, name in zip(runs, _names(runs), strict=True):
         tell(f"examining {run.folder}")
@@ -86,6 +92,19 @@ def lab(
     told = {one.study.name: _as_json(one.study) for one in [*found, planted]}
     (folder / "study.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return path, report.findings(found, planted)
+
+
+def _comparable(runs: Sequence[Run]) -> None:
+    """The page shows the same images for all."""
+    first = runs[0]
+    for run in runs[1:]:
+        if (run.image_shape, run.classes, run.mean) != (
+            *(first.image_shape, first.classes, first.mean),
+        ):
+            raise BadRecipe(
+                f"{first.folder} and {run.folder} were trained on different images; examine them "
+                "one at a time"
+            )
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

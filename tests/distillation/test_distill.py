@@ -19,12 +19,13 @@ from solutions.distillation.losses import (
     normalized_l1,
 )
 from solutions.distillation.objectives import objective, words_of
+from solutions.distillation.queries import check_query, read_query
 from solutions.distillation.run import of_all_classes
 from solutions.distillation.run_teacher import as_teacher, with_prototypes
 from solutions.distillation.settings import LOSSES, STUDENT
 from solutions.distillation.teacher import Preparation, Teacher
 from solutions.distillation.views import search
-from solutions.training.data import Dataset, digits
+from solutions.training.data import BadData, Dataset, digits
 from solutions.training.loop import Silent
 from solutions.training.models import build
 from solutions.training.recipe import BadRecipe, Recipe
@@ -155,6 +156,25 @@ def test_images_of_all_classes() -> None:
     rows = of_all_classes(labels, 30)
     assert np.bincount(labels[rows]).tolist() == [10, 10, 3]
     assert of_all_classes(labels, 1).tolist() == [0, 50, 53]
+
+
+def test_a_query_is_read_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "q.npy"
+    for values, says in (
+        (np.ones((2, 3)), "one array of floats"),
+        (np.arange(3), "one array of floats"),
+        (np.zeros(3), "has no direction"),
+        (np.array([1.0, np.nan]), "has no direction"),
+    ):
+        np.save(path, values)
+        with pytest.raises(BadData, match=says):
+            read_query(path)
+    np.save(path, np.array([1.0, 2.0]))
+    np.testing.assert_array_equal(read_query(path), [1, 2])
+    with pytest.raises(BadData, match="has length 2; the teacher's embeddings have 3"):
+        check_query("q", read_query(path), 3)
+    with pytest.raises(BadData, match="cannot be read as"):
+        read_query(tmp_path / "missing.npy")
 
 
 def test_what_does_not_fit_is_named() -> None:

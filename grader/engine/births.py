@@ -15,6 +15,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import NoReturn, Protocol
 
+CHILDREN = 2
+"""How many processes run a submission."""
 Descriptors = tuple[int, int, int]
 """What a child is given: requests to read, replies to write, and where its prints go."""
 
@@ -141,6 +143,10 @@ class Zygote:
         """Kill the child with everything in its group, and wait until it is gone."""
         self._ask({"do": "end", "pid": pid})
 
+    def prepare(self) -> None:
+        """Have processes wait for the next order: there is time now."""
+        self._ask({"do": "prepare"})
+
     def end_all(self) -> None:
         """End every child that is left, for a judge that could not do so itself."""
         self._ask({"do": "end all"})
@@ -151,7 +157,9 @@ _ANSWER = struct.Struct("=dddd")
 
 def serve_births(line: socket.socket) -> None:
     """Fork what a ``Zygote`` asks for, until it hangs up."""
-    forks, alive = OwnForks(), set[int]()
+    from grader.engine.spares import Spares
+
+    forks, alive, spares = OwnForks(), set[int](), Spares(_become_child)
     while True:
         message, given, _, _ = socket.recv_fds(line, 2**16, 3)
         if not message:
@@ -159,7 +167,8 @@ def serve_births(line: socket.socket) -> None:
         told = json.loads(message)
         answer: tuple[float, float, float] = (0, 0, 0)
         if told["do"] == "start":
-            pid = forks.start(Birth(**told["birth"]), (given[0], given[1], given[2]))
+            birth, descriptors = Birth(**told["birth"]), (given[0], given[1], given[2])
+            pid = spares.start(birth, descriptors) or forks.start(birth, descriptors)
             alive.add(pid)
             answer = (pid, 0, 0)
         elif told["do"] == "ended":
@@ -168,12 +177,15 @@ def serve_births(line: socket.socket) -> None:
         elif told["do"] == "end":
             forks.end(told["pid"])
             alive.discard(told["pid"])
+        elif told["do"] == "prepare":
+            spares.prepare(CHILDREN)
         else:
             while alive:
                 forks.end(alive.pop())
         for descriptor in given:
             os.close(descriptor)
         line.sendall(_ANSWER.pack(told["mark"], *answer))
+    spares.close()
     while alive:
         forks.end(alive.pop())
 

@@ -63,9 +63,13 @@ class ContractJudge:
         self._done: set[CheckId] = set()
         self._many = len(problem.contracts) > 1
 
-    def start(self, main: Remote, compiler: Remote | None) -> None:
-        """Send every trace request, so that the child works while the judge does."""
-        self.main = main
+    def start(self, main: Remote, second: Remote | None = None, through_xla: bool = False) -> None:
+        """Send every trace request, so that the children work while the judge does.
+
+        A second child takes what is asked of one draw in several ways, and compiles it.
+        """
+        self.main, self.second, self.through_xla = main, second, through_xla
+        helper = second or main
         whole = self.whole = _first_whole(self.draws)
         self._traces = [
             RemoteTrace.ask(
@@ -75,17 +79,21 @@ class ContractJudge:
         ]
         simplest = self.draws[0].sizes
         models = self.contract.creates_parameters
+        if second is not None:
+            self.at_second = RemoteTrace.ask(
+                second, self._id(0), self.index, self.seed, simplest, drawn=models
+            )
         self.again = RemoteTrace.ask(
-            main, self._id("again"), self.index, self.seed, simplest, drawn=models
+            helper, self._id("again"), self.index, self.seed, simplest, drawn=models
         )
         if models:
             self.other_seed = RemoteTrace.ask(
-                main, self._id("other"), self.index, self.seed + 1000, simplest, drawn=True
+                helper, self._id("other"), self.index, self.seed + 1000, simplest, drawn=True
             )
             self.other_whole = self.other_seed
             if whole:
                 self.other_whole = RemoteTrace.ask(
-                    main,
+                    helper,
                     self._id("whole"),
                     self.index,
                     self.seed + 1000,
@@ -93,13 +101,10 @@ class ContractJudge:
                     drawn=True,
                 )
             self.batched = RemoteTrace.ask(
-                main, self._id("vmap"), self.index, self.seed, simplest, 2
+                helper, self._id("vmap"), self.index, self.seed, simplest, 2
             )
-        self.compiler = compiler
-        if compiler is not None:
-            self.compiled_trace = RemoteTrace.ask(
-                compiler, self._id(0), self.index, self.seed, simplest, drawn=models
-            )
+            if second is not None:
+                self.at_second.prepare_gradients()
 
     def _id(self, what: object) -> str:
         return f"{self.index}/{what}"
@@ -140,6 +145,8 @@ class ContractJudge:
             check_properties(self)
             check_repeats(self)
         if self.contract.creates_parameters and self.findings.failed != "parameters":
+            if self.findings.failed is None:
+                trials[0].reference.gradient_program  # noqa: B018  a child compiles meanwhile
             check_seed(self)
             check_transforms(self)
         if self.findings.failed is None:
@@ -237,8 +244,6 @@ class ContractJudge:
             if len(wanted) > len(self.contract.outputs) and ours.label != theirs.label:
                 return f"expected a result with {ours.label}; got {theirs.label} in its place"
         return ""
-
-    # --- seed, transforms, gradients ---------------------------------------------------------
 
     # --- bookkeeping -----------------------------------------------------------------------
 

@@ -37,17 +37,17 @@ def draws_for(order: Order) -> list[Draw]:
 
 
 class Grading:
-    """Grades one submission with one child that answers and, perhaps, one that compiles."""
+    """Grades one submission with one child or two."""
 
     def __init__(
-        self, order: Order, source: str, main: Remote, compiler: Remote | None = None
+        self, order: Order, source: str, main: Remote, second: Remote | None = None
     ) -> None:
         self.order = order
         self.source = source
         self._suspect = Suspect()  # the mistakes found so far
         self.problem = order.problem
         self.main = main
-        self.compiler = compiler
+        self.second = second
         self.blocks = choose(order.problem, order.has_passed)
         self._loading = [
             remote.ask(
@@ -56,7 +56,7 @@ class Grading:
                 filename=str(order.path),
                 blocks=texts(self.blocks),
             )
-            for remote in (main, compiler)
+            for remote in (main, second)
             if remote is not None
         ]
         self.verdict = Verdict(self.problem.name, str(order.path), (), order.seed)
@@ -115,7 +115,7 @@ class Grading:
             self._add(Check(name, title, "failed" if message else "passed", message, lost))
             if not message:
                 judge = ContractJudge(self.problem, i, unedited(), draws, self.order.seed)
-                judge.start(self.main, self.compiler)
+                judge.start(self.main, self.second, self.order.through_xla)
                 judges.append(judge)
         return judges
 
@@ -125,6 +125,9 @@ class Grading:
     def _judge(self, judge: ContractJudge) -> None:
         findings = judge.judge()
         if findings.failed is not None:
+            self.order.interim(
+                replace(self.verdict, checks=(*self.verdict.checks, *findings.checks))
+            )
             try:
                 judge = self._explain(judge)
             except Lost:

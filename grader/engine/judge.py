@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.engine.births import CHILDREN
 from grader.engine.process import Child, Lost
 from grader.engine.remote import Remote
 from grader.problem import Problem
@@ -23,6 +24,10 @@ DEFAULT_SHAPES = 10
 DEFAULT_TIMEOUT = 20.0
 _GRACE = 1.0
 """Seconds that the judge itself may take beyond the time of the submission."""
+
+
+def _nobody_waits(verdict: Verdict) -> None:
+    pass
 
 
 def _nothing_has_passed(number: int, source: str) -> bool:
@@ -41,7 +46,9 @@ class Order:
       timeout: seconds that the submission has.
       shapes: over at least how many draws of hyperparameters there are cases.
       shrink: whether the smallest failing case is looked for.
-      through_xla: whether one case is compiled, too, by a second child.
+      two_children: whether a second process shares the work, and repeats some of it.
+      through_xla: whether it compiles one case, too.
+      interim: is told what the checks say, before the mistake behind it is looked for.
       has_passed: whether a text has passed as the answer to a problem; ``use`` asks.
 
     """
@@ -53,7 +60,9 @@ class Order:
     timeout: float = DEFAULT_TIMEOUT
     shapes: int = DEFAULT_SHAPES
     shrink: bool = True
+    two_children: bool = True
     through_xla: bool = True
+    interim: Callable[[Verdict], None] = _nobody_waits
     has_passed: Callable[[int, str], bool] = _nothing_has_passed
 
 
@@ -110,7 +119,7 @@ def grade(order: Order) -> Verdict:
         return Verdict(
             order.problem.name, shown, (check,), order.seed, seconds=time.monotonic() - started
         )
-    with open_children(order, 2 if order.through_xla else 1) as children:
+    with open_children(order, CHILDREN if order.two_children else 1) as children:
         grading = Grading(order, source, *map(Remote, children))
         try:
             with not_later_than(order.timeout + _GRACE):

@@ -26,10 +26,7 @@ def check_seed(judge: ContractJudge) -> None:
     """The seed decides the parameters, the same way each time, and nothing else."""
     arrays = draw_arrays(judge.contract, judge.draws[0].sizes, np.random.default_rng(judge.seed))
     own = judge.findings.trials[0].submission
-    asked = [
-        judge.main.ask("initial", arrays, id=trace.id)
-        for trace in (own, judge.other_seed, judge.again)
-    ]
+    asked = [trace.start_initial(arrays) for trace in (own, judge.other_seed, judge.again)]
     first, other, again = (ticket.result()[1] for ticket in asked)
     random = [leaf.index for leaf in own.leaves if leaf.kind == "random" and leaf.size]
     if len(first) != len(own.leaves) or len(other) != len(first) or len(again) != len(first):
@@ -67,10 +64,7 @@ def _initial(judge: ContractJudge) -> None:
     if trial.matched is None or not tables(judge):
         return
     arrays = draw_arrays(judge.contract, trial.draw.sizes, np.random.default_rng(judge.seed))
-    asked = [
-        judge.main.ask("initial", arrays, id=trace.id)
-        for trace in (trial.submission, judge.other_whole)
-    ]
+    asked = [trace.start_initial(arrays) for trace in (trial.submission, judge.other_whole)]
     first, other = (ticket.result()[1] for ticket in asked)
     wrong, odd = [], []
     for leaf, slots in trial.matched.pieces:
@@ -169,7 +163,8 @@ def check_gradients(judge: ContractJudge) -> None:
     generator = np.random.default_rng([judge.seed, 80])
     cotangents = [generator.normal(size=value.shape) for value in case.expected]
     weights = trial.matched.weights(case.weights)
-    ticket = trial.submission.start_gradients(weights, case.arrays, cotangents)
+    trace = trial.submission if judge.second is None else judge.at_second
+    ticket = trace.start_gradients(weights, case.arrays, cotangents)
     expected = trial.matched.arranged(
         trial.reference.gradients(case.weights, case.arrays, cotangents)
     )

@@ -95,7 +95,7 @@ def view_case(
         blocks = texts(choose(order.problem, order.has_passed))
         remote.ask("load", source=source, filename=str(order.path), blocks=blocks)
         judge = ContractJudge(order.problem, contract, unedited(), [draw], seed)
-        judge.start(remote, None)
+        judge.start(remote)
         reference = judge.solutions.trace(order.problem.number, judge.contract, seed, draw.sizes)
         generator = np.random.default_rng([seed, style, contract])
         weights = draw_weights(reference.leaves, generator, STYLES[style])

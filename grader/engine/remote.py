@@ -185,9 +185,17 @@ class RemoteTrace:
         """Have the child evaluate the trace."""
         return self.remote.ask("run", [*weights, *arrays], id=self.id, weights=len(weights))
 
+    def start_initial(self, arrays: Sequence[np.ndarray]) -> Ticket:
+        """Have the child draw the parameters as the function itself would."""
+        return self.remote.ask("initial", arrays, id=self.id)
+
     def run(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for these weights and inputs."""
         return self.start_run(weights, arrays).result()[1]
+
+    def prepare_gradients(self) -> None:
+        """Have the child trace the gradients while it has nothing else to do."""
+        self.remote.ask("prepare_gradients", id=self.id)
 
     def start_gradients(
         self,

@@ -31,15 +31,16 @@ class Elsewhere:
         self.run: Ticket | None = None
         self.initial: Ticket | None = None
         self.compiled: Ticket | None = None
-        if judge.compiler is None:
+        if judge.second is None:
             return
-        trace = judge.compiled_trace
+        trace = judge.at_second
         self.run = trace.start_run(self.weights, self.arrays)
         if judge.contract.creates_parameters:
-            self.initial = judge.compiler.ask("initial", self.arrays, id=trace.id)
-        self.compiled = judge.compiler.ask(
-            "compile", [*self.weights, *self.arrays], id=trace.id, weights=len(self.weights)
-        )
+            self.initial = trace.start_initial(self.arrays)
+        if judge.through_xla:
+            self.compiled = judge.second.ask(
+                "compile", [*self.weights, *self.arrays], id=trace.id, weights=len(self.weights)
+            )
 
 
 def check_repeats(judge: ContractJudge) -> None:
@@ -68,5 +69,5 @@ def _differs_elsewhere(judge: ContractJudge, first: list[np.ndarray]) -> bool:
         return True
     if elsewhere.initial is None:
         return False
-    own = judge.main.ask("initial", elsewhere.arrays, id=judge.findings.trials[0].submission.id)
+    own = judge.findings.trials[0].submission.start_initial(elsewhere.arrays)
     return not all_close(elsewhere.initial.result()[1], own.result()[1])

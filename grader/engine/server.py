@@ -1,6 +1,7 @@
 """A warm grader: processes that have imported JAX and fork for every grade.
 
-It reads one order a line (JSON) from its input and answers with one verdict a line.  It never
+It reads one order a line (JSON) from its input and answers with one verdict a line; where an
+order asks for it, what is known so far comes before, as ``{"interim": …}``.  It never
 starts a JAX backend itself (a forked backend hangs), so it can be asked from processes that
 have: notebooks, test suites.  While it works, an order ``CANCEL`` or the end of its input ends
 the grading, and with it the processes that run the submission.
@@ -27,6 +28,8 @@ from grader.engine.births import Zygote, fork_elsewhere, serve_births
 CANCEL = {"cancel": True}
 CANCELLED = {"cancelled": True}
 _PATIENCE = 3.0
+_IDLE = 0.2
+"""Seconds without an order after which processes are prepared for the next one."""
 
 
 class WarmGrader:
@@ -130,7 +133,8 @@ def serve() -> None:
     Two processes share the work.  This one has JAX and nothing else in memory and forks the
     children that run submissions; the other knows the references and forks the judges.
     """
-    import optax  # noqa: F401  children find everything imported
+    import jaxtyping  # noqa: F401  children find everything imported
+    import optax  # noqa: F401
 
     import grader.specs.claims
     import grader.specs.shapes  # noqa: F401  these two quote no reference
@@ -163,6 +167,8 @@ def _keep_warm(line: socket.socket) -> NoReturn:
         while True:
             while not orders.ready() and warmth.grow():
                 pass
+            if not orders.ready(_IDLE):
+                zygote.prepare()
             told = orders.next()
             if told is None:
                 break
@@ -170,14 +176,18 @@ def _keep_warm(line: socket.socket) -> NoReturn:
                 continue  # what it meant is done already
             cases = max(told.get("cases", 0), DEFAULT_CASES)  # fewer ones are the first of these
             warmth.expect(told["problem"], told.get("seed", 0), cases)
-            sys.stdout.buffer.write(_forked(told, orders).strip() + b"\n")
-            sys.stdout.buffer.flush()
+            _tell(_forked(told, orders))
             zygote.end_all()
         code = 0
     finally:
         if code:
             sys.excepthook(*sys.exc_info())
         os._exit(code)
+
+
+def _tell(line: bytes) -> None:
+    sys.stdout.buffer.write(line.strip() + b"\n")
+    sys.stdout.buffer.flush()
 
 
 class Orders:
@@ -187,9 +197,9 @@ class Orders:
         self._text = b""
         self._ended = False
 
-    def ready(self) -> bool:
-        """Whether ``next`` would not have to wait."""
-        return self._ended or b"\n" in self._text or bool(select.select([0], [], [], 0)[0])
+    def ready(self, patience: float = 0.0) -> bool:
+        """Whether ``next`` would not have to wait, or only for ``patience`` seconds."""
+        return self._ended or b"\n" in self._text or bool(select.select([0], [], [], patience)[0])
 
     def next(self) -> dict[str, Any] | None:
         """The next order, None at the end."""
@@ -213,7 +223,7 @@ class Orders:
 
 
 def _forked(told: dict[str, Any], orders: Orders) -> bytes:
-    """The verdict as JSON, worked out in a fork of this process."""
+    """The verdict as JSON, worked out in a fork of this process; tells what comes before it."""
     reading, writing = os.pipe()
     judge = os.fork()
     if judge == 0:
@@ -233,7 +243,9 @@ def _forked(told: dict[str, Any], orders: Orders) -> bytes:
             chunk = os.read(reading, 2**16)
             if not chunk:
                 break
-            text += chunk
+            *before, text = (text + chunk).split(b"\n")
+            for line in before:
+                _tell(line)
     os.close(reading)
     os.waitpid(judge, 0)
     return text
@@ -256,6 +268,7 @@ def _answer(told: dict[str, Any], writing: int) -> NoReturn:
     from grader.catalogue import problem
     from grader.engine.judge import Order, grade
     from grader.passed import PassedTexts
+    from grader.verdict import Verdict
 
     code = 1
     gc.freeze()  # the references are not garbage: do not look through them again and again
@@ -266,6 +279,14 @@ def _answer(told: dict[str, Any], writing: int) -> NoReturn:
             told.pop("pictures", False),
         )
         passed = PassedTexts({int(n): text for n, text in told.pop("passed", {}).items()})
+        stream = os.fdopen(writing, "w")
+
+        def interim(known: Verdict) -> None:
+            stream.write(json.dumps({"interim": asdict(known)}) + "\n")
+            stream.flush()
+
+        if told.pop("interim", False):
+            told["interim"] = interim
         order = Order(problem(told.pop("problem")), path, has_passed=passed, **told)
         verdict = grade(order)
         answer = verdict.as_json()
@@ -275,7 +296,7 @@ def _answer(told: dict[str, Any], writing: int) -> NoReturn:
             from grader.engine.illustrate import illustrate
 
             answer["pictures"] = asdict(illustrate(order, verdict))
-        with os.fdopen(writing, "w") as stream:
+        with stream:
             json.dump(answer, stream)
         code = 0
     except SystemExit:

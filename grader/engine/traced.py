@@ -191,15 +191,20 @@ class Traced:
         cotangents: Sequence[np.ndarray],
     ) -> list[np.ndarray]:
         """D Σ(cotangent · output) / d weight for every weight, in float64."""
+        return self.gradient_program.run([*weights, *arrays, *cotangents])
 
-        def total(leaves: list[Any], given: list[Any]) -> Any:
+    @cached_property
+    def gradient_program(self) -> Program:
+        """What ``gradients`` evaluates: of weights, inputs and cotangents, in this order."""
+
+        def total(leaves: list[Any], given: list[Any], cotangents: list[Any]) -> Any:
             outputs = self.pure(leaves, given)
             return sum((o * c).sum() for o, c in zip(outputs, cotangents, strict=True))
 
-        leaves = [jax.ShapeDtypeStruct(w.shape, np.float32) for w in weights]
+        leaves = [jax.ShapeDtypeStruct(leaf.shape, np.float32) for leaf in self.leaves]
         given = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in self.closed.jaxpr.invars]
-        closed = jax.make_jaxpr(jax.grad(total))(leaves, given)
-        return Program(closed).run([*weights, *arrays])
+        like = [jax.ShapeDtypeStruct(output.shape, np.float32) for output in self.outputs]
+        return Program(jax.make_jaxpr(jax.grad(total))(leaves, given, like))
 
 
 def _dtype(spec: Any) -> Any:

@@ -38,6 +38,8 @@ class Warmth:
             for i, draw in enumerate(draws):
                 traced = unedited().trace(problem, contract, seed + i, draw.sizes, kinds)
                 kinds = kinds or Kinds(traced.leaves)
+                if i == 0 and contract.creates_parameters:
+                    traced.gradient_program  # noqa: B018
             self._pending.append(self._mutants(order, draws[0].sizes, contract, kinds))
 
     def grow(self) -> bool:

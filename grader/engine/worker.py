@@ -128,6 +128,11 @@ class Worker:
         """The parameters as the function itself would draw them."""
         return {}, self.traces[request["id"]].initial_values(arrays)
 
+    def do_prepare_gradients(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:
+        """Trace what ``gradients`` will evaluate, before its weights are known."""
+        self.traces[request["id"]].gradient_program  # noqa: B018
+        return {}, []
+
     def do_gradients(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
         """Gradients of the outputs, weighted with cotangents, with respect to each weight."""
         weights, rest = arrays[: request["weights"]], arrays[request["weights"] :]

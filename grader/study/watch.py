@@ -29,7 +29,7 @@ KEYS = "h hint  n next  l list  r run  q quit"
 _FOOT = 3
 
 
-QUICK = {"cases": 12, "shapes": 4, "through_xla": False, "shrink": False}
+QUICK = {"cases": 9, "shapes": 3, "through_xla": False, "shrink": False}
 """What is asked first, for a verdict at once; the full one follows and is what counts."""
 
 
@@ -167,7 +167,7 @@ class Watch:
         path = self._files[self.number]
         passed = progress.passed_texts(progress.read(tell=self._tell))
         self._asked.append(_Asked(self.number, progress.text_of(path), full))
-        extent = {} if full else QUICK
+        extent = {} if full else {**QUICK, "interim": True}
         self._warm.ask(path, self.number, full=True, passed=passed.hashes, **extent)
 
     def _receive(self) -> None:
@@ -182,19 +182,27 @@ class Watch:
             self._grade()
             return
         self._restarted = False
+        if "interim" in told:
+            if len(self._asked) == 1:  # else there is a newer text
+                self._take(told["interim"])
+                self._draw()
+            return
         asked = self._asked.pop(0)
         if told == CANCELLED or asked.number != self.number:
             return
-        path = self._files[asked.number]
-        verdict = verdict_from(told["verdict"])
-        self._verdict = replace(verdict, file=f"{path.parent.name}/{path.name}")
-        self._told = ""
+        verdict = self._take(told["verdict"])
         if not asked.full and not self._asked:
             self._ask(full=True)
-        elif asked.full and progress.text_of(path) == asked.text:
+        elif asked.full and progress.text_of(self._files[asked.number]) == asked.text:
             text = asked.text if verdict.passed else None
             progress.record_verdict(asked.number, verdict, text, self._tell)
         self._draw()
+
+    def _take(self, told: dict[str, Any]) -> Verdict:
+        verdict, path = verdict_from(told), self._files[self.number]
+        self._verdict = replace(verdict, file=f"{path.parent.name}/{path.name}")
+        self._told = ""
+        return verdict
 
     def _status(self) -> str:
         if not self._asked:

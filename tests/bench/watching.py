@@ -15,6 +15,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 0.5
+THINKING = 1.0
+"""Seconds between a verdict and the next save: nobody is quicker, and there is work to do."""
 RIGHT = ROOT / "solutions/46_vit_cls.py"
 WRONG = ROOT / "tests/answers/demo/46_last_row.py"
 
@@ -31,6 +33,7 @@ def save_to_verdict(rounds: int) -> dict[str, float]:
 
 def _one(screen: Any, answer: Path, source: Path, word: str) -> float:
     text = source.read_text(encoding="utf-8")
+    time.sleep(THINKING)
     started = time.perf_counter()
     answer.write_text(text, encoding="utf-8")
     screen.expect("grading")

@@ -75,3 +75,31 @@ def test_the_attention_of_an_answer_is_found(
             assert np.allclose(actual.sum(axis=1), 1)
             assert np.allclose(actual, expected) is agree[i]
     assert bool(attention.message) is (agree is None)
+
+
+def test_what_the_checks_say_comes_before_what_is_behind_it(warm: WarmGrader) -> None:
+    path = ROOT / "tests/answers/38_patch_embed/wrong/no_bias.py"
+    warm.ask(path, 38, full=True, interim=True)
+    before = verdict_from(warm.receive()["interim"])
+    after = verdict_from(warm.receive()["verdict"])
+    assert not before.passed
+    assert [check.status for check in before.checks] == [check.status for check in after.checks]
+    assert before.diagnoses == () != after.diagnoses
+
+
+def test_processes_that_waited_for_their_work_give_the_same_verdict(tmp_path: Path) -> None:
+    answers = [
+        ROOT / "solutions/38_patch_embed.py",
+        ROOT / "tests/answers/38_patch_embed/wrong/no_bias.py",
+    ]
+    gone = tmp_path / "38_gone.py"
+    gone.write_text("import os\nos._exit(3)\n")
+    told = []
+    with WarmGrader() as warm:
+        for path in (*answers, gone):
+            for pause in (0.0, 1.5):  # after a pause processes wait for the order
+                time.sleep(pause)
+                told.append({**warm.grade(path, 38), "seconds": 0})
+    assert [verdict["passed"] for verdict in told] == [True, True, False, False, False, False]
+    for at_once, waited in zip(told[::2], told[1::2], strict=True):
+        assert at_once == waited

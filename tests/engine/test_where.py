@@ -69,7 +69,7 @@ def test_the_line_is_found_inside_transformations(
     grade_text: Grade, over_heads: str, model: str
 ) -> None:
     text = BLOCK.format(over_heads=over_heads, model=model)
-    verdict = grade_text(text, 41, through_xla=False)
+    verdict = grade_text(text, 41, two_children=False)
     assert parted(verdict) == "+attention"
     inside = {stage["title"]: stage["found"] for stage in verdict["stages"] if stage["inside"]}
     assert inside["scaled scores"] is False
@@ -83,13 +83,13 @@ def test_the_line_is_found_inside_transformations(
 def test_a_stage_that_is_skipped_without_harm_does_not_count(grade_text: Grade) -> None:
     text = BLOCK.replace("scores = q @ k.T", "scores = (q / q.shape[-1] ** 0.5) @ k.T")
     text = text.replace("x + nn.Dense(d)(nn.gelu", "x - nn.Dense(d)(nn.gelu")
-    verdict = grade_text(text.format(over_heads=MAP, model="Block"), 41, through_xla=False)
+    verdict = grade_text(text.format(over_heads=MAP, model="Block"), 41, two_children=False)
     assert parted(verdict) == "+MLP"
 
 
 def test_nan_is_told_with_its_line(grade_text: Grade) -> None:
     text = BLOCK.replace("nn.gelu(nn.Dense", "jnp.log(nn.Dense")
-    verdict = grade_text(text.format(over_heads=VMAP, model="Block"), 41, through_xla=False)
+    verdict = grade_text(text.format(over_heads=VMAP, model="Block"), 41, two_children=False)
     (nearest,) = verdict["nearest"]
     assert (nearest["what"], nearest["difference"]) == ("the first NaN", "not finite: NaN")
     assert "jnp.log" in nearest["code"]

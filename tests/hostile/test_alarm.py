@@ -19,7 +19,7 @@ def busy(*_):
         sum(range(1000))
 
 grading.draws_for = busy
-order = judge.Order(problem(38), Path(sys.argv[1]), timeout=1.0, through_xla=False)
+order = judge.Order(problem(38), Path(sys.argv[1]), timeout=1.0, two_children=False)
 verdict = judge.grade(order)
 print(verdict.passed, round(verdict.seconds, 2), verdict.checks[-1].message)
 """

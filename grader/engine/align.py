@@ -7,19 +7,22 @@ what makes more of the reference's intermediate values appear in the submission.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from grader.engine.compare import all_close
-from grader.engine.remote import RemoteTrace
+from grader.engine.remote import RemoteTrace, Ticket, recorded
 from grader.engine.stages import find_stages, found_among, marks, parting, stage_values
 from grader.engine.traced import Traced
 from grader.engine.transplant import DEFAULT, Choices, Match, Mismatch, choice_groups, match
 from grader.problem import Stage
 
 _END = 10**9
+_AHEAD = 1
+"""How many questions a child has while the answer before is looked at."""
 
 
 @dataclass(frozen=True)
@@ -99,28 +102,43 @@ class _Search:
     def run(self, first: Match, best: Choices) -> Alignment:
         """Try the groups that matter between the last stage found and the next, then go on."""
         groups = choice_groups(self.reference.leaves, self.submission.leaves, first)
-        here = self._try(best) if groups else None
+        here = next(self._try([best]))[1] if groups else None
         while here is not None and not here.equal:
             before = here
             for group in groups:
                 if group.uses and not any(here.open_from < u <= here.open_to for u in group.uses):
                     continue
-                for option in group.options:
-                    there = self._try(option(best))
-                    if there is not None and (there.equal or there.found > here.found):
-                        best, here = option(best), there
-                    if here.equal:
-                        return Alignment(best, True)
+                # The options of one group decide the same, so each replaces the one before.
+                for option, there in self._try([option(best) for option in group.options]):
+                    if there.equal:
+                        return Alignment(option, True)
+                    if there.found > here.found:
+                        best, here = option, there
             if (here.found, here.open_from) == (before.found, before.open_from):
                 break
         return Alignment(best, here is not None and here.equal)
 
-    def _try(self, choices: Choices) -> _Trial | None:
-        matched = match(self.reference.leaves, self.submission.leaves, choices)
-        if isinstance(matched, Mismatch):
-            return None
-        weights = matched.weights(self.case.weights)
-        outputs, values, lines = self.submission.record(weights, self.case.arrays)
+    def _try(self, options: Iterable[Choices]) -> Iterator[tuple[Choices, _Trial]]:
+        """What the options lead to that pair all parameters, one after the other.
+
+        While one is looked at, the child works on the next.
+        """
+        asked: deque[tuple[Choices, Ticket]] = deque()
+        for choices in options:
+            matched = match(self.reference.leaves, self.submission.leaves, choices)
+            if isinstance(matched, Match):
+                weights = matched.weights(self.case.weights)
+                ticket = self.submission.start_record(weights, self.case.arrays)
+                asked.append((choices, ticket))
+            if len(asked) > _AHEAD:
+                done, ticket = asked.popleft()
+                yield done, self._trial(*recorded(ticket))
+        for done, ticket in asked:
+            yield done, self._trial(*recorded(ticket))
+
+    def _trial(
+        self, outputs: list[np.ndarray], values: list[np.ndarray], lines: list[int]
+    ) -> _Trial:
         offered = marks(values)
         found = int(found_among(self._wanted, offered).sum())
         equal = all_close(outputs, self.case.expected)

@@ -103,6 +103,7 @@ class RemoteTrace:
     ticket: Ticket
     kinds: Kinds | None = None
     _known: _Told | None = field(default=None, init=False)
+    _leaves: tuple[Kinds | None, list[Leaf]] | None = field(default=None, init=False)
 
     @classmethod
     def ask(
@@ -158,8 +159,10 @@ class RemoteTrace:
     @property
     def leaves(self) -> list[Leaf]:
         """The parameters that the submission creates."""
-        leaves = self._told().leaves
-        return leaves if self.kinds is None else self.kinds.told(leaves)
+        if self._leaves is None or self._leaves[0] is not self.kinds:
+            leaves = self._told().leaves
+            self._leaves = self.kinds, leaves if self.kinds is None else self.kinds.told(leaves)
+        return self._leaves[1]
 
     @property
     def collections(self) -> list[str]:
@@ -216,15 +219,28 @@ class RemoteTrace:
         self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
     ) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
         """The outputs, every intermediate value, and the line of each."""
-        header, values = self.remote.ask(
-            "record", [*weights, *arrays], id=self.id, weights=len(weights)
-        ).result()
-        count, lines = header.get("outputs"), header.get("lines")
-        if type(count) is not int or count < 0 or not isinstance(lines, list):
-            raise Lost("garbage", "the process answered with garbage")
-        if len(lines) != len(values) - count or not all(type(n) is int for n in lines):
-            raise Lost("garbage", "the process answered with garbage")
-        return values[:count], values[count:], lines
+        return recorded(self.start_record(weights, arrays))
+
+    def start_record(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> Ticket:
+        """Have the child evaluate the trace and tell every value; ``recorded`` reads them."""
+        return self.remote.ask("record", [*weights, *arrays], id=self.id, weights=len(weights))
+
+
+def recorded(ticket: Ticket) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
+    """The outputs, every intermediate value, and the line of each.
+
+    Raises:
+      SubmissionError: the submission raised while it was worked out.
+      Lost: the child is gone, late, or its answer makes no sense.
+
+    """
+    header, values = ticket.result()
+    count, lines = header.get("outputs"), header.get("lines")
+    if type(count) is not int or count < 0 or not isinstance(lines, list):
+        raise Lost("garbage", "the process answered with garbage")
+    if len(lines) != len(values) - count or not all(type(n) is int for n in lines):
+        raise Lost("garbage", "the process answered with garbage")
+    return values[:count], values[count:], lines
 
 
 _MOST_TOLD = 2000

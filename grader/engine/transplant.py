@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -79,8 +79,13 @@ class Choices:
     table: int = 0
     pairing: int = 0
 
+    def __hash__(self) -> int:
+        orders = tuple(sorted(self.orders.items()))
+        return hash((self.siblings, orders, self.head_by_head, self.table, self.pairing))
+
 
 DEFAULT = Choices()
+_NO_ORDERS: Mapping[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -179,22 +184,42 @@ def match(
     reference: Sequence[Leaf], submission: Sequence[Leaf], choices: Choices = DEFAULT
 ) -> Match | Mismatch:
     """Pair the parameters of a submission with those of the reference."""
-    theirs = [leaf for leaf in submission if leaf.size]
-    best: Mismatch | None = None
-    for mode in _modes(reference):
-        slots = list(_slots(reference, mode, choices))
-        result = _assign(slots, theirs, choices)
+    found = _paired(_Leaves(reference), _Leaves(submission), replace(choices, orders=_NO_ORDERS))
+    return replace(found, orders=choices.orders) if isinstance(found, Match) else found
+
+
+class _Leaves:
+    """Parameters as a key of a cache: the same when they are the same objects in the same order."""
+
+    def __init__(self, leaves: Sequence[Leaf]) -> None:
+        self.leaves = tuple(leaves)  # kept, so that no other object can have one of these numbers
+        self._numbers = tuple(map(id, leaves))
+
+    def __hash__(self) -> int:
+        return hash(self._numbers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Leaves) and self._numbers == other._numbers
+
+
+@lru_cache(1024)
+def _paired(reference: _Leaves, submission: _Leaves, choices: Choices) -> Match | Mismatch:
+    """What ``match`` finds, but for the order of the factors, which decides no pairing."""
+    theirs = [leaf for leaf in submission.leaves if leaf.size]
+    sizes = Counter(leaf.size for leaf in theirs)
+    tried = []
+    for mode in _modes(reference.leaves):
+        slots = _slots(reference, mode, choices.siblings, choices.head_by_head)
+        tried.append(slots)
+        ours = Counter(slot.size for slot in slots)
+        if ((ours - sizes) + (sizes - ours)).total() > _MOST_LOOSE:
+            continue  # what differs in size is no pair
+        result = _assign(list(slots), theirs, choices)
         if result is not None:
-            return replace(result, empty=tuple(leaf for leaf in submission if not leaf.size))
-        difference = _difference(slots, theirs)
-        if best is None or _badness(difference) < _badness(best):
-            best = difference
-    assert best is not None
-    return best
-
-
-def _badness(mismatch: Mismatch) -> int:
-    return len(mismatch.missing) + len(mismatch.extra)
+            empty = tuple(leaf for leaf in submission.leaves if not leaf.size)
+            return replace(result, empty=empty)
+    differences = [_difference(slots, theirs) for slots in tried]
+    return min(differences, key=lambda found: len(found.missing) + len(found.extra))
 
 
 @dataclass(frozen=True)
@@ -215,8 +240,17 @@ def _modes(reference: Sequence[Leaf]) -> Iterator[_Mode]:
                 yield _Mode(stacked, fusion, apart)
 
 
-def _slots(reference: Sequence[Leaf], mode: _Mode, choices: Choices) -> Iterator[Slot]:
+@lru_cache(1024)
+def _slots(
+    reference: _Leaves, mode: _Mode, siblings: tuple[int, ...], head_by_head: bool
+) -> tuple[Slot, ...]:
     """The reference's parameters, fused, stacked and split as the mode says."""
+    return tuple(_each_slot(reference.leaves, mode, siblings, head_by_head))
+
+
+def _each_slot(
+    reference: Sequence[Leaf], mode: _Mode, siblings: tuple[int, ...], head_by_head: bool
+) -> Iterator[Slot]:
     units: dict[tuple[str, int | None], list[Leaf]] = defaultdict(list)
     for leaf in reference:
         if leaf.size:
@@ -228,8 +262,8 @@ def _slots(reference: Sequence[Leaf], mode: _Mode, choices: Choices) -> Iterator
             by_layer[layer(leaf.path)].append(leaf)
         rows = list(by_layer.values())
         if len(rows[0]) == 3 and parallel_group(rows[0][0].path):
-            rows = [[row[i] for i in choices.siblings] for row in rows]
-            yield from _projection_slots(group, rows, mode, choices)
+            rows = [[row[i] for i in siblings] for row in rows]
+            yield from _projection_slots(group, rows, mode, head_by_head)
         else:
             for place in range(len(rows[0])):
                 yield _slot(
@@ -238,7 +272,7 @@ def _slots(reference: Sequence[Leaf], mode: _Mode, choices: Choices) -> Iterator
 
 
 def _projection_slots(
-    group: str, rows: list[list[Leaf]], mode: _Mode, choices: Choices
+    group: str, rows: list[list[Leaf]], mode: _Mode, head_by_head: bool
 ) -> Iterator[Slot]:
     """Slots for query, key and value, in the order of use that the choices suppose."""
     start, heads = 0, rows[0][0].shape[-2] if mode.heads_apart else 1
@@ -247,7 +281,7 @@ def _projection_slots(
         members = [row[start : start + count] for row in rows]
         start += count
         for head in range(heads):
-            rank = (head * 3 + place) if choices.head_by_head else (place * heads + head)
+            rank = (head * 3 + place) if head_by_head else (place * heads + head)
             yield _slot(group, members, used + rank, head if mode.heads_apart else None)
 
 
@@ -289,7 +323,7 @@ def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Match | 
     return Match(tuple(pairs), choices.orders)
 
 
-def _difference(slots: list[Slot], leaves: list[Leaf]) -> Mismatch:
+def _difference(slots: Sequence[Slot], leaves: list[Leaf]) -> Mismatch:
     """What one sequence of parameters, in order of use, has that the other lacks."""
     ours, theirs = sorted(slots, key=_in_use_order), sorted(leaves, key=_in_use_order)
     matcher = SequenceMatcher(

@@ -322,11 +322,20 @@ class _Local:
     def run(self, weights: list[np.ndarray], arrays: list[np.ndarray]) -> list[np.ndarray]:
         return self._traced.run(weights, arrays)
 
-    def record(
-        self, weights: list[np.ndarray], arrays: list[np.ndarray]
-    ) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
+    def start_record(self, weights: list[np.ndarray], arrays: list[np.ndarray]) -> Any:
         outputs, seen = self._traced.run_recorded(weights, arrays)
-        return outputs, [item.value for item in seen], [item.line for item in seen]
+        answer = {"outputs": len(outputs), "lines": [item.line for item in seen]}
+        return _Answered((answer, [*outputs, *(item.value for item in seen)]))
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A `Ticket` whose answer is there."""
+
+    answer: tuple[dict[str, Any], list[np.ndarray]]
+
+    def result(self) -> tuple[dict[str, Any], list[np.ndarray]]:
+        return self.answer
 
 
 def _by_path(params: Params) -> Mapping[str, Any]:

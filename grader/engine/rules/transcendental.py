@@ -42,7 +42,8 @@ def _erf_inv(eqn: Any) -> Compute:
         # Small arguments: (x + 1) / 2 would lose their digits.
         if abs(x) < 1e-5:
             return x * math.sqrt(math.pi) / 2
-        return float(quantile((x + 1.0) / 2.0)) / math.sqrt(2.0)
+        # On this side nothing is lost: 1 + x is rounded to 2 just below 1.
+        return math.copysign(quantile((1.0 - abs(x)) / 2.0) / math.sqrt(2.0), x)
 
     return _elementwise(inverse)
 

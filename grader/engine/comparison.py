@@ -249,6 +249,20 @@ class Comparer:
         except Exception:
             return None
 
+    def elements_apart(self, suspect: Suspect, trial: Trial) -> int:
+        """By how many numbers the parameters of submission and mutant differ, whatever their form.
+
+        Quicker than to compare the two.
+        """
+        theirs = sum(leaf.size for leaf in trial.submission.leaves)
+        sizes, seed = trial.draw.sizes, trial.seed
+        try:
+            solutions = suspect.solutions()
+            ours = solutions.elements(self.problem.number, self.judge.contract, seed, sizes)
+        except Exception:
+            return UNKNOWN
+        return abs((ours or 0) - theirs)
+
     def case(self, mutant: Traced, trial: Trial, style: int) -> Case:
         """Weights and inputs for a trial, and what the mutant makes of them."""
         generator = np.random.default_rng([trial.seed, 50 + style])

@@ -158,6 +158,8 @@ class Grading:
             if again.findings.failed is None:
                 return again
             judge, doctor = again, Diagnostician(again, known=self._suspect)
+        if not self.order.explain:
+            return judge
         diagnosed = doctor.diagnose()
         if not diagnosed.complete:
             self._note(f"the time was up after {diagnosed.tried} attempts to name the mistake")

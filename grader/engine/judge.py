@@ -45,6 +45,7 @@ class Order:
       cases: at least how many cases each contract gets.
       timeout: seconds that the submission has.
       shapes: over at least how many draws of hyperparameters there are cases.
+      explain: whether the mistake behind a failure is looked for.
       shrink: whether the smallest failing case is looked for.
       two_children: whether a second process shares the work, and repeats some of it.
       through_xla: whether it compiles one case, too.
@@ -59,6 +60,7 @@ class Order:
     cases: int = DEFAULT_CASES
     timeout: float = DEFAULT_TIMEOUT
     shapes: int = DEFAULT_SHAPES
+    explain: bool = True
     shrink: bool = True
     two_children: bool = True
     through_xla: bool = True

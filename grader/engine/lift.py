@@ -17,6 +17,7 @@ it no longer fits.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,8 +73,13 @@ class NotAsForeseen(Exception):
     """A function calls ``init`` more often than the one that it was expected to resemble."""
 
 
+class _FirstInit(Exception):
+    """Ends a trace of which only the variables of the first ``init`` are asked for."""
+
+
 class _State:
     lifting = False
+    first_init_only = False
     shapes_only = False
     output_unwanted = False
     foreseen: list[Inventory] | None = None
@@ -100,6 +106,8 @@ def _lifted_variables(draw: Callable[[], Any]) -> Any:
         return _foreseen_variables(_State.foreseen)
     closed, shapes = jax.make_jaxpr(draw, return_shape=True)()
     leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
+    if _State.first_init_only:
+        raise _FirstInit(sum(math.prod(leaf.shape) for _, leaf in leaves))
     if not leaves:
         return draw()
     paths = tuple("/".join(_path_words(path)) for path, _ in leaves)
@@ -257,6 +265,21 @@ def trace(
     """
     with lifting(shapes_only, foreseen):
         return jax.make_jaxpr(function, return_shape=True)(*inputs)
+
+
+def elements_created(function: Callable[..., Any], *inputs: Any) -> int | None:
+    """How many numbers the first ``init`` in a function creates; None when there is none.
+
+    Quicker than a trace: the rest of the function is not even looked at.
+    """
+    _State.first_init_only = True
+    try:
+        trace(function, *inputs, shapes_only=True)
+    except _FirstInit as first:
+        return int(first.args[0])
+    finally:
+        _State.first_init_only = False
+    return None
 
 
 def init_equations(jaxpr: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from grader import blocks
 from grader.catalogue import problem, solution_path
 from grader.engine.layout import Kinds
 from grader.engine.submission import load
-from grader.engine.traced import Traced
+from grader.engine.traced import Traced, elements_created
 from grader.problem import Contract, Edit, Sizes
 
 
@@ -47,17 +47,18 @@ class Solutions:
 
     Args:
       edits: what to change, by problem number.
-      same_parameters: whether the edits leave the parameters as they are; then tracing is quicker.
+      like: solutions that create the same parameters; what is traced of them makes tracing these
+        quicker.
 
     """
 
     def __init__(
         self,
         edits: Mapping[int, Iterable[Edit]] | None = None,
-        same_parameters: bool = False,
+        like: Solutions | None = None,
     ) -> None:
         self._edits = edits or {}
-        self._same_parameters = same_parameters
+        self._like = like
         self._modules: dict[int, ModuleType] = {}
         self._traces: dict[tuple[Any, ...], Traced] = {}
 
@@ -72,6 +73,19 @@ class Solutions:
                 name = f"reference_{number}"
                 self._modules[number] = load(source, str(path), name)
         return self._modules[number]
+
+    def elements(self, number: int, contract: Contract, seed: int, sizes: Sizes) -> int | None:
+        """How many numbers a contract of the reference creates; None: nothing."""
+        function: Any = getattr(self.module(number), contract.function)
+        with self.active():
+            return elements_created(contract, function, seed, sizes)
+
+    def _alike(self, key: tuple[Any, ...]) -> Traced | None:
+        """What is traced already of the solutions that create the same parameters."""
+        if self._like is None:
+            return None
+        known = self._like._traces
+        return known.get(key) or known.get((*key[:-1], True))
 
     def _touched(self, number: int) -> bool:
         """Whether an edit reaches this module, itself or through a block that it uses."""
@@ -95,13 +109,14 @@ class Solutions:
 
         ``kinds`` says how parameters start; without it the trace finds out, which takes longer.
         """
-        key = (number, contract.function, seed, tuple(sizes.items()), kinds is None)
+        key = _key(number, contract, seed, sizes, kinds)
         if key not in self._traces:
             function: Any = getattr(self.module(number), contract.function)
             with self.active():
                 traced = None
-                if self._same_parameters and kinds is not None:
-                    traced = _like_the_reference(number, contract, function, seed, sizes, kinds)
+                alike = self._alike(key)
+                if alike is not None and kinds is not None:
+                    traced = _foreseen(alike, contract, function, seed, sizes)
                 traced = traced or Traced(contract, function, seed, sizes, drawn=kinds is None)
             if kinds is not None:
                 traced.leaves = kinds.told(traced.leaves)
@@ -109,13 +124,18 @@ class Solutions:
         return self._traces[key]
 
 
-def _like_the_reference(
-    number: int, contract: Contract, function: Any, seed: int, sizes: Sizes, kinds: Kinds
+def _key(
+    number: int, contract: Contract, seed: int, sizes: Sizes, kinds: Kinds | None
+) -> tuple[Any, ...]:
+    return number, contract.function, seed, tuple(sizes.items()), kinds is None
+
+
+def _foreseen(
+    alike: Traced, contract: Contract, function: Any, seed: int, sizes: Sizes
 ) -> Traced | None:
-    """A trace that takes the parameters from the reference; None where they turn out to differ."""
-    reference = unedited().trace(number, contract, seed, sizes, kinds)
+    """A trace that takes the parameters from another; None where they turn out to differ."""
     try:
-        traced = Traced(contract, function, seed, sizes, foreseen=reference.inventories)
+        traced = Traced(contract, function, seed, sizes, foreseen=alike.inventories)
     except Exception:
         return None
     return traced if all(leaf.used is not None for leaf in traced.leaves) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -59,6 +60,8 @@ class Search:
         trial, style = self._failing
         current = Suspect()
         here = self.comparer.compare(current, trial, style)
+        if here.distance.parameters:
+            return current  # a variant creates what the reference creates
         for variant in variant_suspects(self.problem):
             there = self.comparer.compare(current.joined(variant), trial, style)
             if there.found > here.found and there.distance < here.distance:
@@ -80,7 +83,8 @@ class Search:
         """Add suspects one by one as long as they bring submission and mutant closer.
 
         Of all that can be added, the ``width`` best are followed further, so that two mistakes
-        are looked for everywhere before three are.
+        are looked for everywhere before three are; in each of them where the two part first, and
+        elsewhere only when none is found there.
         """
         trial, style = self._failing
         frontier = [_State(current, self.comparer.compare(current, trial, style), trial, style)]
@@ -88,9 +92,8 @@ class Search:
             return current
         for _ in range(most + _CONFIRMING_STEPS):
             reached: list[_State] = []
-            for state in frontier:
-                self.findings.choices = state.found.choices
-                for step in self._following(state, singles, most + len(current.variants)):
+            for steps in self._in_turns(frontier, singles, most + len(current.variants)):
+                for step in steps:
                     contrary = step
                     if step.found.equal:
                         self.findings.choices = step.found.choices
@@ -112,12 +115,27 @@ class Search:
             return None
         return _State(state.suspect, self.comparer.compare(state.suspect, *contrary), *contrary)
 
-    def _following(self, state: _State, singles: list[Suspect], most: int) -> list[_State]:
-        """The states that one more suspect leads to, the best first."""
-        if len(state.suspect.pitfalls + state.suspect.variants) >= most:
-            return []
+    def _in_turns(
+        self, states: list[_State], singles: list[Suspect], most: int
+    ) -> Iterator[list[_State]]:
+        """For each state those that one more suspect leads to; the states take turns."""
+        looking = [
+            (state, self._steps(state.suspect, state.found, singles, state.trial, state.style))
+            for state in states
+            if len(state.suspect.pitfalls + state.suspect.variants) < most
+        ]
+        while looking:
+            for turn in list(looking):
+                state, walk = turn
+                self.findings.choices = state.found.choices
+                steps = next(walk)
+                if steps is not None:
+                    looking.remove(turn)
+                    yield self._following(state, steps)
+
+    def _following(self, state: _State, steps: list[Step]) -> list[_State]:
+        """The states that these steps lead to, the best first."""
         trial, style = state.trial, state.style
-        steps = self._steps(state.suspect, state.found, singles, trial, style)
         if not steps or not steps[0][1].equal:
             better = self.comparer.realigned(next(iter(steps), None), state.found, trial, style)
             if better is not None and better not in steps:
@@ -149,15 +167,15 @@ class Search:
         singles: list[Suspect],
         trial: Trial,
         style: int,
-    ) -> list[Step]:
-        """What can be added to lead on, the best first.
+    ) -> Iterator[list[Step] | None]:
+        """What can be added to lead on, the best first; None where a group of suspects does not.
 
         Those are tried first that show where the two part.  Several may give the submission's
         outputs (a causal mask and tokens that attend to themselves alone, where only row 0 is
         read); the one whose values on the way come up in the submission is the one made.
         """
         closer: list[Step] = []
-        for tier in _tiers(singles, here):
+        for tier in self._tiers(singles, here, current, trial):
             equal: list[Step] = []
             for single in tier:
                 if time.process_time() > self.end:
@@ -174,10 +192,33 @@ class Search:
                     closer.append((joined, there))
             closer.sort(key=lambda step: step[1].order())
             if equal:
-                return [*sorted(equal, key=lambda step: step[1].distance), *closer]
+                yield [*sorted(equal, key=lambda step: step[1].distance), *closer]
             if closer and closer[0][1].further(here, self.problem):
-                return closer
-        return closer
+                yield closer
+            yield None
+        yield closer
+
+    def _tiers(
+        self, singles: list[Suspect], here: Comparison, current: Suspect, trial: Trial
+    ) -> list[list[Suspect]]:
+        """Suspects in groups, the most likely first.
+
+        While the parameters do not match, those come first with which as many numbers are created
+        as the submission has, or nearly: that is known before the rest of a mutant is traced.
+        """
+        tiers = _tiers(singles, here)
+        before = 0
+        if here.distance.stages == UNKNOWN:
+            before = self.comparer.elements_apart(current, trial)
+        if not before:
+            return tiers
+        nearer = []
+        for single in tiers[0]:
+            if time.process_time() > self.end:
+                break
+            if self.comparer.elements_apart(current.joined(single), trial) < before:
+                nearer.append(single)
+        return [nearer, [single for single in tiers[0] if single not in nearer]]
 
 
 def _tiers(singles: list[Suspect], here: Comparison) -> list[list[Suspect]]:

@@ -22,12 +22,10 @@ class Suspect:
     variants: tuple[tuple[int, Variant], ...] = ()
 
     def solutions(self) -> Solutions:
-        """The reference with the edits carried out; single mistakes are kept for the next time."""
+        """The reference with the edits carried out."""
         if not self.pitfalls and not self.variants:
             return unedited()
-        if len(self.pitfalls) + len(self.variants) == 1:
-            return _kept(self)
-        return self._edited()
+        return _kept(self)
 
     def _edited(self) -> Solutions:
         edits: dict[int, list[Edit]] = {}
@@ -37,7 +35,9 @@ class Suspect:
         for number, item in items:
             for owner, some in edits_by_problem(number, item.edits).items():
                 edits.setdefault(owner, []).extend(some)
-        return Solutions(edits, all(p.check != "parameters" for _, p in self.pitfalls))
+        creating = tuple(item for item in self.pitfalls if item[1].check == "parameters")
+        like = None if len(creating) == len(self.pitfalls) else Suspect(creating).solutions()
+        return Solutions(edits, like)
 
     def joined(self, other: Suspect) -> Suspect:
         """Both at once."""

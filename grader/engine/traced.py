@@ -73,19 +73,8 @@ class Traced:
         foreseen: Sequence[lift.Inventory] | None = None,
     ) -> None:
         self.drawn = drawn
-        specs = contract.arrays(sizes)
-        self.array_names = tuple(sorted(specs))
-        lead = () if batch is None else (batch,)
-        shapes = [
-            jax.ShapeDtypeStruct((*lead, *specs[name].shape), _dtype(specs[name]))
-            for name in self.array_names
-        ]
-
-        def run(*arrays: Any) -> Any:
-            given = dict(zip(self.array_names, arrays, strict=True))
-            return _checked(contract.run(function, seed, sizes, given))
-
-        whole = run if batch is None else jax.vmap(run)
+        self.array_names = tuple(sorted(contract.arrays(sizes)))
+        whole, shapes = _of_arrays(contract, function, seed, sizes, batch)
         self.closed, result = lift.trace(whole, *shapes, shapes_only=not drawn, foreseen=foreseen)
         self.program = Program(self.closed)
         flat, _ = jax.tree_util.tree_flatten_with_path(result)
@@ -205,6 +194,34 @@ class Traced:
         given = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in self.closed.jaxpr.invars]
         like = [jax.ShapeDtypeStruct(output.shape, np.float32) for output in self.outputs]
         return Program(jax.make_jaxpr(jax.grad(total))(leaves, given, like))
+
+
+def elements_created(
+    contract: Contract, function: Callable[..., Any], seed: int, sizes: Sizes
+) -> int | None:
+    """How many numbers the first ``init`` creates, without tracing the rest; None: no ``init``."""
+    whole, shapes = _of_arrays(contract, function, seed, sizes, None)
+    return lift.elements_created(whole, *shapes)
+
+
+def _of_arrays(
+    contract: Contract,
+    function: Callable[..., Any],
+    seed: int,
+    sizes: Sizes,
+    batch: int | None,
+) -> tuple[Callable[..., Any], list[jax.ShapeDtypeStruct]]:
+    """The contract function as one of its input arrays only, by sorted name; their shapes."""
+    specs = contract.arrays(sizes)
+    names = sorted(specs)
+    lead = () if batch is None else (batch,)
+    shapes = [jax.ShapeDtypeStruct((*lead, *specs[n].shape), _dtype(specs[n])) for n in names]
+
+    def run(*arrays: Any) -> Any:
+        given = dict(zip(names, arrays, strict=True))
+        return _checked(contract.run(function, seed, sizes, given))
+
+    return (run if batch is None else jax.vmap(run)), shapes
 
 
 def _dtype(spec: Any) -> Any:

@@ -105,7 +105,7 @@ def test_a_differently_written_right_answer_passes(
 
 @pytest.mark.parametrize(("number", "path"), answers("wrong"))
 def test_a_wrong_answer_fails(number: int, path: Path, grade_text: Grade) -> None:
-    verdict = grade_text(path.read_text(), number, two_children=False, shrink=False)
+    verdict = grade_text(path.read_text(), number, two_children=False, explain=False)
     assert not verdict["passed"]
     assert verdict["score"] < 1.0
 

@@ -51,14 +51,14 @@ def check_repeats(judge: ContractJudge) -> None:
         for trace in (trial.submission, judge.again)
     ]
     first, again = (ticket.result()[1] for ticket in asked)
-    if not all_close(again, first):
-        judge.fail("repeats", "the same call gave another result when asked again")
-    elif _differs_elsewhere(judge, first):
+    if _differs_elsewhere(judge, first):
         judge.fail(
             "repeats",
             "the same call gave another result in another process, at another time; "
             "a result may depend on the arguments only",
         )
+    elif not all_close(again, first):
+        judge.fail("repeats", "the same call gave another result when asked again")
     else:
         judge.passed("repeats")
 

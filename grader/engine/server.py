@@ -28,15 +28,22 @@ from grader.engine.births import Zygote, fork_elsewhere, serve_births
 CANCEL = {"cancel": True}
 CANCELLED = {"cancelled": True}
 _PATIENCE = 3.0
+_PREPARE = "--prepare"
 _IDLE = 0.2
 """Seconds without an order after which processes are prepared for the next one."""
 
 
 class WarmGrader:
-    """Asks a warm grader process; use it as a context manager."""
+    """Asks a warm grader process; use it as a context manager.
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "grader.engine.server"]
+    Args:
+      prepare: whether processes are made ready for the next order while there is none: for
+        somebody who waits for the verdict.
+
+    """
+
+    def __init__(self, prepare: bool = False) -> None:
+        command = [sys.executable, "-m", "grader.engine.server", *([_PREPARE] if prepare else [])]
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(  # noqa: S603  our own module
             command,
@@ -127,7 +134,7 @@ class WarmGrader:
         self.close()
 
 
-def serve() -> None:
+def serve(prepare: bool = False) -> None:
     """Answer orders until the input ends.
 
     Two processes share the work.  This one has JAX and nothing else in memory and forks the
@@ -146,7 +153,7 @@ def serve() -> None:
     births, asking = socket.socketpair()
     if os.fork() == 0:
         births.close()
-        _keep_warm(asking)
+        _keep_warm(asking, prepare)
     asking.close()
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)  # the orders and the verdicts are the other's
@@ -155,7 +162,7 @@ def serve() -> None:
     os.wait()
 
 
-def _keep_warm(line: socket.socket) -> NoReturn:
+def _keep_warm(line: socket.socket, prepare: bool) -> NoReturn:
     """Answer orders, and prepare the next ones while there is nothing to do."""
     code = 1
     try:
@@ -167,7 +174,7 @@ def _keep_warm(line: socket.socket) -> NoReturn:
         while True:
             while not orders.ready() and warmth.grow():
                 pass
-            if not orders.ready(_IDLE):
+            if prepare and not orders.ready(_IDLE):
                 zygote.prepare()
             told = orders.next()
             if told is None:
@@ -312,4 +319,4 @@ def _leave(number: int, frame: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(_PREPARE in sys.argv)

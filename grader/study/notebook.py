@@ -60,7 +60,7 @@ class Grading:
     def start(self) -> WarmGrader:
         """The warm grader; a new one where there is none."""
         if self._warm is None:
-            self._warm = WarmGrader()
+            self._warm = WarmGrader(prepare=True)
         return self._warm
 
     def close(self) -> None:

@@ -67,7 +67,7 @@ class Watch:
           RuntimeError: the warm grader cannot be kept running.
 
         """
-        self._warm = WarmGrader()
+        self._warm = WarmGrader(prepare=True)
         changes = Changes(self._files)
         try:
             with Keyboard() as keyboard:
@@ -178,7 +178,7 @@ class Watch:
                 raise
             self._restarted = True
             self._warm.close()
-            self._warm, self._asked = WarmGrader(), []
+            self._warm, self._asked = WarmGrader(prepare=True), []
             self._grade()
             return
         self._restarted = False

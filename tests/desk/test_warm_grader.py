@@ -95,7 +95,7 @@ def test_processes_that_waited_for_their_work_give_the_same_verdict(tmp_path: Pa
     gone = tmp_path / "38_gone.py"
     gone.write_text("import os\nos._exit(3)\n")
     told = []
-    with WarmGrader() as warm:
+    with WarmGrader(prepare=True) as warm:
         for path in (*answers, gone):
             for pause in (0.0, 1.5):  # after a pause processes wait for the order
                 time.sleep(pause)

@@ -41,6 +41,16 @@ def _state(pid: int) -> str:
         return ""
 
 
+def no_others_than(before: set[int], seconds: float = 1.0) -> bool:
+    """Whether the children are those of before, or soon will be: one clears up a stuffed folder."""
+    until = time.monotonic() + seconds
+    while not children() <= before:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def gone_soon(folder: Path, seconds: float = 2.0) -> bool:
     """Whether ``folder`` is empty, or becomes so: a stuffed one is removed in the background."""
     until = time.monotonic() + seconds

@@ -16,7 +16,13 @@ import jsonschema
 
 from grader.catalogue import ROOT
 from grader.engine.server import WarmGrader
-from tests.hostile.leftovers import adopt_orphans, children, descendants, gone_soon
+from tests.hostile.leftovers import (
+    adopt_orphans,
+    children,
+    descendants,
+    gone_soon,
+    no_others_than,
+)
 
 SCHEMA = jsonschema.Draft202012Validator(
     json.loads((ROOT / "grader/report/verdict.schema.json").read_text())
@@ -49,7 +55,7 @@ class Watched:
         assert not [note for note in verdict["notes"] if "isolated only in part" in note]
         assert descendants(self.warm._process.pid) <= self.idle, "processes are left"
         assert gone_soon(self.folder), "files are left"
-        assert children() <= before, "processes have run away"
+        assert no_others_than(before), "processes have run away"
         return verdict
 
 

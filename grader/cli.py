@@ -8,12 +8,13 @@ import os
 import re
 import sys
 from functools import cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+import typer.core
 
 from grader import __version__
-from grader.commands.targets import UsageError, locate, named_problem
+from grader.commands.targets import UsageError, complete_problem, locate, named_problem
 from grader.report.streams import fit_streams
 
 __all__ = ["UsageError", "application", "locate", "main"]
@@ -49,10 +50,21 @@ COMPLETING = "_GRADER_COMPLETE"
 """Set by the shell while it asks what could come next."""
 
 
+class _WithProblems(typer.core.TyperGroup):
+    """Commands, and problems: a number alone means to grade it."""
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """What the first word could become."""
+        item = type(super().shell_complete(ctx, "")[0])
+        problems = [item(number, help=title) for number, title in complete_problem(incomplete)]
+        return [*super().shell_complete(ctx, incomplete), *problems]
+
+
 @cache
 def application(completing: bool = False) -> typer.Typer:
     """The whole command line; ``completing``: able to answer the shell."""
     app = typer.Typer(
+        cls=_WithProblems,
         add_completion=completing,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

@@ -269,3 +269,5 @@ def test_the_shell_completes_commands_and_problems(typed: Typed) -> None:
     assert numbers == ["40", "41", "45", "46", "47", "48", "49"]
     commands = typed(COMP_WORDS="grader s", COMP_CWORD="1", **asked).stdout.split()
     assert commands == ["show", "solution"]
+    alone = typed(COMP_WORDS="grader 4", COMP_CWORD="1", **asked).stdout.split()
+    assert alone == numbers

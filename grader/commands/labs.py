@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from solutions.training.train import Trained
 
 _TEACHER = (
-    "A run's folder, or CLIP: a path or a name on the hub such as openai/clip-vit-base-patch32. "
-    "Without it a teacher is trained first."
+    "A run's folder, or CLIP: a path or a name on the hub such as "
+    "openai/clip-vit-base-patch32@refs/pr/66. Without it a teacher is trained first."
 )
 _LOSS = "l1 (problem 49), cosine, kl, kl-deit, hard or affinity."
 _QUERY = "An embedding to search with: a .npy file of shape (D,)."

@@ -60,7 +60,9 @@ def read(source: str | Path) -> Checkpoint:
     Args:
       source: a ``safetensors`` file (with a ``config.json`` beside it or not), a folder with
         ``model.safetensors``, or a repository of the Hugging Face hub: ``owner/name``, or
-        ``owner/name@revision`` for another revision than ``main``.
+        ``owner/name@revision`` for another revision than ``main``. The main revision may carry
+        no such file, as that of ``openai/clip-vit-base-patch32``, whose weights are at
+        ``openai/clip-vit-base-patch32@refs/pr/66``.
 
     Returns:
       The tensors as float32 and the configuration.
@@ -87,8 +89,10 @@ def read(source: str | Path) -> Checkpoint:
 
 
 def _is_repository(source: str) -> bool:
-    owner, slash, name = source.partition("/")
-    return bool(owner and slash and name) and "/" not in name and not owner.startswith((".", "~"))
+    repository, at, revision = source.partition("@")  # a revision may have slashes: refs/pr/66
+    owner, slash, name = repository.partition("/")
+    named = bool(owner and slash and name) and "/" not in name
+    return named and not owner.startswith((".", "~")) and bool(revision or not at)
 
 
 def _download(source: str) -> tuple[Path, Path]:
@@ -107,7 +111,8 @@ def _download(source: str) -> tuple[Path, Path]:
         # Also raised when nothing is cached and there is no network.
         raise PretrainedError(
             f"{WEIGHTS} or {CONFIG} of {source} could not be found ({_first_line(error)}): name a "
-            f"revision that has them, as owner/name@revision, or give a path"
+            f"revision that has them, as owner/name@revision (openai/clip-vit-base-patch32 has "
+            f"them @refs/pr/66), or give a path"
         ) from None
     except Exception as error:
         raise PretrainedError(

@@ -107,7 +107,7 @@ def clip_teacher(source: str | Path) -> Teacher:
 
     Args:
       source: see `solutions.distillation.safetensors_file.read`; for example a folder, or
-        ``openai/clip-vit-base-patch32`` or ``openai/clip-vit-base-patch16`` on the hub.
+        ``openai/clip-vit-base-patch32@refs/pr/66`` on the hub.
 
     Returns:
       The teacher. It resizes whole images, where CLIP's own preparation cuts out the middle.

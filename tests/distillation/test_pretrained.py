@@ -183,6 +183,9 @@ def test_a_text_that_is_too_long_is_refused() -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(PretrainedError, match="neither a file, nor a folder, nor a repository"):
         read("nowhere")
+    for name in ("a/b/c", "a/b@", "/a@refs/pr/66", "../a@main"):
+        with pytest.raises(PretrainedError, match="neither a file, nor a folder, nor a repo"):
+            read(name)
     with pytest.raises(PretrainedError, match=r"has no model\.safetensors"):
         read(tmp_path)
     with pytest.raises(PretrainedError, match=r"no tensor embeddings\.patch_embeddings"):
@@ -233,7 +236,7 @@ class Hub:
         return str(DUMPS / "clip" / name)
 
 
-@pytest.mark.parametrize("revision", [None, "0123abc"])
+@pytest.mark.parametrize("revision", [None, "0123abc", "refs/pr/66"])
 def test_a_repository_is_asked_for_weights_and_configuration(
     monkeypatch: pytest.MonkeyPatch, revision: str | None
 ) -> None:

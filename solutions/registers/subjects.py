@@ -112,9 +112,11 @@ def images_for(run: Run, data: Dataset | None = None, seed: int = 0) -> Images:
     tested = np.random.default_rng(seed + 1).permutation(len(data.test_images))[:_TEST_IMAGES]
     found = []
     digits = data_module.digits().test_images
-    for part in (slice(0, _CANVASES), slice(_CANVASES, 2 * _CANVASES)):
+    # The second set chooses LOST's bias for the first, so its places and noise are others, too;
+    # `write_canvases` takes the two seeds between.
+    for part, seed_of in ((slice(0, _CANVASES), seed), (slice(_CANVASES, 2 * _CANVASES), seed + 4)):
         small = digits_of(digits[part], run.image_shape)
-        canvases, boxes = paste(small, run.image_shape[:2], seed, CANVAS_NOISE)
+        canvases, boxes = paste(small, run.image_shape[:2], seed_of, CANVAS_NOISE)
         found.append((prepared(np.round(canvases * 255)), boxes))
     return Images(
         prepared(data.train_images[chosen]),

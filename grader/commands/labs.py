@@ -154,17 +154,18 @@ def _train_small(
     from solutions.training import runs
 
     base = subjects.SMALL.with_changes(changes)
-    images = subjects.write_canvases(place / "canvases", seed)
+    images = subjects.write_canvases(place.resolve() / "canvases", seed)
     data = _load(subjects.small_recipe(0, images, base), None)
-    trained = []
+    wanted = []
     for count in counts:
         recipe = subjects.small_recipe(count, images, base)
         run = runs.new(place / f"r{count}", recipe, seed, data, command, False, False)
+        wanted.append(subjects.new_or_same(run))  # all of them, before anything is written
+    go_on = command if "--out" in command else f"{command} --out {shlex.quote(str(place))}"
+    for run in wanted:
         tell, stop, _ = _onlookers(run)
-        go_on = f"python -m grader registers --out {shlex.quote(str(place))}"
-        _train(run, data, command, go_on + " (and the same options)", stop, tell)
-        trained.append(run)
-    return trained
+        _train(run, data, command, go_on, stop, tell)
+    return wanted
 
 
 def _numbers(text: str) -> list[int]:

@@ -15,11 +15,12 @@ from solutions.registers.canvas import paste
 from solutions.registers.capture import Rows
 from solutions.registers.study import Images, Subject
 from solutions.training import data as data_module
-from solutions.training.checkpoints import Checkpoints
+from solutions.training import runs
+from solutions.training.checkpoints import AnotherRun, Checkpoints
 from solutions.training.data import Dataset
 from solutions.training.models import grid_of, linen_module
 from solutions.training.recipe import BadRecipe, Recipe
-from solutions.training.runs import Run
+from solutions.training.runs import NoRun, Run
 from solutions.training.step import best_params
 
 CANVAS_NOISE = 0.15
@@ -144,12 +145,22 @@ def write_canvases(folder: Path, seed: int = 0) -> Path:
     """Write the digits on canvases of 12 × 12 as class folders, as data of a training run.
 
     The train/test split is that of the digits. What is there already stays.
+
+    Raises:
+      BadData: those there are of another seed.
+
     """
     from PIL import Image
 
     digits = data_module.digits()
     done = folder / "complete"
     if done.exists():
+        there = done.read_text(encoding="utf-8").strip()
+        if there != str(seed):
+            raise data_module.BadData(
+                f"{folder} holds canvases of seed {there or 'unknown'}, not {seed}; choose "
+                "another folder"
+            )
         return folder
     for part, seed_of, copies in (("train", seed + 2, TRAIN_COPIES), ("test", seed + 3, 1)):
         images = np.repeat(getattr(digits, f"{part}_images"), copies, axis=0)
@@ -160,7 +171,7 @@ def write_canvases(folder: Path, seed: int = 0) -> Path:
             place.mkdir(parents=True, exist_ok=True)
             pixels = np.round(canvas[..., 0] * 255).astype(np.uint8)
             Image.fromarray(pixels).save(place / f"{i:04}.png")
-    done.touch()
+    done.write_text(f"{seed}\n", encoding="utf-8")
     return folder
 
 
@@ -187,3 +198,25 @@ def small_recipe(registers: int, data: Path, base: Recipe = SMALL) -> Recipe:
     """`SMALL` with so many registers, on the images in a folder."""
     name = f"{base.name}-r{registers}"
     return dataclasses.replace(base, name=name, registers=registers, data=str(data))
+
+
+def new_or_same(run: Run) -> Run:
+    """A run that is about to be trained, if its folder is free or holds that very run.
+
+    Raises:
+      AnotherRun: it holds a run of another recipe, seed or data. Nothing has been written.
+
+    """
+    try:
+        there = runs.read(run.folder)
+    except NoRun:
+        return run
+    alike = (
+        (one.recipe, one.seed, one.image_shape, one.classes, one.mean, one.std)
+        for one in (there, run)
+    )
+    if next(alike) != next(alike):
+        raise AnotherRun(
+            f"{run.folder} holds another run (another recipe, seed or data); choose another folder"
+        )
+    return run

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from solutions.registers.boxes import overlap
-from solutions.registers.subjects import SMALL, images_for
+from solutions.registers.subjects import SMALL, images_for, new_or_same, write_canvases
+from solutions.training import data as data_module
 from solutions.training import runs
-from solutions.training.data import digits
+from solutions.training.checkpoints import AnotherRun
+from solutions.training.data import BadData, Dataset, digits
 
 
 def test_the_canvases_that_choose_the_bias_are_others(tmp_path: Path) -> None:
@@ -26,3 +30,32 @@ def test_the_canvases_that_choose_the_bias_are_others(tmp_path: Path) -> None:
     assert np.mean(shared) < 0.6
     again = images_for(run, data, seed=3)
     np.testing.assert_array_equal(again.other_canvases, found.other_canvases)
+
+
+def test_a_folder_keeps_the_run_that_it_holds(tmp_path: Path) -> None:
+    run = runs.new(tmp_path / "r0", SMALL, 0, digits(), "first", False, False)
+    assert new_or_same(run) == run and not run.folder.exists()
+    run.save()
+    assert new_or_same(dataclasses.replace(run, command="second")).command == "second"
+    longer = dataclasses.replace(SMALL, epochs=SMALL.epochs + 1)
+    for other in (
+        dataclasses.replace(run, recipe=longer),
+        dataclasses.replace(run, seed=1),
+        dataclasses.replace(run, mean=(1.0,)),
+    ):
+        with pytest.raises(AnotherRun, match="r0 holds another run"):
+            new_or_same(other)
+
+
+def test_canvases_of_another_seed_are_not_taken_for_those_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = digits()
+    few = (full.train_images[:20], full.train_labels[:20], full.test_images, full.test_labels)
+    small = Dataset("few", *(part[:20] for part in few), full.classes)
+    monkeypatch.setattr(data_module, "digits", lambda: small)
+    folder = write_canvases(tmp_path / "canvases", seed=1)
+    assert len(list(folder.glob("train/*/*.png"))) == 60
+    assert write_canvases(folder, seed=1) == folder
+    with pytest.raises(BadData, match="holds canvases of seed 1, not 2"):
+        write_canvases(folder, seed=2)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from solutions.registers import report
-from solutions.registers.panels import Examined
+from solutions.registers.panels import Examined, Planted
 from solutions.registers.planted import plant
 from solutions.registers.study import Study, moment, study_registers
 from solutions.registers.subjects import checkpoints_of, images_for, subject_of
@@ -41,7 +41,7 @@ def examine(run: Run, name: str | None = None, seed: int = 0) -> Examined:
 def planted_in(one: Examined, seed: int = 0) -> Examined:
     """The same model with high-norm tokens planted in the block in its middle."""
     subject, block = one.subject, max(0, len(one.study.norms) // 2 - 1)
-    params, _ = plant(
+    params, overwritten = plant(
         subject.model,
         subject.params,
         one.images.test,
@@ -53,7 +53,14 @@ def planted_in(one: Examined, seed: int = 0) -> Examined:
     )
     changed = dataclasses.replace(subject, name=f"{subject.name}, planted", params=params)
     study = study_registers(changed, one.images)
-    return dataclasses.replace(one, subject=changed, study=study, moments=(), accuracy=float("nan"))
+    return dataclasses.replace(
+        one,
+        subject=changed,
+        study=study,
+        moments=(),
+        accuracy=float("nan"),
+        planted=Planted(block + 1, overwritten),
+    )
 
 
 def lab(

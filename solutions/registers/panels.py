@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from solutions import page
 from solutions.registers import plots
@@ -16,6 +17,20 @@ from solutions.registers.study import Images, Moment, Study, Subject
 
 _SHOWN = 4
 _POINTS = 3000
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What was planted in a model: see `solutions.registers.planted.plant`.
+
+    Attributes:
+      layer: the first layer (blocks passed) whose tokens have it.
+      tokens: (b, N), which patch tokens of the test images are overwritten.
+
+    """
+
+    layer: int
+    tokens: Bool[np.ndarray, "b N"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,7 @@ class Examined:
       moments: the short examination at steps of its training.
       accuracy: on its test images, as its training says; NaN where it does not.
       statistics: mean and standard deviation of each channel, to show the images.
+      planted: what was planted in it; None in a model as it was trained.
 
     """
 
@@ -38,6 +54,7 @@ class Examined:
     moments: tuple[Moment, ...]
     accuracy: float
     statistics: tuple[tuple[float, ...], tuple[float, ...]]
+    planted: Planted | None = None
 
     def pixels(self, images: np.ndarray) -> np.ndarray:
         """Normalised images as values from 0 to 1."""

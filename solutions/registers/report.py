@@ -8,7 +8,7 @@ from pathlib import Path
 
 from solutions import page
 from solutions.registers import panels
-from solutions.registers.norms import MAD_FACTOR, RATIO
+from solutions.registers.norms import MAD_FACTOR, RATIO, high_norm
 from solutions.registers.panels import Examined
 from solutions.registers.study import LARGEST_SHARE
 
@@ -50,7 +50,16 @@ def write(
 
 
 def findings(models: Sequence[Examined], planted: Examined) -> list[str]:
-    """What was found, in sentences that follow from the numbers; a null result is said."""
+    """What was found, in sentences that follow from the numbers; a null result is said.
+
+    Args:
+      models: as they were trained.
+      planted: one of them with planted tokens, see `solutions.registers.lab.planted_in`.
+
+    Raises:
+      ValueError: nothing was planted in ``planted``.
+
+    """
     limit = f"above median + {MAD_FACTOR:g} MAD and {RATIO:g} times the median"
     lines = []
     for one in models:
@@ -74,9 +83,22 @@ def findings(models: Sequence[Examined], planted: Examined) -> list[str]:
         )
     elif not models[0].study.flagged or models[-1].study.flagged:
         lines.append("So these models do not show that registers remove high-norm tokens.")
-    seen = "are flagged" if planted.study.flagged else "are NOT flagged, so do not trust the rest"
-    lines.append(f"Planted high-norm tokens ({planted.study.name}) {seen}.")
+    lines.append(f"Planted high-norm tokens ({planted.study.name}) {_found(planted)}.")
     return lines
+
+
+def _found(planted: Examined) -> str:
+    """Whether the planted tokens themselves are flagged, where they were planted."""
+    made = planted.planted
+    if made is None:
+        raise ValueError(f"nothing was planted in {planted.study.name}; see planted_in")
+    flagged = high_norm(planted.study.norms[made.layer])
+    found, count = int((flagged & made.tokens).sum()), int(made.tokens.sum())
+    others = int((flagged & ~made.tokens).sum())
+    told = f"{found} of {count} after block {made.layer}, and {others} others"
+    if made.layer not in planted.study.flagged or found < count:
+        return f"are NOT all flagged ({told}), so do not trust the rest"
+    return f"are flagged ({told})"
 
 
 def _overview(models: Sequence[Examined]) -> list[str]:

@@ -83,7 +83,8 @@ def lab(
       The path of the page, and what was found in sentences.
 
     Raises:
-      BadRecipe: the runs were not trained on the same images, or cannot be looked into.
+      BadRecipe: the runs were not trained on the same images, differ in patch size or depth, or
+        cannot be looked into.
       BadData, NoCheckpoint: a run cannot be examined; one line that says why.
 
     """
@@ -102,7 +103,7 @@ def lab(
 
 
 def _comparable(runs: Sequence[Run]) -> None:
-    """The page shows the same images for all."""
+    """The page shows the same images for all, cut into the same patches, and as many layers."""
     first = runs[0]
     for run in runs[1:]:
         if (run.image_shape, run.classes, run.mean) != (
@@ -112,6 +113,13 @@ def _comparable(runs: Sequence[Run]) -> None:
                 f"{first.folder} and {run.folder} were trained on different images; examine them "
                 "one at a time"
             )
+        for field in ("patch_size", "depth"):
+            one, other = (getattr(of.recipe, field) for of in (first, run))
+            if one != other:
+                raise BadRecipe(
+                    f"{first.folder} has {field} {one}, {run.folder} {other}; the page sets "
+                    "patches and layers beside each other: examine them one at a time"
+                )
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

@@ -14,7 +14,7 @@ from solutions import page
 from solutions.distillation import plots
 from solutions.distillation.folder import DistillationRun
 from solutions.distillation.measure import Comparison, Embedded, compare, embed_both
-from solutions.distillation.objectives import words_of
+from solutions.distillation.objectives import curve_names, words_of
 from solutions.distillation.pictures import resize_grid
 from solutions.distillation.retrieval import class_prototypes
 from solutions.distillation.run import Distilled
@@ -94,8 +94,8 @@ def _curves(distilled: Distilled) -> list[str]:
         values = [line[name] for line in distilled.history]
         axes.plot(epochs, values, label=label, marker="." if len(epochs) < 3 else "")  # type: ignore[attr-defined]
 
-    for part in ("train", "test"):
-        draw(loss, f"{part}_loss", part)
+    for part, name in zip(("train", "test"), curve_names(distilled.asked), strict=True):
+        draw(loss, f"{part}_loss", name)
     draw(cosine, "test_cosine", "test")
     draw(rate, "learning_rate", "")
     loss.legend()

@@ -18,7 +18,7 @@ from solutions.distillation.losses import (
     kl_divergence,
     normalized_l1,
 )
-from solutions.distillation.objectives import objective, words_of
+from solutions.distillation.objectives import curve_names, objective, words_of
 from solutions.distillation.queries import check_query, read_query
 from solutions.distillation.run import of_all_classes
 from solutions.distillation.run_teacher import as_teacher, with_prototypes
@@ -115,6 +115,12 @@ def test_every_loss_is_the_library_s() -> None:
         assert each.shape == (4,) and words_of(asked[name])
         if name != "affinity":
             assert float(each.mean()) == pytest.approx(float(value), rel=1e-5)
+            assert curve_names(asked[name]) == ("train", "test")
+    # Its losses of training and testing are not the same number: the legend says so.
+    assert curve_names(asked["affinity"]) == (
+        "train (by image and by class)",
+        "test (by image only)",
+    )
     with pytest.raises(ValueError, match="needs a teacher that knows classes"):
         objective(Distillation(loss="kl"))
     with pytest.raises(ValueError, match="needs an embedding for each class"):

@@ -69,16 +69,17 @@ def distill(
     _quiet()
     with _explained():
         from solutions.distillation import Distillation, folder
-        from solutions.distillation.queries import read_query
+        from solutions.distillation.queries import kept_queries, read_queries
 
         _cache_programs()
-        queries = {path.stem: read_query(path) for path in query or []}
+        queries = read_queries(query or [])
         if resume is not None:
             given = (teacher, data, seed is not None, out, changes, teacher_changes)
             other = loss != "l1" or temperature != 2.0 or neighbours_only or not same_norm
             if any(given) or other:
                 raise UsageError("--resume goes on with a run as it was; leave the rest away")
             old = folder.read(resume)
+            queries = {**kept_queries(resume), **queries}
             _distill(old, _load(old.asked.recipe, old.run), queries, resumed=True)
             return
         if teacher is not None and teacher_changes:
@@ -184,9 +185,11 @@ def _distill(
     of: DistillationRun, data: Dataset, queries: dict[str, np.ndarray], resumed: bool
 ) -> None:
     from solutions.distillation import report
-    from solutions.distillation.queries import check_query
+    from solutions.distillation.pinning import pinned_teacher
+    from solutions.distillation.queries import check_query, keep_queries
     from solutions.distillation.run import distill as distilling
-    from solutions.distillation.run import embedding_length, teacher_from, teacher_of
+    from solutions.distillation.run import embedding_length, teacher_from
+    from solutions.distillation.run_teacher import embedding_width
     from solutions.training.models import grid_of
 
     tell, stop, watch = _onlookers(of.run)
@@ -197,19 +200,25 @@ def _distill(
         f"{len(data.test_images)} to test, loss {asked.loss}, seed {seed}, "
         f"{'resumed' if resumed else 'into'} {of.run.folder}"
     )
-    grid_of(asked.recipe, data.image_shape)  # says what does not fit before anything is written
+    grid_of(asked.recipe, data.image_shape)
+
+    def keep(length: int) -> None:
+        """Write down what is asked for; what does not fit is said before."""
+        asked.sized(length)
+        for name, query in queries.items():
+            check_query(name, query, length)
+        of.save()
+        keep_queries(of.run.folder, queries)
+
     if asked.teacher is None:
         grid_of(asked.teacher_recipe, data.image_shape)
-        of.save()
+        keep(embedding_width(asked.teacher_recipe))
         trained = _train(of.teacher, data, of.run.command, go_on, stop, tell)
         teacher = teacher_from(trained)
     else:
-        teacher = teacher_of(asked, data, seed, of.run.folder, tell=tell)
-    length = embedding_length(teacher, data.image_shape)
-    for name, query in queries.items():
-        check_query(name, query, length)
-    asked.sized(length)
-    of.save()
+        asked, teacher = pinned_teacher(asked)
+        of = dataclasses.replace(of, asked=asked)
+        keep(embedding_length(teacher, data.image_shape))
     with stop.listening(), watch.showing():
         distilled = distilling(
             asked,

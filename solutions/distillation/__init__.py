@@ -14,6 +14,7 @@
 | `pretrained` | their weights, from a path or from the Hugging Face hub |
 | `teacher` | what a distillation step needs to know of a teacher |
 | `run_teacher` | a trained run of ours as a teacher |
+| `pinning` | the teacher that a distillation names, the same one when it is resumed |
 | `losses` | the losses, each with its exact form |
 | `settings` | every choice of a distillation in one record |
 | `objectives`, `task`, `run` | loss and step for the loop of `solutions.training`; `distill` |

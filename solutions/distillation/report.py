@@ -73,7 +73,10 @@ def write(
 
 def _opening(of: DistillationRun, distilled: Distilled, numbers: Comparison) -> list[str]:
     last = distilled.history[-1]
-    teacher = distilled.asked.teacher or f"trained on the spot ({of.teacher.folder.name}/)"
+    asked = distilled.asked
+    teacher = asked.teacher or f"trained on the spot ({of.teacher.folder.name}/)"
+    if asked.teacher_step is not None:
+        teacher += f", step {asked.teacher_step}"
     return [
         page.heading(f"{of.run.recipe.name}: cosine {numbers.cosine:.3f} with the teacher"),
         page.note(

@@ -72,27 +72,55 @@ def read(source: str | Path) -> Checkpoint:
         cannot be read.
 
     """
+    weights, config = _files(str(source))
+    return Checkpoint(str(source), _tensors(weights), _configuration(config))
+
+
+def pinned(source: str | Path) -> str:
+    """A source in words that mean the same from any folder and on any day.
+
+    Args:
+      source: as for `read`.
+
+    Returns:
+      A full path; for a repository of the hub its name with the commit that was fetched.
+
+    Raises:
+      PretrainedError: as for `read`.
+
+    """
+    if Path(source).exists():
+        return str(Path(source).resolve())
+    weights, _ = _files(str(source))
+    # The hub's cache has a folder ``snapshots/COMMIT`` for each commit.
+    if weights.parent.parent.name != "snapshots":
+        return str(source)
+    return f"{str(source).partition('@')[0]}@{weights.parent.name}"
+
+
+def _files(source: str) -> tuple[Path, Path]:
+    """Where weights and configuration lie; the latter need not be there."""
     path = Path(source)
     if path.is_dir():
-        weights, config = path / WEIGHTS, path / CONFIG
-        if not weights.exists():
+        if not (path / WEIGHTS).exists():
             raise PretrainedError(f"{path} has no {WEIGHTS}")
-    elif path.exists():
-        weights, config = path, path.with_name(CONFIG)
-    elif _is_repository(str(source)):
-        weights, config = _download(str(source))
-    else:
-        raise PretrainedError(
-            f"{source} is neither a file, nor a folder, nor a repository of the form owner/name"
-        )
-    return Checkpoint(str(source), _tensors(weights), _configuration(config))
+        return path / WEIGHTS, path / CONFIG
+    if path.exists():
+        return path, path.with_name(CONFIG)
+    if _is_repository(source):
+        return _download(source)
+    raise PretrainedError(
+        f"{source} is neither a file, nor a folder, nor a repository of the form owner/name"
+    )
 
 
 def _is_repository(source: str) -> bool:
     repository, at, revision = source.partition("@")  # a revision may have slashes: refs/pr/66
     owner, slash, name = repository.partition("/")
-    named = bool(owner and slash and name) and "/" not in name
-    return named and not owner.startswith((".", "~")) and bool(revision or not at)
+    if not (owner and slash and name) or "/" in name or owner.startswith((".", "~")):
+        return False
+    # A slip of the pen in a path such as runs/… is nothing to ask the hub for.
+    return bool(revision or not at) and not Path(owner).is_dir()
 
 
 def _download(source: str) -> tuple[Path, Path]:

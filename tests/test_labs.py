@@ -123,7 +123,7 @@ def test_the_register_lab_trains_examines_and_claims_nothing_it_did_not_find(
 ) -> None:
     changes = ("epochs=2", "checkpoint_every=1", "width=8", "heads=2", "depth=1", "mlp=8")
     said, _ = run(
-        *("registers", "--counts", "1", "--out", str(tmp_path)),
+        *("registers", "--counts", "1", "--cutoff", "2.5", "--out", str(tmp_path)),
         *(word for change in (*changes, "patch_size=4") for word in ("--set", change)),
         **QUICK,
     )
@@ -137,6 +137,9 @@ def test_the_register_lab_trains_examines_and_claims_nothing_it_did_not_find(
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert pictures(tmp_path / "report.html") == 10
     assert "This was made, not found." in page
+    assert [one["cutoff"] for one in clean["norms"]] == [2.5, 2.5]
+    assert "<th>&gt; 2.5</th>" in page and f"{clean['norms'][1]['share_above_cutoff']:.2%}" in page
+    assert len(clean["training"]) == 2 and not planted["training"]
     for kind in ("all", "normal", "high norm", "largest"):
         assert f"R = 1, {kind}" in page
 

@@ -29,6 +29,7 @@ _TEACHER = (
     "openai/clip-vit-base-patch32@refs/pr/66. Without it a teacher is trained first."
 )
 _LOSS = "l1 (problem 49), cosine, kl, kl-deit, hard or affinity."
+_CUTOFF = "Also count the patch tokens with a norm above this."
 _QUERY = "An embedding to search with: a .npy file of shape (D,)."
 
 
@@ -117,6 +118,7 @@ def registers(
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change the trained ones: --set epochs=10")
     ] = None,
+    cutoff: Annotated[float | None, typer.Option(min=0, help=_CUTOFF)] = None,
 ) -> None:
     """Examine runs, or train small ones and examine those."""
     from grader.cli import UsageError
@@ -142,7 +144,7 @@ def registers(
         def tell(text: str) -> None:
             console.print(text, soft_wrap=True, highlight=False, markup=False)
 
-        path, findings = lab(chosen, place, command, seed, tell)
+        path, findings = lab(chosen, place, command, seed, tell, cutoff)
         for line in findings:
             tell(line)
         tell(f"report: {path}")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from solutions.registers import report
+from solutions.registers.moments import moment
 from solutions.registers.panels import Examined, Planted
 from solutions.registers.planted import plant
-from solutions.registers.study import Study, moment, study_registers
+from solutions.registers.record import as_json
+from solutions.registers.study import study_registers
 from solutions.registers.subjects import checkpoints_of, images_for, subject_of
 from solutions.training.recipe import BadRecipe
 from solutions.training.runs import Run
@@ -21,8 +22,16 @@ PLANTED_SHARE = 0.02
 PLANTED_TIMES = 10.0
 
 
-def examine(run: Run, name: str | None = None, seed: int = 0) -> Examined:
+def examine(
+    run: Run, name: str | None = None, seed: int = 0, cutoff: float | None = None
+) -> Examined:
     """Every instrument on a run's newest checkpoint, the short examination on earlier ones.
+
+    Args:
+      run: of the references.
+      name: what it is called; by its registers unless given.
+      seed: of the choice of images, places and noise.
+      cutoff: a norm; tokens above it are counted, too.
 
     Raises:
       BadRecipe, BadData, NoCheckpoint: the run cannot be examined; one line that says why.
@@ -32,9 +41,9 @@ def examine(run: Run, name: str | None = None, seed: int = 0) -> Examined:
     checkpoints = checkpoints_of(run)
     subject = subject_of(run, checkpoints[-1][1], name)
     moments = tuple(
-        moment(step, subject_of(run, params, name), images) for step, params in checkpoints
+        moment(step, subject_of(run, params, name), images, cutoff) for step, params in checkpoints
     )
-    study = study_registers(subject, images)
+    study = study_registers(subject, images, cutoff)
     return Examined(subject, study, images, moments, _accuracy(run), (run.mean, run.std))
 
 
@@ -52,7 +61,7 @@ def planted_in(one: Examined, seed: int = 0) -> Examined:
         seed,
     )
     changed = dataclasses.replace(subject, name=f"{subject.name}, planted", params=params)
-    study = study_registers(changed, one.images)
+    study = study_registers(changed, one.images, one.study.summaries[-1].cutoff)
     return dataclasses.replace(
         one,
         subject=changed,
@@ -69,6 +78,7 @@ def lab(
     command: str = "",
     seed: int = 0,
     tell: Callable[[str], None] = print,
+    cutoff: float | None = None,
 ) -> tuple[Path, list[str]]:
     """Examine runs and write ``report.html`` and ``study.json`` into a folder.
 
@@ -78,6 +88,7 @@ def lab(
       command: what was typed, for the page.
       seed: of the choice of images, places and noise, and of what is planted.
       tell: gets a line for each run.
+      cutoff: a norm; tokens above it are counted, too.
 
     Returns:
       The path of the page, and what was found in sentences.
@@ -92,12 +103,12 @@ def lab(
     found = []
     for run, name in zip(runs, _names(runs), strict=True):
         tell(f"examining {run.folder}")
-        found.append(examine(run, name, seed))
+        found.append(examine(run, name, seed, cutoff))
     found.sort(key=_registers)
     planted = planted_in(found[0], seed)
     folder.mkdir(parents=True, exist_ok=True)
     path = report.write(folder, found, planted, found[0], command)
-    told = {one.study.name: _as_json(one.study) for one in [*found, planted]}
+    told = {one.study.name: as_json(one) for one in [*found, planted]}
     (folder / "study.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return path, report.findings(found, planted)
 
@@ -141,38 +152,3 @@ def _accuracy(run: Run) -> float:
         lines = run.metrics.read_text(encoding="utf-8").splitlines()
         return float(json.loads(lines[-1])["test_accuracy"])
     return float("nan")
-
-
-def _as_json(study: Study) -> dict[str, object]:
-    seen = study.attention
-    return {
-        "flagged_layers": study.flagged,
-        "norms": [
-            {
-                "median": one.median,
-                "maximum": one.maximum,
-                "mad": one.mad,
-                "share_above_mad": one.share_above_mad,
-            }
-            for one in study.summaries
-        ],
-        "high_norm_share": float(study.outliers.mean()),
-        "cls_entropy": None if seen is None else seen.entropy.tolist(),
-        "cls_maximum": None if seen is None else seen.maximum.tolist(),
-        "probes": {
-            kind: {
-                "tokens": one.tokens,
-                "position_accuracy": _or_none(one.position.accuracy),
-                "position_distance": _or_none(one.position.distance),
-                "pixel_error": _or_none(one.pixels),
-                "single_token_accuracy": _or_none(one.label),
-            }
-            for kind, one in study.probes.items()
-        },
-        "corloc": study.located.biased.tolist(),
-        "corloc_without_bias": study.located.plain.tolist(),
-    }
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -12,8 +12,9 @@ from jaxtyping import Bool
 from solutions import page
 from solutions.registers import plots
 from solutions.registers.boxes import Box, corloc
+from solutions.registers.moments import Moment
 from solutions.registers.norms import MAD_FACTOR, RATIO
-from solutions.registers.study import Images, Moment, Study, Subject
+from solutions.registers.study import Images, Study, Subject
 
 _SHOWN = 4
 _POINTS = 3000
@@ -123,7 +124,7 @@ def neighbours(pair: Sequence[Examined]) -> list[str]:
         some = np.random.default_rng(0).permutation(norms.size)[:_POINTS]
         plots.show_neighbour_cosine(axis, likeness[some], norms[some], study.outliers.ravel()[some])
         axis.set_title(study.name)
-        words.append(f"{study.name}: correlation {np.corrcoef(likeness, norms)[0, 1]:+.2f}")
+        words.append(f"{study.name}: correlation {study.likeness:+.2f}")
     return [
         page.section(
             "Likeness to the neighbours",
@@ -183,15 +184,18 @@ def heads(pair: Sequence[Examined]) -> list[str]:
 
 def layers(models: Sequence[Examined]) -> list[str]:
     """Probes on all patch tokens, and CorLoc, by layer."""
-    figure = page.figure(11, 3.1)
-    axes = figure.subplots(1, 3)
+    figure = page.figure(11, 5.6)
+    axes = figure.subplots(2, 2).ravel()
     for one in models:
         study = one.study
         layers = np.arange(len(study.by_layer))
-        axes[0].plot(layers, study.by_layer[:, 0], ".-", label=study.name)
-        axes[1].plot(layers, study.by_layer[:, 1], ".-", label=study.name)
-        axes[2].plot(layers[1:], study.located.biased, ".-", label=study.name)
-    titles = ("error of the pixel probe", "class from one patch token", "CorLoc of the keys")
+        for axis, values in zip(axes, study.by_layer.T, strict=False):
+            axis.plot(layers, values, ".-", label=study.name)
+        axes[3].plot(layers[1:], study.located.biased, ".-", label=study.name)
+    titles = (
+        *("error of the pixel probe", "class from one patch token"),
+        *("position named", "CorLoc of the keys"),
+    )
     for axis, title in zip(axes, titles, strict=True):
         axis.set(title=title, xlabel="blocks passed", xticks=layers)
         axis.grid(alpha=0.3)
@@ -246,12 +250,16 @@ def training(models: Sequence[Examined]) -> list[str]:
     """The short examination over the steps of the training."""
     if max(len(one.moments) for one in models) < 2:
         return [page.section("Over the training", "only one checkpoint was kept")]
-    figure = page.figure(11, 5.6)
-    axes = figure.subplots(2, 3).ravel()
-    names = ("median", "max_over_median", "share_above_mad", "entropy", "maximum", "corloc")
+    figure = page.figure(11, 8.2)
+    axes = figure.subplots(3, 3).ravel()
+    names = (
+        *("median", "max_over_median", "share_above_mad", "likeness", "entropy", "maximum"),
+        *("pixels", "label", "corloc"),
+    )
     titles = (
         *("median norm", "largest norm / median", f"share above median + {MAD_FACTOR:g} MAD"),
-        *("CLS entropy (nats)", "CLS maximum", "CorLoc"),
+        *("norm and likeness to neighbours (r)", "CLS entropy (nats)", "CLS maximum"),
+        *("error of the pixel probe", "class from one patch token", "CorLoc"),
     )
     for axis, name, title in zip(axes, names, titles, strict=True):
         for one in models:
@@ -263,7 +271,7 @@ def training(models: Sequence[Examined]) -> list[str]:
     axes[0].legend(fontsize=8)
     return [
         page.section("Over the training", "after the last block, from the checkpoints"),
-        page.picture(figure, "norms, CLS attention and CorLoc by step"),
+        page.picture(figure, "norms, CLS attention, probes and CorLoc by step"),
     ]
 
 

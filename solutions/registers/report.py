@@ -113,6 +113,7 @@ def _overview(models: Sequence[Examined]) -> list[str]:
                 f"{last.median:.2f}",
                 f"{last.max_over_median:.2f}",
                 f"{last.share_above_mad:.2%}",
+                *([] if last.share_above_cutoff is None else [f"{last.share_above_cutoff:.2%}"]),
                 f"{study.outliers.mean():.2%}",
                 ", ".join(map(str, study.flagged)) or "none",
                 "–" if seen is None else f"{seen.entropy[-1].mean():.2f}",
@@ -121,8 +122,10 @@ def _overview(models: Sequence[Examined]) -> list[str]:
             )
         )
     patches = models[0].study.norms.shape[-1]
+    cutoff = models[0].study.summaries[-1].cutoff
     header = (
         *("", "test accuracy", "median norm", "max / median", f"> median + {MAD_FACTOR:g} MAD"),
+        *([] if cutoff is None else [f"> {cutoff:g}"]),
         *("high norm", "flagged layers", "CLS entropy", "CLS on registers", "CorLoc"),
     )
     return [

@@ -170,6 +170,7 @@ def _where(distilled: Distilled, found: Embedded) -> list[str]:
         for drawn in line[first:]:
             drawn.title.set_fontsize(8)
             drawn.set_axis_on()
+            drawn.spines[:].set_color("0.6")
     titles = ["image", "student", *(title for title, _ in maps)]
     for drawn, title in zip(axes[0], titles, strict=False):
         drawn.set_title(title, fontsize=8)
@@ -252,7 +253,7 @@ def _similarity(distilled: Distilled, found: Embedded, searches: Sequence[Search
     shown = _shown(images)
     maps = [patch_similarity(distilled, one.query, images) for one in searches]
     limit = max(float(np.abs(values).max()) for values in maps)
-    figure, axes = page.images(len(searches), len(images) + 1, 1.4)
+    figure, axes = page.images(len(searches), len(images) + 1, 1.4, titles=False)
     for line, one, values in zip(axes, searches, maps, strict=True):
         line[0].set_axis_off()
         line[0].text(0.5, 0.5, one.name, ha="center", va="center", fontsize=9)
@@ -274,7 +275,7 @@ def _settings(distilled: Distilled) -> dict[str, object]:
     teacher = told.pop("teacher_recipe")
     if distilled.asked.teacher is None:
         told["teacher"] = ", ".join(f"{k} {v}" for k, v in teacher.items())
-    return {**told, **recipe}
+    return {name: value for name, value in {**told, **recipe}.items() if value is not None}
 
 
 def _one_of_each(labels: np.ndarray, count: int) -> np.ndarray:

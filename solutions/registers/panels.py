@@ -16,7 +16,7 @@ from solutions.registers.moments import Moment
 from solutions.registers.norms import MAD_FACTOR, RATIO
 from solutions.registers.study import Images, Study, Subject
 
-_SHOWN = 4
+_SHOWN = 7
 _POINTS = 3000
 
 
@@ -64,27 +64,27 @@ class Examined:
 
 
 def norm_maps(pair: Sequence[Examined], planted: Examined) -> list[str]:
-    """The norms after the last block on a few images, every model beside the others."""
+    """The norms after the last block on a few images, a row for every model."""
     shown = [*pair, planted]
-    ratios = [one.study.norms[-1, :_SHOWN] / one.study.summaries[-1].median for one in shown]
+    chosen = np.argsort(-planted.study.outliers.sum(axis=1), kind="stable")[:_SHOWN]
+    ratios = [one.study.norms[-1, chosen] / one.study.summaries[-1].median for one in shown]
     low = min(float(values.min()) for values in ratios)
     high = min(RATIO, max(float(values.max()) for values in ratios[:-1]) + 0.1)
-    figure, axes = page.images(_SHOWN, 1 + len(shown), 1.6)
-    for i, line in enumerate(axes):
-        image = pair[0].pixels(pair[0].images.test[i])
-        line[0].imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
-        for axis, one, values in zip(line[1:], shown, ratios, strict=True):
-            grid = values[i].reshape(one.subject.grid)
-            drawn = axis.imshow(grid, cmap="magma", vmin=low, vmax=high)
-            if not i:
-                axis.set_title(one.study.name, fontsize=9)
-    axes[0, 0].set_title("image", fontsize=9)
-    figure.colorbar(drawn, ax=axes, label="norm / median", shrink=0.6, pad=0.02)
+    figure, axes = page.images(1 + len(shown), len(chosen), 1.3, titles=False)
+    for axis, image in zip(axes[0], pair[0].pixels(pair[0].images.test[chosen]), strict=True):
+        axis.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
+    for line, one, values in zip(axes[1:], shown, ratios, strict=True):
+        for axis, norms in zip(line, values, strict=True):
+            drawn = axis.imshow(norms.reshape(one.subject.grid), cmap="magma", vmin=low, vmax=high)
+    for line, name in zip(axes, ("image", *(one.study.name for one in shown)), strict=True):
+        line[0].set_ylabel(name, fontsize=9)
+    figure.colorbar(drawn, cax=figure.add_axes((1.01, 0.2, 0.012, 0.6)), label="norm / median")
     return [
         page.section(
             "Norms on the images",
             "of the patch tokens after the last block, as multiples of the median of each model; "
-            f"{high:.2f} and more is the brightest",
+            f"{high:.2f} and more is the brightest; the images with most high-norm tokens in "
+            f"{planted.study.name}",
         ),
         page.picture(figure, "norms of patch tokens on images"),
     ]
@@ -198,6 +198,7 @@ def layers(models: Sequence[Examined]) -> list[str]:
     )
     for axis, title in zip(axes, titles, strict=True):
         axis.set(title=title, xlabel="blocks passed", xticks=layers)
+        axis.set_ylim(bottom=0, top=1.05 if title == "position named" else None)
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize=8)
     return [
@@ -209,7 +210,7 @@ def layers(models: Sequence[Examined]) -> list[str]:
 def boxes(pair: Sequence[Examined]) -> list[str]:
     """Found and true boxes on canvases, with CorLoc and what chance gives."""
     count = 6
-    figure, axes = page.images(len(pair), count, 1.6)
+    figure, axes = page.images(len(pair), count, 1.6, titles=False)
     words = []
     for line, one in zip(axes, pair, strict=True):
         found, images = one.study.located, one.images
@@ -268,6 +269,7 @@ def training(models: Sequence[Examined]) -> list[str]:
             axis.plot(steps, values, ".-", label=one.study.name)
         axis.set(title=title, xlabel="step")
         axis.grid(alpha=0.3)
+    axes[names.index("share_above_mad")].set_ylim(bottom=0)
     axes[0].legend(fontsize=8)
     return [
         page.section("Over the training", "after the last block, from the checkpoints"),

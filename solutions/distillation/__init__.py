@@ -20,7 +20,8 @@
 | `objectives`, `task`, `run` | loss and step for the loop of `solutions.training`; `distill` |
 | `folder` | the folder of a distillation |
 | `measure` | student and teacher in numbers |
-| `queries` | embeddings to search with, from files |
+| `queries` | embeddings to search with, from files and of texts |
+| `tokenizer` | from a text to the ids that CLIP's text tower reads |
 | `views`, `report` | where both look, what both find; the page |
 | `pictures` | maps and overlays, as arrays |
 | `retrieval` | search, similarity, agreement and the linear probe, as arrays |

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from solutions.distillation.safetensors_file import PretrainedError, beside
+from solutions.distillation.teacher import text_embedder
+from solutions.distillation.tokenizer import read_tokenizer
 from solutions.training.data import BadData
 
 _KEPT = "queries.json"
@@ -46,6 +49,29 @@ def read_queries(paths: Iterable[Path]) -> dict[str, Float[np.ndarray, "D"]]:
             raise BadData(f"two queries are called {path.stem}; rename one")
         found[path.stem] = read_query(path)
     return found
+
+
+def text_queries(source: str, texts: Sequence[str]) -> dict[str, Float[np.ndarray, "D"]]:
+    """CLIP's embeddings of texts, by the text.
+
+    Args:
+      source: see `solutions.distillation.safetensors_file.read`; its weights must have the text
+        tower, and ``tokenizer.json`` must lie beside them.
+      texts: such as "a photo of a seven".
+
+    Raises:
+      PretrainedError: tower or tokenizer are missing, or do not know a sign.
+      BadData: a text is too long.
+
+    """
+    tokenizer = read_tokenizer(beside(source, "tokenizer.json"))
+    embed = text_embedder(source)
+    try:
+        return {text: np.asarray(embed(np.array([tokenizer(text)])))[0] for text in texts}
+    except ValueError as error:
+        if isinstance(error, PretrainedError):
+            raise
+        raise BadData(f"a text to search with: {error}") from None
 
 
 def keep_queries(folder: Path, queries: Mapping[str, Float[np.ndarray, "D"]]) -> None:

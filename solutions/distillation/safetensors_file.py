@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,29 @@ def pinned(source: str | Path) -> str:
     return f"{str(source).partition('@')[0]}@{weights.parent.name}"
 
 
+def beside(source: str | Path, name: str) -> Path:
+    """Another file of a model, such as ``tokenizer.json``.
+
+    Args:
+      source: as for `read`.
+      name: of the file, in the folder of the weights.
+
+    Raises:
+      PretrainedError: it is not there.
+
+    """
+    path = Path(source)
+    if path.exists():
+        found = path / name if path.is_dir() else path.with_name(name)
+    elif _is_repository(str(source)):
+        found = _download(str(source), (name,))[0]
+    else:
+        found = path / name
+    if not found.exists():
+        raise PretrainedError(f"{source} has no {name}")
+    return found
+
+
 def _files(source: str) -> tuple[Path, Path]:
     """Where weights and configuration lie; the latter need not be there."""
     path = Path(source)
@@ -108,7 +131,8 @@ def _files(source: str) -> tuple[Path, Path]:
     if path.exists():
         return path, path.with_name(CONFIG)
     if _is_repository(source):
-        return _download(source)
+        weights, config = _download(source, (WEIGHTS, CONFIG))
+        return weights, config
     raise PretrainedError(
         f"{source} is neither a file, nor a folder, nor a repository of the form owner/name"
     )
@@ -123,7 +147,7 @@ def _is_repository(source: str) -> bool:
     return bool(revision or not at) and not Path(owner).is_dir()
 
 
-def _download(source: str) -> tuple[Path, Path]:
+def _download(source: str, names: Sequence[str]) -> list[Path]:
     try:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
@@ -133,12 +157,13 @@ def _download(source: str) -> tuple[Path, Path]:
         ) from None
     repository, _, revision = source.partition("@")
     try:
-        weights = hf_hub_download(repository, WEIGHTS, revision=revision or None)
-        config = hf_hub_download(repository, CONFIG, revision=revision or None)
+        return [
+            Path(hf_hub_download(repository, name, revision=revision or None)) for name in names
+        ]
     except EntryNotFoundError as error:
         # Also raised when nothing is cached and there is no network.
         raise PretrainedError(
-            f"{WEIGHTS} or {CONFIG} of {source} could not be found ({_first_line(error)}): name a "
+            f"{' or '.join(names)} of {source} could not be found ({_first_line(error)}): name a "
             f"revision that has them, as owner/name@revision (openai/clip-vit-base-patch32 has "
             f"them @refs/pr/66), or give a path"
         ) from None
@@ -147,7 +172,6 @@ def _download(source: str) -> tuple[Path, Path]:
             f"{source} is not on this machine and could not be downloaded "
             f"({_first_line(error)}): check path, name and network"
         ) from None
-    return Path(weights), Path(config)
 
 
 def _tensors(path: Path) -> dict[str, np.ndarray]:

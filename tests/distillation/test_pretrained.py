@@ -21,6 +21,8 @@ import pytest
 
 pytest.importorskip("safetensors")
 
+from safetensors.numpy import save_file
+
 from grader.engine.reference import Solutions
 from grader.problem import Edit
 from solutions.distillation import pretrained
@@ -220,6 +222,20 @@ def test_without_a_configuration_heads_of_64_are_assumed(tmp_path: Path) -> None
     shutil.copy(DUMPS / "clip" / "model.safetensors", tmp_path)
     with pytest.raises(PretrainedError, match="width of 18 does not split into 0 heads"):
         pretrained.clip_vision(read(tmp_path))
+
+
+def test_a_vision_tower_on_its_own_with_its_flat_configuration(tmp_path: Path) -> None:
+    """As ``CLIPVisionModelWithProjection`` is saved: its tensors only, ``vision_config`` alone."""
+    whole = read(DUMPS / "clip")
+    towers = ("vision_model.", "visual_projection.")
+    vision = {name: whole[name] for name in whole.tensors if name.startswith(towers)}
+    assert 0 < len(vision) < len(whole.tensors)
+    save_file(vision, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(whole.config["vision_config"]))
+    shutil.copy(DUMPS / "clip" / "expected.npz", tmp_path)
+    check_clip_vision(tmp_path)
+    with pytest.raises(PretrainedError, match="has no tensor text_model"):
+        text_embedder(tmp_path)
 
 
 class Hub:

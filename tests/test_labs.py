@@ -25,9 +25,9 @@ from solutions.distillation.queries import kept_queries
 from solutions.distillation.run import teacher_embeddings
 from solutions.distillation.task import student_of
 from solutions.distillation.views import teacher_maps
+from tests.distillation.test_tokenizer import folder as clip_with_tokenizer
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-CLIP = "tests/distillation/dumps/clip"
 # Compiling without optimisation takes a third less time; nothing here runs for long.
 QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
 TINY_STUDENT = tuple(
@@ -85,8 +85,9 @@ def distillation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     query = out.with_name("waves.npy")
     np.save(query, np.sin(np.arange(10.0)))
     data = class_folders(out.with_name("shades"))
-    words = ("distill", "--teacher", CLIP, "--query", str(query), "--out", str(out))
-    words += ("--data", str(data), "--neighbours-only", "--no-same-norm")
+    clip = clip_with_tokenizer(out.with_name("clip"))
+    words = ("distill", "--teacher", str(clip), "--query", str(query), "--out", str(out))
+    words += ("--query-text", "abc", "--data", str(data), "--neighbours-only", "--no-same-norm")
     said, _ = run(*words, *TINY_STUDENT, "--set", "batch_size=6", **QUICK)
     assert "cosine with the teacher" in said
     return out
@@ -101,7 +102,13 @@ def test_a_distillation_from_clip_has_metrics_and_a_page(distillation: Path) -> 
     page = (distillation / "report.html").read_text(encoding="utf-8")
     assert pictures(distillation / "report.html") == 4
     assert f"{numbers['student']['parameters']:,}" in page
-    for words in ("waves", "same nearest neighbour", "linear probe", "shared among 10 nearest"):
+    for words in (
+        "waves",
+        "abc",
+        "same nearest neighbour",
+        "linear probe",
+        "shared among 10 nearest",
+    ):
         assert words in page
 
 
@@ -110,9 +117,10 @@ def test_what_was_asked_for_is_what_was_distilled(distillation: Path) -> None:
     asked = folder.read(distillation).asked
     assert asked.neighbours_only and not asked.same_norm
     assert asked.recipe.data == str(distillation.with_name("shades"))
-    assert asked.teacher == str((ROOT / CLIP).resolve()) and asked.teacher_print is not None
+    assert asked.teacher == str(distillation.with_name("clip")) and asked.teacher_print is not None
     kept = kept_queries(distillation)
     np.testing.assert_array_equal(kept["waves"], np.sin(np.arange(10.0)))
+    assert kept["abc"].shape == (10,)
     numbers = json.loads((distillation / "comparison.json").read_text())
     assert numbers["test_images"] == 15 and numbers["probe_images"] == 36
     # Without "same norm" there is no learned length: the student is what the flags say.
@@ -172,6 +180,8 @@ def test_bad_usage_is_one_clear_line(command: Command) -> None:
         (("distill", "--set", "mixup=1"), "mixup cannot be set here"),
         (("distill", "--resume", "tests"), "tests holds no distillation"),
         (("distill", "--query", "README.md"), "the query README.md cannot be read as .npy"),
+        (("distill", "--query-text", "a"), "--query-text needs CLIP as the teacher"),
+        (("distill", "--set-teacher", "data=mnist"), "data of the teacher cannot be set"),
         (("registers", "tests"), "tests holds no run"),
         (("registers", "--counts", "a"), "--counts a: say numbers with commas"),
     ],

@@ -7,14 +7,13 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.commands.training import RUNS, _cache_programs, _pairs, _quiet, _told
+from grader.commands.lab_runs import explained, load, onlookers, train_for_lab
+from grader.commands.training import RUNS, _cache_programs, _pairs, _quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from solutions.distillation.folder import DistillationRun
     from solutions.training.data import Dataset
     from solutions.training.runs import Run
-    from solutions.training.train import Trained
 
 _TEACHER = (
     "A run's folder, or CLIP: a path or a name on the hub such as "
@@ -31,6 +29,7 @@ _TEACHER = (
 _LOSS = "l1 (problem 49), cosine, kl, kl-deit, hard or affinity."
 _CUTOFF = "Also count the patch tokens with a norm above this."
 _QUERY = "An embedding to search with: a .npy file of shape (D,)."
+_TEXT = "A text to search with, where --teacher is a whole CLIP with its tokenizer.json."
 
 
 def register(app: typer.Typer) -> None:
@@ -63,14 +62,15 @@ def distill(
         bool, typer.Option(help="Patch vectors of one learned length, at most 10.")
     ] = True,
     query: Annotated[list[Path] | None, typer.Option(help=_QUERY)] = None,
+    query_text: Annotated[list[str] | None, typer.Option(help=_TEXT)] = None,
 ) -> None:
     """Distil, or go on distilling."""
     from grader.cli import UsageError
 
     _quiet()
-    with _explained():
+    with explained():
         from solutions.distillation import Distillation, folder
-        from solutions.distillation.queries import kept_queries, read_queries
+        from solutions.distillation.queries import kept_queries, read_queries, text_queries
 
         _cache_programs()
         queries = read_queries(query or [])
@@ -80,11 +80,15 @@ def distill(
             if any(given) or other:
                 raise UsageError("--resume goes on with a run as it was; leave the rest away")
             old = folder.read(resume)
+            if query_text:
+                queries |= text_queries(_clip(old.asked.teacher), query_text)
             queries = {**kept_queries(resume), **queries}
-            _distill(old, _load(old.asked.recipe, old.run), queries, resumed=True)
+            _distill(old, load(old.asked.recipe, old.run), queries, resumed=True)
             return
         if teacher is not None and teacher_changes:
             raise UsageError("--set-teacher is for a teacher trained here; leave out --teacher")
+        if query_text:
+            queries |= text_queries(_clip(teacher), query_text)
         asked = Distillation(
             teacher=teacher,
             loss=loss,
@@ -97,10 +101,18 @@ def distill(
         place = out or RUNS / f"{asked.recipe.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         if folder.holds_one(place):
             raise UsageError(f"{place} holds a run already; --resume {place}, or another --out")
-        images = _load(asked.recipe, None)
+        images = load(asked.recipe, None)
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         run = folder.new(place, asked, seed or 0, images, command)
         _distill(run, images, queries, resumed=False)
+
+
+def _clip(teacher: str | None) -> str:
+    from grader.cli import UsageError
+
+    if teacher is None or (Path(teacher) / "run.json").exists():
+        raise UsageError("--query-text needs CLIP as the teacher: only CLIP can read")
+    return teacher
 
 
 def registers(
@@ -124,7 +136,7 @@ def registers(
     from grader.cli import UsageError
 
     _quiet()
-    with _explained():
+    with explained():
         from solutions.registers.lab import lab
         from solutions.training.runs import read
 
@@ -158,7 +170,7 @@ def _train_small(
 
     base = subjects.SMALL.with_changes(changes)
     images = subjects.write_canvases(place.resolve() / "canvases", seed)
-    data = _load(subjects.small_recipe(0, images, base), None)
+    data = load(subjects.small_recipe(0, images, base), None)
     wanted = []
     for count in counts:
         recipe = subjects.small_recipe(count, images, base)
@@ -166,8 +178,8 @@ def _train_small(
         wanted.append(subjects.new_or_same(run))  # all of them, before anything is written
     go_on = command if "--out" in command else f"{command} --out {shlex.quote(str(place))}"
     for run in wanted:
-        tell, stop, _ = _onlookers(run)
-        _train(run, data, command, go_on, stop, tell)
+        tell, stop, _ = onlookers(run)
+        train_for_lab(run, data, command, go_on, stop, tell)
     return wanted
 
 
@@ -194,7 +206,7 @@ def _distill(
     from solutions.distillation.run_teacher import embedding_width
     from solutions.training.models import grid_of
 
-    tell, stop, watch = _onlookers(of.run)
+    tell, stop, watch = onlookers(of.run)
     go_on = f"python -m grader distill --resume {shlex.quote(str(of.run.folder))}"
     asked, seed = of.asked, of.run.seed
     tell(
@@ -215,7 +227,7 @@ def _distill(
     if asked.teacher is None:
         grid_of(asked.teacher_recipe, data.image_shape)
         keep(embedding_width(asked.teacher_recipe))
-        trained = _train(of.teacher, data, of.run.command, go_on, stop, tell)
+        trained = train_for_lab(of.teacher, data, of.run.command, go_on, stop, tell)
         teacher = teacher_from(trained)
     else:
         asked, teacher = pinned_teacher(asked)
@@ -242,65 +254,3 @@ def _distill(
         f"{numbers.nearest:.1%}, linear probe {numbers.student.probe:.2%} (teacher "
         f"{numbers.teacher.probe:.2%})"
     )
-
-
-def _train(
-    run: Run, data: Dataset, command: str, go_on: str, stop: Any, tell: Callable[[str], None]
-) -> Trained:
-    """Train a model that a lab needs, as a run in a folder of its own; a trained one is kept."""
-    from grader.report.terminal import console_for
-    from solutions.training import watching
-    from solutions.training.train import train
-
-    run = dataclasses.replace(run, command=command)
-    tell(f"{run.recipe.name}: {run.recipe.model}, {run.recipe.epochs} epochs, in {run.folder}")
-    run.save()
-    watch = watching.Watching(run, console_for(), stop)
-    with stop.listening(), watch.showing():
-        trained = train(
-            run.recipe, seed=run.seed, data=data, out=run.folder, watch=watch, tell=tell
-        )
-    if not trained.finished:
-        tell(f"saved at step {trained.step}. Go on with: {go_on}")
-        raise typer.Exit(128 + (stop.number or signal.SIGINT))
-    run.write_metrics(trained.history)
-    return trained
-
-
-def _onlookers(run: Run) -> tuple[Callable[[str], None], Any, Any]:
-    """Somebody to tell lines, somebody who hears Ctrl-C, and somebody who shows the progress."""
-    from grader.report.terminal import console_for
-    from solutions.training import watching
-
-    console = console_for()
-
-    def tell(text: str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-    stop = watching.Stop(tell)
-    return tell, stop, watching.Watching(run, console, stop)
-
-
-def _load(recipe: Any, run: Run | None) -> Dataset:
-    from grader.cli import UsageError
-    from solutions.training import data
-
-    images = data.load(recipe.data, recipe.image_size)
-    if run is not None and (images.image_shape, images.classes, *images.statistics) != (
-        *(run.image_shape, run.classes, run.mean, run.std),
-    ):
-        raise UsageError(f"{recipe.data} is not what {run.folder} was trained on")
-    return images
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Errors as one line, those of published weights among them."""
-    from grader.cli import UsageError
-    from solutions.distillation.safetensors_file import PretrainedError
-
-    with _told():
-        try:
-            yield
-        except PretrainedError as error:
-            raise UsageError(str(error)) from None

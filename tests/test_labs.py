@@ -93,6 +93,7 @@ def distillation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_a_distillation_from_clip_has_metrics_and_a_page(distillation: Path) -> None:
     lines = [json.loads(text) for text in (distillation / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
@@ -112,6 +113,7 @@ def test_a_distillation_from_clip_has_metrics_and_a_page(distillation: Path) -> 
         assert words in page
 
 
+@pytest.mark.slow
 def test_what_was_asked_for_is_what_was_distilled(distillation: Path) -> None:
     """Flags, data, teacher and queries, as a resumed run will find them."""
     asked = folder.read(distillation).asked

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from solutions.distillation import Distillation, Distilled
+from solutions.distillation import Distillation, Distilled, folder, report
 from solutions.distillation.run_teacher import as_teacher
 from solutions.distillation.settings import STUDENT
 from solutions.distillation.task import student_of
@@ -28,7 +30,7 @@ def distilled() -> Distilled:
     recipe = dataclasses.replace(STUDENT, patch_size=4, heads=2, depth=1)
     asked = Distillation(recipe).sized(6)
     data, student = digits(), student_of(asked)
-    teacher = Teacher(lambda _, image: image.ravel()[:6], {}, Preparation())
+    teacher = Teacher(lambda _, image: 1 + image.ravel()[:6], {}, Preparation())
     params = random_params(student, jnp.zeros(data.image_shape))
     params["scale"] = np.float32(1.5)
     return Distilled(asked, (), params, student, teacher, data, 0, True)
@@ -66,3 +68,29 @@ def test_a_teacher_s_map_is_a_distribution_on_its_grid(kind: str, distilled: Dis
     even = teacher_maps(teacher, images)
     assert even is not None
     np.testing.assert_allclose(even, 1 / 4, atol=1e-6)
+
+
+def test_a_page_from_a_student_that_was_never_trained(distilled: Distilled, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    line = {"epoch": 1.0, "seconds": 2.0, "images_per_second": 700.0, "learning_rate": 0.0}
+    line |= {"train_loss": 3.0, "test_loss": 2.5, "test_cosine": 0.1}
+    data = distilled.data
+    few = dataclasses.replace(
+        data, train_images=data.train_images[:60], train_labels=data.train_labels[:60]
+    )
+    shown = dataclasses.replace(distilled, history=(line,), data=few)
+    run = folder.new(tmp_path / "run", distilled.asked, 0, few, "distill <here>")
+    run.save()
+    path, numbers = report.write(run, shown, {"waves": np.sin(np.arange(6.0))})
+    text = path.read_text(encoding="utf-8")
+    assert "src='http" not in text and "<script" not in text
+    assert text.count("data:image/png;base64,") == 4
+    assert json.loads((tmp_path / "run/comparison.json").read_text())["cosine"] == numbers.cosine
+    ours = shown.embed(few.test_images)
+    theirs = 1 + few.test_images.reshape(len(ours), -1)[:, :6] / 255
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    np.testing.assert_allclose(
+        numbers.cosine, np.mean((ours * theirs).sum(axis=1) / lengths), rtol=1e-3
+    )
+    for words in ("waves", "linear probe, fitted to 60", "distill &lt;here&gt;", "700 images/s"):
+        assert words in text

@@ -46,7 +46,7 @@ Mask = Bool[Array, "T T"] | None
 Mix = Callable[..., Float[Array, "T H d"]]
 """(query, key, value, mask), the first three (T, H, d), to the mixed values (T, H, d)."""
 
-_FUSED_MULTIPLE = 8
+_FUSED_MULTIPLE, _FUSED_CHANNELS = 8, 128
 
 
 def plain(
@@ -96,12 +96,22 @@ def padded(
         value,
         mask=allowed,
         scale=size**-0.5,
-        implementation="cudnn" if fuses_attention(query.dtype) else None,
+        implementation="cudnn" if _fits_cudnn(query, mask) else None,
     )
     return mixed[..., :size]
 
 
 LAYOUTS: dict[Layout, Mix] = {"plain": plain, "apart": apart, "padded": padded}
+
+
+def _fits_cudnn(query: Float[Array, "T H d"], mask: Mask) -> bool:
+    """Whether cuDNN's kernel takes these sizes on every GPU, gradients with a mask included.
+
+    Source: ``check_is_flash_attention`` in JAX's ``fused_attention_stablehlo.py``.
+    """
+    tokens, _, channels = query.shape
+    even_enough = mask is None or tokens % 2 == 0
+    return fuses_attention(query.dtype) and channels <= _FUSED_CHANNELS and even_enough
 
 
 def layout_for(dtype: Any) -> Layout:

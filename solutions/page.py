@@ -13,10 +13,12 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
        color: #1b1b1b; background: #fff }
 h1 { font-size: 1.6rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin: 2.2rem 0 0 }
-img { max-width: 100%; height: auto } pre { background: #f2f2f2; padding: .7rem; overflow-x: auto }
+img { max-width: 100%; height: auto }
+pre { background: #f2f2f2; padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere }
 table { border-collapse: collapse; margin: .5rem 0 }
 td, th { padding: .1rem 1.1rem .1rem 0; text-align: left; vertical-align: top }
-td { font-variant-numeric: tabular-nums } thead th { border-bottom: 1px solid #999 }
+td { font-variant-numeric: tabular-nums } tbody th { white-space: nowrap }
+thead th { border-bottom: 1px solid #999 }
 p.note { color: #555; margin: 0 0 .4rem }
 """
 
@@ -90,15 +92,21 @@ def figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def images(rows: int, columns: int, side: float) -> tuple[Any, Any]:
+def images(rows: int, columns: int, side: float, titles: bool = True) -> tuple[Any, Any]:
     """A figure of many small images, ``side`` inches each, and its axes (rows, columns).
 
-    Laying so many axes out takes seconds, so they stand in a plain grid.
+    Laying so many axes out takes seconds, so they stand in a plain grid, to the edges of the
+    figure: what stands outside (names of rows, a colour bar) is kept when the picture is saved.
+    ``titles`` leaves room for a line above each.
     """
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(side * columns, 1.14 * side * rows))
-    axes = made.subplots(rows, columns, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.22})
+    across, down = 0.08, 0.22 if titles else 0.08
+    # The gaps are in units of an image's side; so it comes out square.
+    height = (rows + (rows - 1) * down) / (columns + (columns - 1) * across) * columns
+    made = Figure(figsize=(side * columns, side * height))
+    grid = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": across, "hspace": down}
+    axes = made.subplots(rows, columns, squeeze=False, gridspec_kw=grid)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
     return made, axes

@@ -14,30 +14,26 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("matplotlib")
 
 from grader.catalogue import ROOT
 from solutions.distillation import distill, folder
 from solutions.distillation.losses import normalized_l1
+from solutions.distillation.queries import kept_queries
 from solutions.distillation.run import teacher_embeddings
-from solutions.distillation.views import patch_similarity, pooling_maps, teacher_maps
+from solutions.distillation.task import student_of
+from solutions.distillation.views import teacher_maps
+from tests.distillation.test_tokenizer import folder as clip_with_tokenizer
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-CLIP = "tests/distillation/dumps/clip"
 # Compiling without optimisation takes a third less time; nothing here runs for long.
 QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
-TINY_STUDENT = (
-    "--set",
-    "epochs=2",
-    "--set",
-    "eval_every=1",
-    "--set",
-    "depth=1",
-    "--set",
-    "heads=2",
-    "--set",
-    "patch_size=4",
+TINY_STUDENT = tuple(
+    word
+    for change in ("epochs=2", "eval_every=1", "depth=1", "heads=2", "patch_size=4")
+    for word in ("--set", change)
 )
 TINY_TEACHER = tuple(
     word
@@ -68,19 +64,36 @@ def pictures(page: Path) -> int:
     return text.count("data:image/png;base64,")
 
 
+def class_folders(folder: Path) -> Path:
+    """A dataset of one's own: three shades of noise, a folder for each."""
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 12), ("test", 5)):
+        for shade, name in enumerate(("dark", "grey", "light")):
+            place = folder / part / name
+            place.mkdir(parents=True)
+            for i in range(count):
+                pixels = 80 * shade + generator.integers(0, 60, (8, 8))
+                Image.fromarray(pixels.astype(np.uint8)).save(place / f"{i}.png")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def distillation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run of the command."""
+    """The folder of a finished run of the command, on a dataset of one's own."""
     pytest.importorskip("safetensors")
     out = tmp_path_factory.mktemp("distillation") / "run"
     query = out.with_name("waves.npy")
     np.save(query, np.sin(np.arange(10.0)))
-    words = ("distill", "--teacher", CLIP, "--query", str(query), "--out", str(out))
-    said, _ = run(*words, *TINY_STUDENT, **QUICK)
+    data = class_folders(out.with_name("shades"))
+    clip = clip_with_tokenizer(out.with_name("clip"))
+    words = ("distill", "--teacher", str(clip), "--query", str(query), "--out", str(out))
+    words += ("--query-text", "abc", "--data", str(data), "--neighbours-only", "--no-same-norm")
+    said, _ = run(*words, *TINY_STUDENT, "--set", "batch_size=6", **QUICK)
     assert "cosine with the teacher" in said
     return out
 
 
+@pytest.mark.slow
 def test_a_distillation_from_clip_has_metrics_and_a_page(distillation: Path) -> None:
     lines = [json.loads(text) for text in (distillation / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
@@ -90,40 +103,42 @@ def test_a_distillation_from_clip_has_metrics_and_a_page(distillation: Path) -> 
     page = (distillation / "report.html").read_text(encoding="utf-8")
     assert pictures(distillation / "report.html") == 4
     assert f"{numbers['student']['parameters']:,}" in page
-    for words in ("waves", "same nearest neighbour", "linear probe", "shared among 10 nearest"):
+    for words in (
+        "waves",
+        "abc",
+        "same nearest neighbour",
+        "linear probe",
+        "shared among 10 nearest",
+    ):
         assert words in page
 
 
-def test_a_finished_distillation_is_read_back_and_looked_into(distillation: Path) -> None:
-    """Resumed at its end in this process: nothing is trained, all can be computed again."""
-    old = folder.read(distillation)
-    assert folder.holds_one(distillation)
-    assert old.asked.recipe.epochs == 2 and old.run.classes == tuple("0123456789")
-    distilled = distill(old.asked, out=distillation)
-    assert [line["epoch"] for line in distilled.history] == [1, 2]
-    images = distilled.data.test_images[:3]
-    maps = pooling_maps(distilled, images)
-    assert maps.shape == (3, 2, 2)
-    np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, atol=1e-5)
-    # The embedding is the mean of the patches with the weights of the map. Cosines with an
-    # axis, times the length of a patch, are its coordinate.
-    student, params = distilled.student, {"params": distilled.params}
-    look = jax.jit(jax.vmap(lambda x: student.apply(params, x, method=student.patch_embeddings)))
-    patches = np.asarray(look(distilled.prepared(images)))
-    means = np.einsum("bn,bnd->bd", maps.reshape(3, -1), patches)
-    np.testing.assert_allclose(means, distilled.embed(images), atol=1e-4)
-    cosines = patch_similarity(distilled, np.eye(10)[4], images).reshape(3, -1)
-    np.testing.assert_allclose(
-        cosines * np.linalg.norm(patches, axis=-1), patches[..., 4], atol=1e-4
-    )
+@pytest.mark.slow
+def test_what_was_asked_for_is_what_was_distilled(distillation: Path) -> None:
+    """Flags, data, teacher and queries, as a resumed run will find them."""
+    asked = folder.read(distillation).asked
+    assert asked.neighbours_only and not asked.same_norm
+    assert asked.recipe.data == str(distillation.with_name("shades"))
+    assert asked.teacher == str(distillation.with_name("clip")) and asked.teacher_print is not None
+    kept = kept_queries(distillation)
+    np.testing.assert_array_equal(kept["waves"], np.sin(np.arange(10.0)))
+    assert kept["abc"].shape == (10,)
+    numbers = json.loads((distillation / "comparison.json").read_text())
+    assert numbers["test_images"] == 15 and numbers["probe_images"] == 36
+    # Without "same norm" there is no learned length: the student is what the flags say.
+    student = student_of(asked.sized(10))
+    shapes = jax.eval_shape(student.init, jax.random.key(0), np.zeros((8, 8, 1), np.float32))
+    sizes = [leaf.size for leaf in jax.tree.leaves(shapes["params"])]
+    assert numbers["student"]["parameters"] == sum(sizes) and "scale" not in shapes["params"]
 
 
+@pytest.mark.slow
 def test_the_register_lab_trains_examines_and_claims_nothing_it_did_not_find(
-    tmp_path: Path,
+    tmp_path: Path, command: Command
 ) -> None:
     changes = ("epochs=2", "checkpoint_every=1", "width=8", "heads=2", "depth=1", "mlp=8")
     said, _ = run(
-        *("registers", "--counts", "1", "--out", str(tmp_path)),
+        *("registers", "--counts", "1", "--cutoff", "2.5", "--out", str(tmp_path)),
         *(word for change in (*changes, "patch_size=4") for word in ("--set", change)),
         **QUICK,
     )
@@ -137,8 +152,18 @@ def test_the_register_lab_trains_examines_and_claims_nothing_it_did_not_find(
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert pictures(tmp_path / "report.html") == 10
     assert "This was made, not found." in page
+    assert [one["cutoff"] for one in clean["norms"]] == [2.5, 2.5]
+    assert "<th>&gt; 2.5</th>" in page and f"{clean['norms'][1]['share_above_cutoff']:.2%}" in page
+    assert len(clean["training"]) == 2 and not planted["training"]
     for kind in ("all", "normal", "high norm", "largest"):
         assert f"R = 1, {kind}" in page
+    # Other options are refused, and what is there stays as it was.
+    told = (tmp_path / "r1/run.json").read_text()
+    for other in (("--set", "epochs=3"), ("--seed", "1")):
+        words = ("registers", "--counts", "1", "--out", str(tmp_path), *other)
+        refused = command(*words)
+        assert refused.returncode == 2 and "choose another folder" in refused.stderr
+    assert (tmp_path / "r1/run.json").read_text() == told
 
 
 def test_bad_usage_is_one_clear_line(command: Command) -> None:
@@ -157,6 +182,8 @@ def test_bad_usage_is_one_clear_line(command: Command) -> None:
         (("distill", "--set", "mixup=1"), "mixup cannot be set here"),
         (("distill", "--resume", "tests"), "tests holds no distillation"),
         (("distill", "--query", "README.md"), "the query README.md cannot be read as .npy"),
+        (("distill", "--query-text", "a"), "--query-text needs CLIP as the teacher"),
+        (("distill", "--set-teacher", "data=mnist"), "data of the teacher cannot be set"),
         (("registers", "tests"), "tests holds no run"),
         (("registers", "--counts", "a"), "--counts a: say numbers with commas"),
     ],
@@ -175,8 +202,21 @@ def test_what_is_there_is_not_written_over(distillation: Path, command: Command)
 
 
 @pytest.mark.slow
-def test_loss_and_attention_once_more_from_the_embeddings(distillation: Path) -> None:
-    distilled = distill(folder.read(distillation).asked, out=distillation)
+def test_a_resumed_run_searches_with_the_same_queries(distillation: Path) -> None:
+    (distillation / "report.html").unlink()
+    distillation.with_name("waves.npy").unlink()
+    said, _ = run("distill", "--resume", str(distillation))
+    assert "resumed" in said
+    assert "waves" in (distillation / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_finished_distillation_is_read_back_and_looked_into(distillation: Path) -> None:
+    """Resumed at its end in this process: nothing is trained, all can be computed again."""
+    old = folder.read(distillation)
+    assert folder.holds_one(distillation) and old.run.classes == ("dark", "grey", "light")
+    distilled = distill(old.asked, out=distillation)
+    assert [line["epoch"] for line in distilled.history] == [1, 2]
     images = distilled.data.test_images
     ours, theirs = distilled.embed(images), teacher_embeddings(distilled.teacher, images)
     loss = distilled.history[-1]["test_loss"]

@@ -7,14 +7,13 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.commands.training import RUNS, _cache_programs, _pairs, _quiet, _told
+from grader.commands.lab_runs import explained, load, onlookers, train_for_lab
+from grader.commands.training import RUNS, _cache_programs, _pairs, _quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,14 +21,15 @@ if TYPE_CHECKING:
     from solutions.distillation.folder import DistillationRun
     from solutions.training.data import Dataset
     from solutions.training.runs import Run
-    from solutions.training.train import Trained
 
 _TEACHER = (
-    "A run's folder, or CLIP: a path or a name on the hub such as openai/clip-vit-base-patch32. "
-    "Without it a teacher is trained first."
+    "A run's folder, or CLIP: a path or a name on the hub such as "
+    "openai/clip-vit-base-patch32@refs/pr/66. Without it a teacher is trained first."
 )
 _LOSS = "l1 (problem 49), cosine, kl, kl-deit, hard or affinity."
+_CUTOFF = "Also count the patch tokens with a norm above this."
 _QUERY = "An embedding to search with: a .npy file of shape (D,)."
+_TEXT = "A text to search with, where --teacher is a whole CLIP with its tokenizer.json."
 
 
 def register(app: typer.Typer) -> None:
@@ -62,27 +62,33 @@ def distill(
         bool, typer.Option(help="Patch vectors of one learned length, at most 10.")
     ] = True,
     query: Annotated[list[Path] | None, typer.Option(help=_QUERY)] = None,
+    query_text: Annotated[list[str] | None, typer.Option(help=_TEXT)] = None,
 ) -> None:
     """Distil, or go on distilling."""
     from grader.cli import UsageError
 
     _quiet()
-    with _explained():
+    with explained():
         from solutions.distillation import Distillation, folder
-        from solutions.distillation.queries import read_query
+        from solutions.distillation.queries import kept_queries, read_queries, text_queries
 
         _cache_programs()
-        queries = {path.stem: read_query(path) for path in query or []}
+        queries = read_queries(query or [])
         if resume is not None:
             given = (teacher, data, seed is not None, out, changes, teacher_changes)
             other = loss != "l1" or temperature != 2.0 or neighbours_only or not same_norm
             if any(given) or other:
                 raise UsageError("--resume goes on with a run as it was; leave the rest away")
             old = folder.read(resume)
-            _distill(old, _load(old.asked.recipe, old.run), queries, resumed=True)
+            if query_text:
+                queries |= text_queries(_clip(old.asked.teacher), query_text)
+            queries = {**kept_queries(resume), **queries}
+            _distill(old, load(old.asked.recipe, old.run), queries, resumed=True)
             return
         if teacher is not None and teacher_changes:
             raise UsageError("--set-teacher is for a teacher trained here; leave out --teacher")
+        if query_text:
+            queries |= text_queries(_clip(teacher), query_text)
         asked = Distillation(
             teacher=teacher,
             loss=loss,
@@ -95,10 +101,18 @@ def distill(
         place = out or RUNS / f"{asked.recipe.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         if folder.holds_one(place):
             raise UsageError(f"{place} holds a run already; --resume {place}, or another --out")
-        images = _load(asked.recipe, None)
+        images = load(asked.recipe, None)
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         run = folder.new(place, asked, seed or 0, images, command)
         _distill(run, images, queries, resumed=False)
+
+
+def _clip(teacher: str | None) -> str:
+    from grader.cli import UsageError
+
+    if teacher is None or (Path(teacher) / "run.json").exists():
+        raise UsageError("--query-text needs CLIP as the teacher: only CLIP can read")
+    return teacher
 
 
 def registers(
@@ -116,12 +130,13 @@ def registers(
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change the trained ones: --set epochs=10")
     ] = None,
+    cutoff: Annotated[float | None, typer.Option(min=0, help=_CUTOFF)] = None,
 ) -> None:
     """Examine runs, or train small ones and examine those."""
     from grader.cli import UsageError
 
     _quiet()
-    with _explained():
+    with explained():
         from solutions.registers.lab import lab
         from solutions.training.runs import read
 
@@ -141,7 +156,7 @@ def registers(
         def tell(text: str) -> None:
             console.print(text, soft_wrap=True, highlight=False, markup=False)
 
-        path, findings = lab(chosen, place, command, seed, tell)
+        path, findings = lab(chosen, place, command, seed, tell, cutoff)
         for line in findings:
             tell(line)
         tell(f"report: {path}")
@@ -154,17 +169,18 @@ def _train_small(
     from solutions.training import runs
 
     base = subjects.SMALL.with_changes(changes)
-    images = subjects.write_canvases(place / "canvases", seed)
-    data = _load(subjects.small_recipe(0, images, base), None)
-    trained = []
+    images = subjects.write_canvases(place.resolve() / "canvases", seed)
+    data = load(subjects.small_recipe(0, images, base), None)
+    wanted = []
     for count in counts:
         recipe = subjects.small_recipe(count, images, base)
         run = runs.new(place / f"r{count}", recipe, seed, data, command, False, False)
-        tell, stop, _ = _onlookers(run)
-        go_on = f"python -m grader registers --out {shlex.quote(str(place))}"
-        _train(run, data, command, go_on + " (and the same options)", stop, tell)
-        trained.append(run)
-    return trained
+        wanted.append(subjects.new_or_same(run))  # all of them, before anything is written
+    go_on = command if "--out" in command else f"{command} --out {shlex.quote(str(place))}"
+    for run in wanted:
+        tell, stop, _ = onlookers(run)
+        train_for_lab(run, data, command, go_on, stop, tell)
+    return wanted
 
 
 def _numbers(text: str) -> list[int]:
@@ -183,12 +199,14 @@ def _distill(
     of: DistillationRun, data: Dataset, queries: dict[str, np.ndarray], resumed: bool
 ) -> None:
     from solutions.distillation import report
-    from solutions.distillation.queries import check_query
+    from solutions.distillation.pinning import pinned_teacher
+    from solutions.distillation.queries import check_query, keep_queries
     from solutions.distillation.run import distill as distilling
-    from solutions.distillation.run import embedding_length, teacher_from, teacher_of
+    from solutions.distillation.run import embedding_length, teacher_from
+    from solutions.distillation.run_teacher import embedding_width
     from solutions.training.models import grid_of
 
-    tell, stop, watch = _onlookers(of.run)
+    tell, stop, watch = onlookers(of.run)
     go_on = f"python -m grader distill --resume {shlex.quote(str(of.run.folder))}"
     asked, seed = of.asked, of.run.seed
     tell(
@@ -196,19 +214,25 @@ def _distill(
         f"{len(data.test_images)} to test, loss {asked.loss}, seed {seed}, "
         f"{'resumed' if resumed else 'into'} {of.run.folder}"
     )
-    grid_of(asked.recipe, data.image_shape)  # says what does not fit before anything is written
+    grid_of(asked.recipe, data.image_shape)
+
+    def keep(length: int) -> None:
+        """Write down what is asked for; what does not fit is said before."""
+        asked.sized(length)
+        for name, query in queries.items():
+            check_query(name, query, length)
+        of.save()
+        keep_queries(of.run.folder, queries)
+
     if asked.teacher is None:
         grid_of(asked.teacher_recipe, data.image_shape)
-        of.save()
-        trained = _train(of.teacher, data, of.run.command, go_on, stop, tell)
+        keep(embedding_width(asked.teacher_recipe))
+        trained = train_for_lab(of.teacher, data, of.run.command, go_on, stop, tell)
         teacher = teacher_from(trained)
     else:
-        teacher = teacher_of(asked, data, seed, of.run.folder, tell=tell)
-    length = embedding_length(teacher, data.image_shape)
-    for name, query in queries.items():
-        check_query(name, query, length)
-    asked.sized(length)
-    of.save()
+        asked, teacher = pinned_teacher(asked)
+        of = dataclasses.replace(of, asked=asked)
+        keep(embedding_length(teacher, data.image_shape))
     with stop.listening(), watch.showing():
         distilled = distilling(
             asked,
@@ -230,65 +254,3 @@ def _distill(
         f"{numbers.nearest:.1%}, linear probe {numbers.student.probe:.2%} (teacher "
         f"{numbers.teacher.probe:.2%})"
     )
-
-
-def _train(
-    run: Run, data: Dataset, command: str, go_on: str, stop: Any, tell: Callable[[str], None]
-) -> Trained:
-    """Train a model that a lab needs, as a run in a folder of its own; a trained one is kept."""
-    from grader.report.terminal import console_for
-    from solutions.training import watching
-    from solutions.training.train import train
-
-    run = dataclasses.replace(run, command=command)
-    tell(f"{run.recipe.name}: {run.recipe.model}, {run.recipe.epochs} epochs, in {run.folder}")
-    run.save()
-    watch = watching.Watching(run, console_for(), stop)
-    with stop.listening(), watch.showing():
-        trained = train(
-            run.recipe, seed=run.seed, data=data, out=run.folder, watch=watch, tell=tell
-        )
-    if not trained.finished:
-        tell(f"saved at step {trained.step}. Go on with: {go_on}")
-        raise typer.Exit(128 + (stop.number or signal.SIGINT))
-    run.write_metrics(trained.history)
-    return trained
-
-
-def _onlookers(run: Run) -> tuple[Callable[[str], None], Any, Any]:
-    """Somebody to tell lines, somebody who hears Ctrl-C, and somebody who shows the progress."""
-    from grader.report.terminal import console_for
-    from solutions.training import watching
-
-    console = console_for()
-
-    def tell(text: str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-    stop = watching.Stop(tell)
-    return tell, stop, watching.Watching(run, console, stop)
-
-
-def _load(recipe: Any, run: Run | None) -> Dataset:
-    from grader.cli import UsageError
-    from solutions.training import data
-
-    images = data.load(recipe.data, recipe.image_size)
-    if run is not None and (images.image_shape, images.classes, *images.statistics) != (
-        *(run.image_shape, run.classes, run.mean, run.std),
-    ):
-        raise UsageError(f"{recipe.data} is not what {run.folder} was trained on")
-    return images
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Errors as one line, those of published weights among them."""
-    from grader.cli import UsageError
-    from solutions.distillation.safetensors_file import PretrainedError
-
-    with _told():
-        try:
-            yield
-        except PretrainedError as error:
-            raise UsageError(str(error)) from None

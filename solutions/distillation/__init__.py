@@ -14,12 +14,14 @@
 | `pretrained` | their weights, from a path or from the Hugging Face hub |
 | `teacher` | what a distillation step needs to know of a teacher |
 | `run_teacher` | a trained run of ours as a teacher |
+| `pinning` | the teacher that a distillation names, the same one when it is resumed |
 | `losses` | the losses, each with its exact form |
 | `settings` | every choice of a distillation in one record |
 | `objectives`, `task`, `run` | loss and step for the loop of `solutions.training`; `distill` |
 | `folder` | the folder of a distillation |
 | `measure` | student and teacher in numbers |
-| `queries` | embeddings to search with, from files |
+| `queries` | embeddings to search with, from files and of texts |
+| `tokenizer` | from a text to the ids that CLIP's text tower reads |
 | `views`, `report` | where both look, what both find; the page |
 | `pictures` | maps and overlays, as arrays |
 | `retrieval` | search, similarity, agreement and the linear probe, as arrays |

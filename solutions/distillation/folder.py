@@ -1,6 +1,7 @@
 """The folder of a distillation: ``distill.json``, ``metrics.jsonl``, checkpoints, the report.
 
-A teacher that was trained on the spot lies in ``teacher`` in it, as a run of its own.
+A teacher that was trained on the spot lies in ``teacher`` in it, as a run of its own; what was
+given to search with in ``queries.json``.
 """
 
 from __future__ import annotations

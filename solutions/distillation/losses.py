@@ -48,7 +48,8 @@ def kl_divergence(
       ValueError: another normalisation.
 
     Sources: Hinton, Vinyals, Dean 2015, arXiv 1503.02531 (T² keeps the gradients comparable);
-    Touvron et al. 2021, arXiv 2012.12877, equation 2, and ``losses.py`` of its code.
+    Touvron et al. 2021, arXiv 2012.12877, the second term of equation 2 (the first is the
+    cross-entropy with the labels), and ``losses.py`` of its code.
 
     """
     if normalisation not in ("batch-mean", "deit"):
@@ -82,7 +83,8 @@ def hard_label(
     Returns:
       The mean over the batch, a scalar in nats.
 
-    Source: Touvron et al. 2021, arXiv 2012.12877, equation 3.
+    Source: Touvron et al. 2021, arXiv 2012.12877, equation 3, which takes the same logits in both
+    terms; the paper's distilled models have a head for each.
 
     """
     cross_entropy = optax.softmax_cross_entropy_with_integer_labels

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -49,7 +50,7 @@ class OneSide:
     """One of the two models.
 
     Attributes:
-      parameters: how many numbers it has.
+      parameters: how many numbers its embedding takes; a classifier on top is left out.
       images_per_second: forward, compiled, batches of up to 250, median of 5 rounds.
       probe: accuracy of a logistic regression on its frozen embeddings.
 
@@ -126,7 +127,7 @@ def compare(distilled: Distilled, found: Embedded) -> Comparison:
         ),
         teacher=side(
             lambda part: teacher_embeddings(distilled.teacher, part),
-            distilled.teacher.params,
+            _without_head(distilled.teacher.params),
             linear_probe(found.train_teacher, found.train_labels, found.teacher, found.labels),
         ),
         cosine=mean_cosine(found.student, found.teacher),
@@ -137,6 +138,13 @@ def compare(distilled: Distilled, found: Embedded) -> Comparison:
         test_images=count,
         probe_images=len(found.train_labels),
     )
+
+
+def _without_head(params: Any) -> Any:
+    """The parameters of a trained run without those of its classifier (`run_teacher`)."""
+    if isinstance(params, Mapping):
+        return {name: part for name, part in params.items() if name != "head"}
+    return params
 
 
 def _speed(embed: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> float:

@@ -114,6 +114,13 @@ def words_of(asked: Distillation) -> str:
     }[asked.loss]
 
 
+def curve_names(asked: Distillation) -> tuple[str, str]:
+    """What the losses of training and of testing are called where they share an axis."""
+    if asked.loss == "affinity":  # `Objective.of_each` has no half by class
+        return "train (by image and by class)", "test (by image only)"
+    return "train", "test"
+
+
 def _by_image(prototypes: Array, student: Array, teacher: Array, _: Array) -> Float[Array, "B"]:
     """Affinity mimicking by images alone: a number for each does not depend on the others."""
     unit = unit_rows(prototypes)

@@ -1,13 +1,20 @@
-"""Embeddings to search with, from files."""
+"""Embeddings to search with: from files, and kept in the folder of a distillation."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from solutions.distillation.safetensors_file import PretrainedError, beside
+from solutions.distillation.teacher import text_embedder
+from solutions.distillation.tokenizer import read_tokenizer
 from solutions.training.data import BadData
+
+_KEPT = "queries.json"
 
 
 def read_query(path: Path) -> Float[np.ndarray, "D"]:
@@ -27,6 +34,67 @@ def read_query(path: Path) -> Float[np.ndarray, "D"]:
     if not (np.isfinite(values).all() and values.any()):
         raise BadData(f"the query {path} has no direction: it is all zeros, or not finite")
     return values
+
+
+def read_queries(paths: Iterable[Path]) -> dict[str, Float[np.ndarray, "D"]]:
+    """`read_query` for each file, by the name of the file without its ending.
+
+    Raises:
+      BadData: as for `read_query`, or two files have one name.
+
+    """
+    found: dict[str, Float[np.ndarray, "D"]] = {}
+    for path in paths:
+        if path.stem in found:
+            raise BadData(f"two queries are called {path.stem}; rename one")
+        found[path.stem] = read_query(path)
+    return found
+
+
+def text_queries(source: str, texts: Sequence[str]) -> dict[str, Float[np.ndarray, "D"]]:
+    """CLIP's embeddings of texts, by the text.
+
+    Args:
+      source: see `solutions.distillation.safetensors_file.read`; its weights must have the text
+        tower, and ``tokenizer.json`` must lie beside them.
+      texts: such as "a photo of a seven".
+
+    Raises:
+      PretrainedError: tower or tokenizer are missing, or do not know a sign.
+      BadData: a text is too long.
+
+    """
+    tokenizer = read_tokenizer(beside(source, "tokenizer.json"))
+    embed = text_embedder(source)
+    try:
+        return {text: np.asarray(embed(np.array([tokenizer(text)])))[0] for text in texts}
+    except ValueError as error:
+        if isinstance(error, PretrainedError):
+            raise
+        raise BadData(f"a text to search with: {error}") from None
+
+
+def keep_queries(folder: Path, queries: Mapping[str, Float[np.ndarray, "D"]]) -> None:
+    """Write ``queries.json``, so that a distillation that is resumed searches with them, too."""
+    told = {name: query.tolist() for name, query in queries.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _KEPT).write_text(json.dumps(told) + "\n", encoding="utf-8")
+
+
+def kept_queries(folder: Path) -> dict[str, Float[np.ndarray, "D"]]:
+    """What `keep_queries` wrote; empty where it wrote nothing.
+
+    Raises:
+      BadData: the file is damaged.
+
+    """
+    try:
+        told = json.loads((folder / _KEPT).read_text(encoding="utf-8"))
+        return {name: np.array(query, float) for name, query in told.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise BadData(f"{folder / _KEPT} cannot be read: {str(error)[:150]}") from None
 
 
 def check_query(name: str, query: Float[np.ndarray, "D"], length: int) -> None:

@@ -14,7 +14,7 @@ from solutions import page
 from solutions.distillation import plots
 from solutions.distillation.folder import DistillationRun
 from solutions.distillation.measure import Comparison, Embedded, compare, embed_both
-from solutions.distillation.objectives import words_of
+from solutions.distillation.objectives import curve_names, words_of
 from solutions.distillation.pictures import resize_grid
 from solutions.distillation.retrieval import class_prototypes
 from solutions.distillation.run import Distilled
@@ -73,7 +73,10 @@ def write(
 
 def _opening(of: DistillationRun, distilled: Distilled, numbers: Comparison) -> list[str]:
     last = distilled.history[-1]
-    teacher = distilled.asked.teacher or f"trained on the spot ({of.teacher.folder.name}/)"
+    asked = distilled.asked
+    teacher = asked.teacher or f"trained on the spot ({of.teacher.folder.name}/)"
+    if asked.teacher_step is not None:
+        teacher += f", step {asked.teacher_step}"
     return [
         page.heading(f"{of.run.recipe.name}: cosine {numbers.cosine:.3f} with the teacher"),
         page.note(
@@ -94,8 +97,8 @@ def _curves(distilled: Distilled) -> list[str]:
         values = [line[name] for line in distilled.history]
         axes.plot(epochs, values, label=label, marker="." if len(epochs) < 3 else "")  # type: ignore[attr-defined]
 
-    for part in ("train", "test"):
-        draw(loss, f"{part}_loss", part)
+    for part, name in zip(("train", "test"), curve_names(distilled.asked), strict=True):
+        draw(loss, f"{part}_loss", name)
     draw(cosine, "test_cosine", "test")
     draw(rate, "learning_rate", "")
     loss.legend()
@@ -167,6 +170,7 @@ def _where(distilled: Distilled, found: Embedded) -> list[str]:
         for drawn in line[first:]:
             drawn.title.set_fontsize(8)
             drawn.set_axis_on()
+            drawn.spines[:].set_color("0.6")
     titles = ["image", "student", *(title for title, _ in maps)]
     for drawn, title in zip(axes[0], titles, strict=False):
         drawn.set_title(title, fontsize=8)
@@ -249,7 +253,7 @@ def _similarity(distilled: Distilled, found: Embedded, searches: Sequence[Search
     shown = _shown(images)
     maps = [patch_similarity(distilled, one.query, images) for one in searches]
     limit = max(float(np.abs(values).max()) for values in maps)
-    figure, axes = page.images(len(searches), len(images) + 1, 1.4)
+    figure, axes = page.images(len(searches), len(images) + 1, 1.4, titles=False)
     for line, one, values in zip(axes, searches, maps, strict=True):
         line[0].set_axis_off()
         line[0].text(0.5, 0.5, one.name, ha="center", va="center", fontsize=9)
@@ -271,7 +275,7 @@ def _settings(distilled: Distilled) -> dict[str, object]:
     teacher = told.pop("teacher_recipe")
     if distilled.asked.teacher is None:
         told["teacher"] = ", ".join(f"{k} {v}" for k, v in teacher.items())
-    return {**told, **recipe}
+    return {name: value for name, value in {**told, **recipe}.items() if value is not None}
 
 
 def _one_of_each(labels: np.ndarray, count: int) -> np.ndarray:

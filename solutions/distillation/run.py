@@ -15,14 +15,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from solutions.distillation.objectives import NEED_CLASSES, NEED_PROTOTYPES, objective
+from solutions.distillation.pinning import pinned_teacher
 from solutions.distillation.retrieval import class_prototypes
-from solutions.distillation.run_teacher import as_teacher, run_teacher, with_prototypes
+from solutions.distillation.run_teacher import as_teacher, with_prototypes
 from solutions.distillation.settings import Distillation
 from solutions.distillation.student import ViTExtraHead
 from solutions.distillation.task import distillation_task, student_apply, student_of
-from solutions.distillation.teacher import Teacher, clip_teacher
+from solutions.distillation.teacher import Teacher
 from solutions.training import data as data_module
-from solutions.training import runs
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import BadData, Dataset
 from solutions.training.devices import Placement, placement
@@ -34,6 +34,10 @@ PROTOTYPE_IMAGES = 2000
 """How many training images the class prototypes are made of, at most."""
 
 _BATCH = 250
+
+
+class TeacherUnfinished(RuntimeError):
+    """A teacher whose training was stopped before the end."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,8 @@ def distill(
 
     Raises:
       BadRecipe, BadData, BadDevices: something does not fit; one line that says what.
-      PretrainedError, NoRun: the teacher cannot be had.
+      PretrainedError, NoRun: the teacher cannot be had, or is another than when it began.
+      TeacherUnfinished: ``watch`` stopped the training of the teacher.
       NotANumber: the loss is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
       AnotherRun: ``out`` holds the checkpoints of other settings or another seed.
@@ -117,7 +122,10 @@ def distill(
     asked = asked or Distillation()
     data = data_module.load(asked.recipe.data, asked.recipe.image_size) if data is None else data
     if teacher is None:
-        teacher = teacher_of(asked, data, seed, out, tell=tell)
+        if asked.teacher is None:
+            teacher = teacher_of(asked, data, seed, out, watch, tell)
+        else:
+            asked, teacher = pinned_teacher(asked)
     prototypes = None
     if asked.loss in NEED_PROTOTYPES or (asked.loss in NEED_CLASSES and teacher.classify is None):
         prototypes = _prototypes(teacher, data)
@@ -170,22 +178,28 @@ def teacher_of(
 
     Raises:
       PretrainedError, NoRun, NoCheckpoint, BadRecipe: it cannot be had.
+      TeacherUnfinished: ``watch`` stopped its training.
 
     """
-    if asked.teacher is None:
-        folder = None if out is None else Path(out) / "teacher"
-        trained = train(
-            asked.teacher_recipe, seed=seed, data=data, out=folder, watch=watch, tell=tell
-        )
-        return teacher_from(trained)
-    folder = Path(asked.teacher)
-    if (folder / "run.json").exists():
-        return run_teacher(runs.read(folder))
-    return clip_teacher(asked.teacher)
+    if asked.teacher is not None:
+        return pinned_teacher(asked)[1]
+    folder = None if out is None else Path(out) / "teacher"
+    trained = train(asked.teacher_recipe, seed=seed, data=data, out=folder, watch=watch, tell=tell)
+    return teacher_from(trained)
 
 
 def teacher_from(trained: Trained) -> Teacher:
-    """What `solutions.training.train` returned, as a teacher."""
+    """What `solutions.training.train` returned, as a teacher.
+
+    Raises:
+      TeacherUnfinished: it was stopped before the end.
+
+    """
+    if not trained.finished:
+        raise TeacherUnfinished(
+            f"the training of the teacher was stopped at step {trained.step}: half a teacher "
+            "teaches nobody. Resume it first"
+        )
     data = trained.data
     shape, count = data.image_shape, len(data.classes)
     return as_teacher(trained.recipe, shape, count, trained.params, data.statistics)
@@ -262,4 +276,4 @@ def _weights_as_arguments() -> Iterator[None]:
         jax.config.update(name, before)
 
 
-__all__ = ["Distilled", "distill", "teacher_of"]
+__all__ = ["Distilled", "TeacherUnfinished", "distill", "teacher_of"]

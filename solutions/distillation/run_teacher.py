@@ -14,30 +14,59 @@ from jaxtyping import Array, Float
 
 from solutions.distillation.teacher import Preparation, Teacher
 from solutions.registers.capture import Rows
+from solutions.training.checkpoints import Checkpoints, NoCheckpoint
 from solutions.training.evaluation import of_run
 from solutions.training.models import grid_of, linen_module
 from solutions.training.recipe import BadRecipe, Recipe
 from solutions.training.runs import Run
+from solutions.training.step import best_params
 
 _COSINE_SCALE = 100.0
 """CLIP's logits are cosines times its learned scale, which ends at 100."""
 
 
-def run_teacher(run: Run) -> Teacher:
-    """The newest checkpoint of a run as a teacher.
+def run_teacher(run: Run, step: int | None = None) -> tuple[int, Teacher]:
+    """A checkpoint of a run as a teacher, and the step that it was made at.
+
+    Args:
+      run: of the references, any of problems 45 to 48.
+      step: of the checkpoint; the newest unless given.
 
     Raises:
       BadRecipe: the run trained a student's own answer, which cannot be looked into.
-      NoCheckpoint: it has none.
+      NoCheckpoint: it has none, or not that one.
 
     """
     if run.mine:
         raise BadRecipe(
-            f"{run.folder} trained answers of your own; a teacher has to be a run without --mine"
+            f"{run.folder} trained answers of your own (--mine), whose inner values have no known "
+            "names; a teacher has to be a run without --mine"
         )
-    _, found = of_run(run)
+    if step is None:
+        step, found = of_run(run)
+        params = found.params
+    else:
+        params = _params_at(run, step)
     size, statistics = run.image_shape, (run.mean, run.std)
-    return as_teacher(run.recipe, size, len(run.classes), found.params, statistics)
+    return step, as_teacher(run.recipe, size, len(run.classes), params, statistics)
+
+
+def _params_at(run: Run, step: int) -> Any:
+    checkpoints = Checkpoints(run.folder / "checkpoints", run.recipe.keep)
+    try:
+        if step not in checkpoints.steps():
+            raise NoCheckpoint(
+                f"{run.folder} has no checkpoint of step {step} any more, which this distillation "
+                "learns from; begin a new one"
+            )
+        return best_params(checkpoints.state(step))
+    finally:
+        checkpoints.close()
+
+
+def embedding_width(recipe: Recipe) -> int:
+    """How long the embedding of `as_teacher` is, before anything is trained."""
+    return recipe.width - (recipe.heads if recipe.model == "extra_head" else 0)
 
 
 def as_teacher(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,9 @@ def read(source: str | Path) -> Checkpoint:
     Args:
       source: a ``safetensors`` file (with a ``config.json`` beside it or not), a folder with
         ``model.safetensors``, or a repository of the Hugging Face hub: ``owner/name``, or
-        ``owner/name@revision`` for another revision than ``main``.
+        ``owner/name@revision`` for another revision than ``main``. The main revision may carry
+        no such file, as that of ``openai/clip-vit-base-patch32``, whose weights are at
+        ``openai/clip-vit-base-patch32@refs/pr/66``.
 
     Returns:
       The tensors as float32 and the configuration.
@@ -70,28 +72,82 @@ def read(source: str | Path) -> Checkpoint:
         cannot be read.
 
     """
-    path = Path(source)
-    if path.is_dir():
-        weights, config = path / WEIGHTS, path / CONFIG
-        if not weights.exists():
-            raise PretrainedError(f"{path} has no {WEIGHTS}")
-    elif path.exists():
-        weights, config = path, path.with_name(CONFIG)
-    elif _is_repository(str(source)):
-        weights, config = _download(str(source))
-    else:
-        raise PretrainedError(
-            f"{source} is neither a file, nor a folder, nor a repository of the form owner/name"
-        )
+    weights, config = _files(str(source))
     return Checkpoint(str(source), _tensors(weights), _configuration(config))
 
 
+def pinned(source: str | Path) -> str:
+    """A source in words that mean the same from any folder and on any day.
+
+    Args:
+      source: as for `read`.
+
+    Returns:
+      A full path; for a repository of the hub its name with the commit that was fetched.
+
+    Raises:
+      PretrainedError: as for `read`.
+
+    """
+    if Path(source).exists():
+        return str(Path(source).resolve())
+    weights, _ = _files(str(source))
+    # The hub's cache has a folder ``snapshots/COMMIT`` for each commit.
+    if weights.parent.parent.name != "snapshots":
+        return str(source)
+    return f"{str(source).partition('@')[0]}@{weights.parent.name}"
+
+
+def beside(source: str | Path, name: str) -> Path:
+    """Another file of a model, such as ``tokenizer.json``.
+
+    Args:
+      source: as for `read`.
+      name: of the file, in the folder of the weights.
+
+    Raises:
+      PretrainedError: it is not there.
+
+    """
+    path = Path(source)
+    if path.exists():
+        found = path / name if path.is_dir() else path.with_name(name)
+    elif _is_repository(str(source)):
+        found = _download(str(source), (name,))[0]
+    else:
+        found = path / name
+    if not found.exists():
+        raise PretrainedError(f"{source} has no {name}")
+    return found
+
+
+def _files(source: str) -> tuple[Path, Path]:
+    """Where weights and configuration lie; the latter need not be there."""
+    path = Path(source)
+    if path.is_dir():
+        if not (path / WEIGHTS).exists():
+            raise PretrainedError(f"{path} has no {WEIGHTS}")
+        return path / WEIGHTS, path / CONFIG
+    if path.exists():
+        return path, path.with_name(CONFIG)
+    if _is_repository(source):
+        weights, config = _download(source, (WEIGHTS, CONFIG))
+        return weights, config
+    raise PretrainedError(
+        f"{source} is neither a file, nor a folder, nor a repository of the form owner/name"
+    )
+
+
 def _is_repository(source: str) -> bool:
-    owner, slash, name = source.partition("/")
-    return bool(owner and slash and name) and "/" not in name and not owner.startswith((".", "~"))
+    repository, at, revision = source.partition("@")  # a revision may have slashes: refs/pr/66
+    owner, slash, name = repository.partition("/")
+    if not (owner and slash and name) or "/" in name or owner.startswith((".", "~")):
+        return False
+    # A slip of the pen in a path such as runs/… is nothing to ask the hub for.
+    return bool(revision or not at) and not Path(owner).is_dir()
 
 
-def _download(source: str) -> tuple[Path, Path]:
+def _download(source: str, names: Sequence[str]) -> list[Path]:
     try:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
@@ -101,20 +157,21 @@ def _download(source: str) -> tuple[Path, Path]:
         ) from None
     repository, _, revision = source.partition("@")
     try:
-        weights = hf_hub_download(repository, WEIGHTS, revision=revision or None)
-        config = hf_hub_download(repository, CONFIG, revision=revision or None)
+        return [
+            Path(hf_hub_download(repository, name, revision=revision or None)) for name in names
+        ]
     except EntryNotFoundError as error:
         # Also raised when nothing is cached and there is no network.
         raise PretrainedError(
-            f"{WEIGHTS} or {CONFIG} of {source} could not be found ({_first_line(error)}): name a "
-            f"revision that has them, as owner/name@revision, or give a path"
+            f"{' or '.join(names)} of {source} could not be found ({_first_line(error)}): name a "
+            f"revision that has them, as owner/name@revision (openai/clip-vit-base-patch32 has "
+            f"them @refs/pr/66), or give a path"
         ) from None
     except Exception as error:
         raise PretrainedError(
             f"{source} is not on this machine and could not be downloaded "
             f"({_first_line(error)}): check path, name and network"
         ) from None
-    return Path(weights), Path(config)
 
 
 def _tensors(path: Path) -> dict[str, np.ndarray]:

@@ -65,6 +65,8 @@ class Distillation:
       norm: of problem 49's loss.
       temperature: of ``kl`` and ``kl-deit``.
       same_norm, neighbours_only: of `ViTExtraHead`.
+      teacher_step, teacher_print: which checkpoint of a run the teacher is, and the fingerprint
+        of its weights; noted when it is first read (`solutions.distillation.pinning`).
 
     """
 
@@ -76,6 +78,9 @@ class Distillation:
     temperature: float = 2.0
     same_norm: bool = True
     neighbours_only: bool = False
+    # Not part of the name of the checkpoints: they say which teacher was found, not what was asked.
+    teacher_step: int | None = dataclasses.field(default=None, repr=False)
+    teacher_print: str | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -101,6 +106,11 @@ class Distillation:
                 raise BadRecipe(
                     f"{field} cannot be set here: the student is extra_head, as wide as the "
                     "teacher's embedding and a channel for each head"
+                )
+        for field in ("data", "image_size"):
+            if field in teacher:
+                raise BadRecipe(
+                    f"{field} of the teacher cannot be set: it is trained on the student's images"
                 )
         recipe = self.recipe.with_changes(student)
         taught = self.teacher_recipe.with_changes(teacher)

@@ -11,6 +11,7 @@ from flax.training.train_state import TrainState
 from jaxtyping import Array, Float
 
 from grader import use
+from solutions.distillation.attention import layout_for
 from solutions.distillation.objectives import Objective, cosine
 from solutions.distillation.settings import Distillation
 from solutions.distillation.student import ViTExtraHead
@@ -36,7 +37,7 @@ def student_of(asked: Distillation) -> ViTExtraHead:
         neighbours_only=asked.neighbours_only,
         spare_norm=False,
         position_std=recipe.position_std,
-        layout="apart",
+        layout=layout_for(compute_dtype(recipe)),
     )
 
 

@@ -29,7 +29,8 @@ class Preparation:
 
     Attributes:
       size: height and width in pixels; None leaves them.
-      mean, std: of each channel, for values from 0 to 1; grey images are repeated for three.
+      mean, std: of each channel, for values from 0 to 1; a single one of either serves all
+        channels of the other.
 
     """
 
@@ -41,7 +42,8 @@ class Preparation:
         """Resize (cubic), repeat a single channel where more are wanted, normalise.
 
         Raises:
-          ValueError: the images have neither one channel nor as many as are wanted.
+          ValueError: the images have another number of channels than is wanted, and neither
+            number is 1, so that nothing can be repeated.
 
         """
         channels, wanted = images.shape[-1], len(self.mean)
@@ -107,7 +109,7 @@ def clip_teacher(source: str | Path) -> Teacher:
 
     Args:
       source: see `solutions.distillation.safetensors_file.read`; for example a folder, or
-        ``openai/clip-vit-base-patch32`` or ``openai/clip-vit-base-patch16`` on the hub.
+        ``openai/clip-vit-base-patch32@refs/pr/66`` on the hub.
 
     Returns:
       The teacher. It resizes whole images, where CLIP's own preparation cuts out the middle.

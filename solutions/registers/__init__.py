@@ -13,8 +13,10 @@
 | `canvas` | images with a known box: a small image pasted on a canvas |
 | `planted` | a model made to have high-norm tokens, to see the instruments work |
 | `study` | all of that on one model: `study_registers` |
+| `moments` | the short examination, for checkpoints along a training |
 | `subjects`, `lab` | trained runs as subjects; from runs to the page |
 | `report`, `panels` | the page, and its pictures |
+| `record` | the numbers of the page as JSON |
 | `plots` | Matplotlib on top of the arrays |
 
 Artefacts as in Darcet et al. 2024 are reported for large models that were trained for long. A

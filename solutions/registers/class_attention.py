@@ -47,7 +47,7 @@ def class_attention(layers: Layers) -> ClassAttention:
     """
     rows = layers.rows
     if rows.cls is None:
-        raise ValueError("this model has no CLS token; its pooling probabilities say the same")
+        raise ValueError("this model has no CLS token")
     attention = layers.attention[:, :, :, rows.cls].astype(np.float64)
     patches = attention[..., rows.patches]
     on_patches = patches.sum(axis=-1)

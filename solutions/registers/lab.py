@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from solutions.registers import report
-from solutions.registers.panels import Examined
+from solutions.registers.moments import moment
+from solutions.registers.panels import Examined, Planted
 from solutions.registers.planted import plant
-from solutions.registers.study import Study, moment, study_registers
+from solutions.registers.record import as_json
+from solutions.registers.study import study_registers
 from solutions.registers.subjects import checkpoints_of, images_for, subject_of
 from solutions.training.recipe import BadRecipe
 from solutions.training.runs import Run
@@ -21,8 +22,16 @@ PLANTED_SHARE = 0.02
 PLANTED_TIMES = 10.0
 
 
-def examine(run: Run, name: str | None = None, seed: int = 0) -> Examined:
+def examine(
+    run: Run, name: str | None = None, seed: int = 0, cutoff: float | None = None
+) -> Examined:
     """Every instrument on a run's newest checkpoint, the short examination on earlier ones.
+
+    Args:
+      run: of the references.
+      name: what it is called; by its registers unless given.
+      seed: of the choice of images, places and noise.
+      cutoff: a norm; tokens above it are counted, too.
 
     Raises:
       BadRecipe, BadData, NoCheckpoint: the run cannot be examined; one line that says why.
@@ -32,16 +41,16 @@ def examine(run: Run, name: str | None = None, seed: int = 0) -> Examined:
     checkpoints = checkpoints_of(run)
     subject = subject_of(run, checkpoints[-1][1], name)
     moments = tuple(
-        moment(step, subject_of(run, params, name), images) for step, params in checkpoints
+        moment(step, subject_of(run, params, name), images, cutoff) for step, params in checkpoints
     )
-    study = study_registers(subject, images)
+    study = study_registers(subject, images, cutoff)
     return Examined(subject, study, images, moments, _accuracy(run), (run.mean, run.std))
 
 
 def planted_in(one: Examined, seed: int = 0) -> Examined:
     """The same model with high-norm tokens planted in the block in its middle."""
     subject, block = one.subject, max(0, len(one.study.norms) // 2 - 1)
-    params, _ = plant(
+    params, overwritten = plant(
         subject.model,
         subject.params,
         one.images.test,
@@ -52,8 +61,15 @@ def planted_in(one: Examined, seed: int = 0) -> Examined:
         seed,
     )
     changed = dataclasses.replace(subject, name=f"{subject.name}, planted", params=params)
-    study = study_registers(changed, one.images)
-    return dataclasses.replace(one, subject=changed, study=study, moments=(), accuracy=float("nan"))
+    study = study_registers(changed, one.images, one.study.summaries[-1].cutoff)
+    return dataclasses.replace(
+        one,
+        subject=changed,
+        study=study,
+        moments=(),
+        accuracy=float("nan"),
+        planted=Planted(block + 1, overwritten),
+    )
 
 
 def lab(
@@ -62,6 +78,7 @@ def lab(
     command: str = "",
     seed: int = 0,
     tell: Callable[[str], None] = print,
+    cutoff: float | None = None,
 ) -> tuple[Path, list[str]]:
     """Examine runs and write ``report.html`` and ``study.json`` into a folder.
 
@@ -71,12 +88,14 @@ def lab(
       command: what was typed, for the page.
       seed: of the choice of images, places and noise, and of what is planted.
       tell: gets a line for each run.
+      cutoff: a norm; tokens above it are counted, too.
 
     Returns:
       The path of the page, and what was found in sentences.
 
     Raises:
-      BadRecipe: the runs were not trained on the same images, or cannot be looked into.
+      BadRecipe: the runs were not trained on the same images, differ in patch size or depth, or
+        cannot be looked into.
       BadData, NoCheckpoint: a run cannot be examined; one line that says why.
 
     """
@@ -84,18 +103,18 @@ def lab(
     found = []
     for run, name in zip(runs, _names(runs), strict=True):
         tell(f"examining {run.folder}")
-        found.append(examine(run, name, seed))
+        found.append(examine(run, name, seed, cutoff))
     found.sort(key=_registers)
     planted = planted_in(found[0], seed)
     folder.mkdir(parents=True, exist_ok=True)
     path = report.write(folder, found, planted, found[0], command)
-    told = {one.study.name: _as_json(one.study) for one in [*found, planted]}
+    told = {one.study.name: as_json(one) for one in [*found, planted]}
     (folder / "study.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return path, report.findings(found, planted)
 
 
 def _comparable(runs: Sequence[Run]) -> None:
-    """The page shows the same images for all."""
+    """The page shows the same images for all, cut into the same patches, and as many layers."""
     first = runs[0]
     for run in runs[1:]:
         if (run.image_shape, run.classes, run.mean) != (
@@ -105,6 +124,13 @@ def _comparable(runs: Sequence[Run]) -> None:
                 f"{first.folder} and {run.folder} were trained on different images; examine them "
                 "one at a time"
             )
+        for field in ("patch_size", "depth"):
+            one, other = (getattr(of.recipe, field) for of in (first, run))
+            if one != other:
+                raise BadRecipe(
+                    f"{first.folder} has {field} {one}, {run.folder} {other}; the page sets "
+                    "patches and layers beside each other: examine them one at a time"
+                )
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
@@ -126,38 +152,3 @@ def _accuracy(run: Run) -> float:
         lines = run.metrics.read_text(encoding="utf-8").splitlines()
         return float(json.loads(lines[-1])["test_accuracy"])
     return float("nan")
-
-
-def _as_json(study: Study) -> dict[str, object]:
-    seen = study.attention
-    return {
-        "flagged_layers": study.flagged,
-        "norms": [
-            {
-                "median": one.median,
-                "maximum": one.maximum,
-                "mad": one.mad,
-                "share_above_mad": one.share_above_mad,
-            }
-            for one in study.summaries
-        ],
-        "high_norm_share": float(study.outliers.mean()),
-        "cls_entropy": None if seen is None else seen.entropy.tolist(),
-        "cls_maximum": None if seen is None else seen.maximum.tolist(),
-        "probes": {
-            kind: {
-                "tokens": one.tokens,
-                "position_accuracy": _or_none(one.position.accuracy),
-                "position_distance": _or_none(one.position.distance),
-                "pixel_error": _or_none(one.pixels),
-                "single_token_accuracy": _or_none(one.label),
-            }
-            for kind, one in study.probes.items()
-        },
-        "corloc": study.located.biased.tolist(),
-        "corloc_without_bias": study.located.plain.tolist(),
-    }
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -21,7 +21,7 @@ class NormSummary:
       mad: the median absolute deviation, ``median(|norm − median|)``, not scaled to a normal
         distribution.
       share_above_mad: of the norms, how many lie above ``median + mad_factor · mad``.
-      share_above_cutoff: how many lie above the given cutoff; None without one.
+      cutoff, share_above_cutoff: a given limit, and how many lie above it; None without one.
       counts, edges: a histogram: bins from 0 to the maximum, counts add up to the tokens.
 
     """
@@ -31,6 +31,7 @@ class NormSummary:
     max_over_median: float
     mad: float
     share_above_mad: float
+    cutoff: float | None
     share_above_cutoff: float | None
     counts: Int[np.ndarray, "bins"]
     edges: Float[np.ndarray, "bins+1"]
@@ -68,6 +69,7 @@ def summarise(
         max_over_median=maximum / median if median else float("inf"),
         mad=mad,
         share_above_mad=float((values > median + mad_factor * mad).mean()),
+        cutoff=cutoff,
         share_above_cutoff=None if cutoff is None else float((values > cutoff).mean()),
         counts=counts,
         edges=edges,
@@ -139,3 +141,21 @@ def neighbour_cosine(
             total[(slice(None), *side)] += cosine
             count[side] += 1
     return (total / count).reshape(images, patches)
+
+
+def likeness_to_neighbours(
+    cosine: Float[np.ndarray, "B N"], norms: Float[np.ndarray, "B N"]
+) -> float:
+    """Whether tokens of patches that are like their neighbours are long: a correlation.
+
+    Args:
+      cosine: (B, N), see `neighbour_cosine`.
+      norms: (B, N), of the tokens of these patches.
+
+    Returns:
+      Pearson's correlation over all patches, −1 to 1; NaN where one of the two is constant.
+
+    """
+    a, b = (values.ravel() - values.mean() for values in (cosine, norms))
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / size if size else float("nan")

@@ -7,15 +7,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from solutions import page
 from solutions.registers import plots
 from solutions.registers.boxes import Box, corloc
+from solutions.registers.moments import Moment
 from solutions.registers.norms import MAD_FACTOR, RATIO
-from solutions.registers.study import Images, Moment, Study, Subject
+from solutions.registers.study import Images, Study, Subject
 
-_SHOWN = 4
+_SHOWN = 7
 _POINTS = 3000
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What was planted in a model: see `solutions.registers.planted.plant`.
+
+    Attributes:
+      layer: the first layer (blocks passed) whose tokens have it.
+      tokens: (b, N), which patch tokens of the test images are overwritten.
+
+    """
+
+    layer: int
+    tokens: Bool[np.ndarray, "b N"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,7 @@ class Examined:
       moments: the short examination at steps of its training.
       accuracy: on its test images, as its training says; NaN where it does not.
       statistics: mean and standard deviation of each channel, to show the images.
+      planted: what was planted in it; None in a model as it was trained.
 
     """
 
@@ -38,6 +55,7 @@ class Examined:
     moments: tuple[Moment, ...]
     accuracy: float
     statistics: tuple[tuple[float, ...], tuple[float, ...]]
+    planted: Planted | None = None
 
     def pixels(self, images: np.ndarray) -> np.ndarray:
         """Normalised images as values from 0 to 1."""
@@ -46,27 +64,27 @@ class Examined:
 
 
 def norm_maps(pair: Sequence[Examined], planted: Examined) -> list[str]:
-    """The norms after the last block on a few images, every model beside the others."""
+    """The norms after the last block on a few images, a row for every model."""
     shown = [*pair, planted]
-    ratios = [one.study.norms[-1, :_SHOWN] / one.study.summaries[-1].median for one in shown]
+    chosen = np.argsort(-planted.study.outliers.sum(axis=1), kind="stable")[:_SHOWN]
+    ratios = [one.study.norms[-1, chosen] / one.study.summaries[-1].median for one in shown]
     low = min(float(values.min()) for values in ratios)
     high = min(RATIO, max(float(values.max()) for values in ratios[:-1]) + 0.1)
-    figure, axes = page.images(_SHOWN, 1 + len(shown), 1.6)
-    for i, line in enumerate(axes):
-        image = pair[0].pixels(pair[0].images.test[i])
-        line[0].imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
-        for axis, one, values in zip(line[1:], shown, ratios, strict=True):
-            grid = values[i].reshape(one.subject.grid)
-            drawn = axis.imshow(grid, cmap="magma", vmin=low, vmax=high)
-            if not i:
-                axis.set_title(one.study.name, fontsize=9)
-    axes[0, 0].set_title("image", fontsize=9)
-    figure.colorbar(drawn, ax=axes, label="norm / median", shrink=0.6, pad=0.02)
+    figure, axes = page.images(1 + len(shown), len(chosen), 1.3, titles=False)
+    for axis, image in zip(axes[0], pair[0].pixels(pair[0].images.test[chosen]), strict=True):
+        axis.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
+    for line, one, values in zip(axes[1:], shown, ratios, strict=True):
+        for axis, norms in zip(line, values, strict=True):
+            drawn = axis.imshow(norms.reshape(one.subject.grid), cmap="magma", vmin=low, vmax=high)
+    for line, name in zip(axes, ("image", *(one.study.name for one in shown)), strict=True):
+        line[0].set_ylabel(name, fontsize=9)
+    figure.colorbar(drawn, cax=figure.add_axes((1.01, 0.2, 0.012, 0.6)), label="norm / median")
     return [
         page.section(
             "Norms on the images",
             "of the patch tokens after the last block, as multiples of the median of each model; "
-            f"{high:.2f} and more is the brightest",
+            f"{high:.2f} and more is the brightest; the images with most high-norm tokens in "
+            f"{planted.study.name}",
         ),
         page.picture(figure, "norms of patch tokens on images"),
     ]
@@ -106,7 +124,7 @@ def neighbours(pair: Sequence[Examined]) -> list[str]:
         some = np.random.default_rng(0).permutation(norms.size)[:_POINTS]
         plots.show_neighbour_cosine(axis, likeness[some], norms[some], study.outliers.ravel()[some])
         axis.set_title(study.name)
-        words.append(f"{study.name}: correlation {np.corrcoef(likeness, norms)[0, 1]:+.2f}")
+        words.append(f"{study.name}: correlation {study.likeness:+.2f}")
     return [
         page.section(
             "Likeness to the neighbours",
@@ -166,17 +184,21 @@ def heads(pair: Sequence[Examined]) -> list[str]:
 
 def layers(models: Sequence[Examined]) -> list[str]:
     """Probes on all patch tokens, and CorLoc, by layer."""
-    figure = page.figure(11, 3.1)
-    axes = figure.subplots(1, 3)
+    figure = page.figure(11, 5.6)
+    axes = figure.subplots(2, 2).ravel()
     for one in models:
         study = one.study
         layers = np.arange(len(study.by_layer))
-        axes[0].plot(layers, study.by_layer[:, 0], ".-", label=study.name)
-        axes[1].plot(layers, study.by_layer[:, 1], ".-", label=study.name)
-        axes[2].plot(layers[1:], study.located.biased, ".-", label=study.name)
-    titles = ("error of the pixel probe", "class from one patch token", "CorLoc of the keys")
+        for axis, values in zip(axes, study.by_layer.T, strict=False):
+            axis.plot(layers, values, ".-", label=study.name)
+        axes[3].plot(layers[1:], study.located.biased, ".-", label=study.name)
+    titles = (
+        *("error of the pixel probe", "class from one patch token"),
+        *("position named", "CorLoc of the keys"),
+    )
     for axis, title in zip(axes, titles, strict=True):
         axis.set(title=title, xlabel="blocks passed", xticks=layers)
+        axis.set_ylim(bottom=0, top=1.05 if title == "position named" else None)
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize=8)
     return [
@@ -188,7 +210,7 @@ def layers(models: Sequence[Examined]) -> list[str]:
 def boxes(pair: Sequence[Examined]) -> list[str]:
     """Found and true boxes on canvases, with CorLoc and what chance gives."""
     count = 6
-    figure, axes = page.images(len(pair), count, 1.6)
+    figure, axes = page.images(len(pair), count, 1.6, titles=False)
     words = []
     for line, one in zip(axes, pair, strict=True):
         found, images = one.study.located, one.images
@@ -229,12 +251,16 @@ def training(models: Sequence[Examined]) -> list[str]:
     """The short examination over the steps of the training."""
     if max(len(one.moments) for one in models) < 2:
         return [page.section("Over the training", "only one checkpoint was kept")]
-    figure = page.figure(11, 5.6)
-    axes = figure.subplots(2, 3).ravel()
-    names = ("median", "max_over_median", "share_above_mad", "entropy", "maximum", "corloc")
+    figure = page.figure(11, 8.2)
+    axes = figure.subplots(3, 3).ravel()
+    names = (
+        *("median", "max_over_median", "share_above_mad", "likeness", "entropy", "maximum"),
+        *("pixels", "label", "corloc"),
+    )
     titles = (
         *("median norm", "largest norm / median", f"share above median + {MAD_FACTOR:g} MAD"),
-        *("CLS entropy (nats)", "CLS maximum", "CorLoc"),
+        *("norm and likeness to neighbours (r)", "CLS entropy (nats)", "CLS maximum"),
+        *("error of the pixel probe", "class from one patch token", "CorLoc"),
     )
     for axis, name, title in zip(axes, names, titles, strict=True):
         for one in models:
@@ -243,10 +269,11 @@ def training(models: Sequence[Examined]) -> list[str]:
             axis.plot(steps, values, ".-", label=one.study.name)
         axis.set(title=title, xlabel="step")
         axis.grid(alpha=0.3)
+    axes[names.index("share_above_mad")].set_ylim(bottom=0)
     axes[0].legend(fontsize=8)
     return [
         page.section("Over the training", "after the last block, from the checkpoints"),
-        page.picture(figure, "norms, CLS attention and CorLoc by step"),
+        page.picture(figure, "norms, CLS attention, probes and CorLoc by step"),
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from solutions import page
 from solutions.registers import panels
-from solutions.registers.norms import MAD_FACTOR, RATIO
+from solutions.registers.norms import MAD_FACTOR, RATIO, high_norm
 from solutions.registers.panels import Examined
 from solutions.registers.study import LARGEST_SHARE
 
@@ -50,7 +50,16 @@ def write(
 
 
 def findings(models: Sequence[Examined], planted: Examined) -> list[str]:
-    """What was found, in sentences that follow from the numbers; a null result is said."""
+    """What was found, in sentences that follow from the numbers; a null result is said.
+
+    Args:
+      models: as they were trained.
+      planted: one of them with planted tokens, see `solutions.registers.lab.planted_in`.
+
+    Raises:
+      ValueError: nothing was planted in ``planted``.
+
+    """
     limit = f"above median + {MAD_FACTOR:g} MAD and {RATIO:g} times the median"
     lines = []
     for one in models:
@@ -74,9 +83,22 @@ def findings(models: Sequence[Examined], planted: Examined) -> list[str]:
         )
     elif not models[0].study.flagged or models[-1].study.flagged:
         lines.append("So these models do not show that registers remove high-norm tokens.")
-    seen = "are flagged" if planted.study.flagged else "are NOT flagged, so do not trust the rest"
-    lines.append(f"Planted high-norm tokens ({planted.study.name}) {seen}.")
+    lines.append(f"Planted high-norm tokens ({planted.study.name}) {_found(planted)}.")
     return lines
+
+
+def _found(planted: Examined) -> str:
+    """Whether the planted tokens themselves are flagged, where they were planted."""
+    made = planted.planted
+    if made is None:
+        raise ValueError(f"nothing was planted in {planted.study.name}; see planted_in")
+    flagged = high_norm(planted.study.norms[made.layer])
+    found, count = int((flagged & made.tokens).sum()), int(made.tokens.sum())
+    others = int((flagged & ~made.tokens).sum())
+    told = f"{found} of {count} after block {made.layer}, and {others} others"
+    if made.layer not in planted.study.flagged or found < count:
+        return f"are NOT all flagged ({told}), so do not trust the rest"
+    return f"are flagged ({told})"
 
 
 def _overview(models: Sequence[Examined]) -> list[str]:
@@ -91,6 +113,7 @@ def _overview(models: Sequence[Examined]) -> list[str]:
                 f"{last.median:.2f}",
                 f"{last.max_over_median:.2f}",
                 f"{last.share_above_mad:.2%}",
+                *([] if last.share_above_cutoff is None else [f"{last.share_above_cutoff:.2%}"]),
                 f"{study.outliers.mean():.2%}",
                 ", ".join(map(str, study.flagged)) or "none",
                 "–" if seen is None else f"{seen.entropy[-1].mean():.2f}",
@@ -99,8 +122,10 @@ def _overview(models: Sequence[Examined]) -> list[str]:
             )
         )
     patches = models[0].study.norms.shape[-1]
+    cutoff = models[0].study.summaries[-1].cutoff
     header = (
         *("", "test accuracy", "median norm", "max / median", f"> median + {MAD_FACTOR:g} MAD"),
+        *([] if cutoff is None else [f"> {cutoff:g}"]),
         *("high norm", "flagged layers", "CLS entropy", "CLS on registers", "CorLoc"),
     )
     return [

@@ -17,6 +17,7 @@ from solutions.registers.norms import (
     NormSummary,
     flagged_layers,
     high_norm,
+    likeness_to_neighbours,
     neighbour_cosine,
     summarise,
     token_norms,
@@ -24,6 +25,7 @@ from solutions.registers.norms import (
 from solutions.registers.probes import (
     PositionScore,
     pixel_probe,
+    position_probe,
     position_probes,
     single_token_probe,
 )
@@ -130,12 +132,13 @@ class Study:
       largest: (b, N), the tokens with the largest norms after the last block, whether or not
         they stick out.
       cosine: (b, N), likeness of each patch embedding to its neighbours.
+      likeness: the correlation of that with the norms after the last block.
       attention: of CLS by layer and head; None without CLS.
       cls_maps: (L, b, H, N), the attention of CLS to each patch; None without CLS.
       probes: by kind of token: all, normal, high norm, largest.
       mean_patch: what `pixel_probe` would give for the mean patch: the number to compare with.
-      by_layer: (L + 1, 2), error of the pixel probe and accuracy of the single-token probe on
-        all patch tokens.
+      by_layer: (L + 1, 3), error of the pixel probe, accuracy of the single-token probe and of
+        the position probe on all patch tokens.
       located: LOST.
 
     """
@@ -147,23 +150,25 @@ class Study:
     outliers: Bool[np.ndarray, "b N"]
     largest: Bool[np.ndarray, "b N"]
     cosine: Float[np.ndarray, "b N"]
+    likeness: float
     attention: ClassAttention | None
     cls_maps: Float[np.ndarray, "L b H N"] | None
     probes: Mapping[str, Probes]
     mean_patch: float
-    by_layer: Float[np.ndarray, "L+1 2"]
+    by_layer: Float[np.ndarray, "L+1 3"]
     located: Located
 
 
-def study_registers(subject: Subject, images: Images) -> Study:
+def study_registers(subject: Subject, images: Images, cutoff: float | None = None) -> Study:
     """Examine one model with every instrument.
 
     Args:
       subject: the model.
       images: what to examine it on.
+      cutoff: of `summarise`.
 
     """
-    train, test = _look(subject, images.train), _look(subject, images.test)
+    train, test = look(subject, images.train), look(subject, images.test)
     norms = token_norms(test.patch_tokens)
     outliers, largest = high_norm(norms[-1]), _largest(norms[-1])
     pixels = tuple(cut(part, subject.grid) for part in (images.train, images.test))
@@ -196,65 +201,32 @@ def study_registers(subject: Subject, images: Images) -> Study:
         for kind, among in kinds.items()
     }
     by_layer = [
-        (pixel_probe(a, pixels[0], b, pixels[1]), single_token_probe(a, labels[0], b, labels[1]))
-        for a, b in zip(train.patch_tokens, test.patch_tokens, strict=True)
+        (
+            pixel_probe(a, pixels[0], b, pixels[1]),
+            single_token_probe(a, labels[0], b, labels[1]),
+            position_probe(a[some], b, subject.grid).accuracy,
+        )
+        for a, b in zip(train.patch_tokens[:-1], test.patch_tokens[:-1], strict=True)
     ]
+    everywhere = probes["all"]
+    by_layer.append((everywhere.pixels, everywhere.label, everywhere.position.accuracy))
+    cosine = neighbour_cosine(test.embedded, subject.grid)
     cls, patches = test.rows.cls, test.rows.patches
     return Study(
         name=subject.name,
         norms=norms,
-        summaries=tuple(summarise(layer) for layer in norms),
-        flagged=_flagged(norms),
+        summaries=tuple(summarise(layer, cutoff=cutoff) for layer in norms),
+        flagged=flagged_blocks(norms),
         outliers=outliers,
         largest=largest,
-        cosine=neighbour_cosine(test.embedded, subject.grid),
+        cosine=cosine,
+        likeness=likeness_to_neighbours(cosine, norms[-1]),
         attention=None if cls is None else class_attention(test),
         cls_maps=None if cls is None else test.attention[:, :, :, cls, patches],
         probes=probes,
         mean_patch=float(np.linalg.norm(pixels[1] - pixels[0].mean(axis=(0, 1)), axis=-1).mean()),
         by_layer=np.array(by_layer),
         located=locate(subject, images),
-    )
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A model at one step of its training, in a few numbers after the last block.
-
-    Attributes:
-      step: of the training.
-      median, max_over_median, share_above_mad: of the norms, see `NormSummary`.
-      flagged: how many layers have a high-norm token.
-      entropy, maximum: of the CLS attention of the last block, means over heads; NaN without CLS.
-      corloc: LOST with the keys of the last layer, bias chosen on other canvases.
-
-    """
-
-    step: int
-    median: float
-    max_over_median: float
-    share_above_mad: float
-    flagged: int
-    entropy: float
-    maximum: float
-    corloc: float
-
-
-def moment(step: int, subject: Subject, images: Images) -> Moment:
-    """The short examination, for many checkpoints of one training."""
-    layers = _look(subject, images.test)
-    norms = token_norms(layers.patch_tokens)
-    last = summarise(norms[-1])
-    seen = None if layers.rows.cls is None else class_attention(layers)
-    return Moment(
-        step=step,
-        median=last.median,
-        max_over_median=last.max_over_median,
-        share_above_mad=last.share_above_mad,
-        flagged=len(_flagged(norms)),
-        entropy=float("nan") if seen is None else float(seen.entropy[-1].mean()),
-        maximum=float("nan") if seen is None else float(seen.maximum[-1].mean()),
-        corloc=float(locate(subject, images, last_only=True).biased[-1]),
     )
 
 
@@ -265,7 +237,7 @@ def locate(subject: Subject, images: Images, last_only: bool = False) -> Located
     on the other canvases. Darcet et al. choose it by hand for each model.
     """
     here, there = (
-        _look(subject, part).patch_keys for part in (images.canvases, images.other_canvases)
+        look(subject, part).patch_keys for part in (images.canvases, images.other_canvases)
     )
     if last_only:
         here, there = here[-1:], there[-1:]
@@ -292,7 +264,8 @@ def cut(
     return parts.transpose(0, 1, 3, 2, 4, 5).reshape(count, grid[0] * grid[1], -1)
 
 
-def _look(subject: Subject, images: np.ndarray) -> Layers:
+def look(subject: Subject, images: Float[np.ndarray, "B H W C"]) -> Layers:
+    """`capture` of a subject on images."""
     return capture(subject.model, subject.params, images, subject.rows)
 
 
@@ -300,7 +273,8 @@ def _boxes(subject: Subject, keys: Float[np.ndarray, "B N D"], bias: float) -> l
     return [lost_box(one, subject.grid, subject.patch_size, bias=bias) for one in keys]
 
 
-def _flagged(norms: Float[np.ndarray, "L+1 b N"]) -> tuple[int, ...]:
+def flagged_blocks(norms: Float[np.ndarray, "L+1 b N"]) -> tuple[int, ...]:
+    """See `Study.flagged`."""
     return tuple(layer + 1 for layer in flagged_layers(norms[1:]))
 
 

@@ -15,11 +15,12 @@ from solutions.registers.canvas import paste
 from solutions.registers.capture import Rows
 from solutions.registers.study import Images, Subject
 from solutions.training import data as data_module
-from solutions.training.checkpoints import Checkpoints
+from solutions.training import runs
+from solutions.training.checkpoints import AnotherRun, Checkpoints
 from solutions.training.data import Dataset
 from solutions.training.models import grid_of, linen_module
 from solutions.training.recipe import BadRecipe, Recipe
-from solutions.training.runs import Run
+from solutions.training.runs import NoRun, Run
 from solutions.training.step import best_params
 
 CANVAS_NOISE = 0.15
@@ -112,9 +113,11 @@ def images_for(run: Run, data: Dataset | None = None, seed: int = 0) -> Images:
     tested = np.random.default_rng(seed + 1).permutation(len(data.test_images))[:_TEST_IMAGES]
     found = []
     digits = data_module.digits().test_images
-    for part in (slice(0, _CANVASES), slice(_CANVASES, 2 * _CANVASES)):
+    # The second set chooses LOST's bias for the first, so its places and noise are others, too;
+    # `write_canvases` takes the two seeds between.
+    for part, seed_of in ((slice(0, _CANVASES), seed), (slice(_CANVASES, 2 * _CANVASES), seed + 4)):
         small = digits_of(digits[part], run.image_shape)
-        canvases, boxes = paste(small, run.image_shape[:2], seed, CANVAS_NOISE)
+        canvases, boxes = paste(small, run.image_shape[:2], seed_of, CANVAS_NOISE)
         found.append((prepared(np.round(canvases * 255)), boxes))
     return Images(
         prepared(data.train_images[chosen]),
@@ -142,12 +145,22 @@ def write_canvases(folder: Path, seed: int = 0) -> Path:
     """Write the digits on canvases of 12 × 12 as class folders, as data of a training run.
 
     The train/test split is that of the digits. What is there already stays.
+
+    Raises:
+      BadData: those there are of another seed.
+
     """
     from PIL import Image
 
     digits = data_module.digits()
     done = folder / "complete"
     if done.exists():
+        there = done.read_text(encoding="utf-8").strip()
+        if there != str(seed):
+            raise data_module.BadData(
+                f"{folder} holds canvases of seed {there or 'unknown'}, not {seed}; choose "
+                "another folder"
+            )
         return folder
     for part, seed_of, copies in (("train", seed + 2, TRAIN_COPIES), ("test", seed + 3, 1)):
         images = np.repeat(getattr(digits, f"{part}_images"), copies, axis=0)
@@ -158,7 +171,7 @@ def write_canvases(folder: Path, seed: int = 0) -> Path:
             place.mkdir(parents=True, exist_ok=True)
             pixels = np.round(canvas[..., 0] * 255).astype(np.uint8)
             Image.fromarray(pixels).save(place / f"{i:04}.png")
-    done.touch()
+    done.write_text(f"{seed}\n", encoding="utf-8")
     return folder
 
 
@@ -185,3 +198,25 @@ def small_recipe(registers: int, data: Path, base: Recipe = SMALL) -> Recipe:
     """`SMALL` with so many registers, on the images in a folder."""
     name = f"{base.name}-r{registers}"
     return dataclasses.replace(base, name=name, registers=registers, data=str(data))
+
+
+def new_or_same(run: Run) -> Run:
+    """A run that is about to be trained, if its folder is free or holds that very run.
+
+    Raises:
+      AnotherRun: it holds a run of another recipe, seed or data. Nothing has been written.
+
+    """
+    try:
+        there = runs.read(run.folder)
+    except NoRun:
+        return run
+    alike = (
+        (one.recipe, one.seed, one.image_shape, one.classes, one.mean, one.std)
+        for one in (there, run)
+    )
+    if next(alike) != next(alike):
+        raise AnotherRun(
+            f"{run.folder} holds another run (another recipe, seed or data); choose another folder"
+        )
+    return run

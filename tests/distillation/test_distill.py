@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +20,17 @@ from solutions.distillation.losses import (
     kl_divergence,
     normalized_l1,
 )
-from solutions.distillation.objectives import objective, words_of
-from solutions.distillation.queries import check_query, read_query
-from solutions.distillation.run import of_all_classes
-from solutions.distillation.run_teacher import as_teacher, with_prototypes
+from solutions.distillation.measure import Embedded, compare
+from solutions.distillation.objectives import curve_names, objective, words_of
+from solutions.distillation.queries import (
+    check_query,
+    keep_queries,
+    kept_queries,
+    read_queries,
+    read_query,
+)
+from solutions.distillation.run import TeacherUnfinished, of_all_classes
+from solutions.distillation.run_teacher import as_teacher, embedding_width, with_prototypes
 from solutions.distillation.settings import LOSSES, STUDENT
 from solutions.distillation.teacher import Preparation, Teacher
 from solutions.distillation.views import search
@@ -115,19 +124,30 @@ def test_every_loss_is_the_library_s() -> None:
         assert each.shape == (4,) and words_of(asked[name])
         if name != "affinity":
             assert float(each.mean()) == pytest.approx(float(value), rel=1e-5)
+            assert curve_names(asked[name]) == ("train", "test")
+    # Its losses of training and testing are not the same number: the legend says so.
+    assert curve_names(asked["affinity"]) == (
+        "train (by image and by class)",
+        "test (by image only)",
+    )
     with pytest.raises(ValueError, match="needs a teacher that knows classes"):
         objective(Distillation(loss="kl"))
     with pytest.raises(ValueError, match="needs an embedding for each class"):
         objective(Distillation(loss="affinity"))
 
 
-@pytest.mark.parametrize("kind", ["registers", "extra_head"])
+@pytest.mark.parametrize("kind", ["mean_pool", "registers", "extra_head"])
 def test_a_run_s_embedding_is_what_its_head_reads(kind: str) -> None:
     recipe = Recipe(model=kind, patch_size=4, width=12, heads=2, depth=1, mlp=8, registers=2)
     shape, statistics = (8, 8, 1), ((100.0,), (50.0,))
     images = digits().test_images[:2]
     model = build(recipe, shape, 10)
-    params = model.init(jax.random.key(0))
+    generator = np.random.default_rng(3)
+    params = jax.tree.map(
+        lambda leaf: generator.standard_normal(leaf.shape, np.float32) / 3,
+        jax.eval_shape(model.init, jax.random.key(0)),
+    )
+    assert embedding_width(recipe) == (10 if kind == "extra_head" else 12)
     teacher = as_teacher(recipe, shape, 10, params, statistics)
     assert teacher.classify is not None and teacher.grid == (2, 2)
 
@@ -177,6 +197,50 @@ def test_a_query_is_read_or_refused(tmp_path: Path) -> None:
         read_query(tmp_path / "missing.npy")
 
 
+def test_queries_are_kept_for_a_resumed_run(tmp_path: Path) -> None:
+    assert kept_queries(tmp_path) == {}
+    (tmp_path / "a").mkdir()
+    for name in ("seven", "a/seven", "a/one"):
+        np.save(tmp_path / f"{name}.npy", np.array([0.1, len(name)]))
+    found = read_queries([tmp_path / "seven.npy", tmp_path / "a/one.npy"])
+    keep_queries(tmp_path / "run", found)
+    again = kept_queries(tmp_path / "run")
+    assert list(again) == ["seven", "one"]
+    np.testing.assert_array_equal(again["one"], [0.1, 5])
+    with pytest.raises(BadData, match="two queries are called seven"):
+        read_queries([tmp_path / "seven.npy", tmp_path / "a/seven.npy"])
+    (tmp_path / "run/queries.json").write_text("[")
+    with pytest.raises(BadData, match=r"queries\.json cannot be read"):
+        kept_queries(tmp_path / "run")
+
+
+def test_half_a_teacher_teaches_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training of the teacher that was stopped; who looks on is asked, too."""
+    looking = Silent()
+
+    def stopped(recipe: Recipe, **options: Any) -> Any:
+        assert options["watch"] is looking
+        return SimpleNamespace(finished=False, step=7)
+
+    monkeypatch.setattr("solutions.distillation.run.train", stopped)
+    with pytest.raises(TeacherUnfinished, match="stopped at step 7"):
+        distill(Distillation(SMALL), data=few_digits(), watch=looking)
+
+
+def test_parameters_are_those_of_the_embedding() -> None:
+    """The classifier on top of a run's embedding is no part of it."""
+    generator = np.random.default_rng(0)
+    body = {"a": np.ones((2, 3)), "b": {"c": np.ones(4)}}
+    teacher = Teacher(lambda _, x: x[:4, 0, 0], {**body, "head": {"kernel": np.ones((4, 9))}})
+    embeddings, labels = generator.standard_normal((20, 4)), np.arange(20) % 2
+    images = np.zeros((20, 8, 8, 1), np.uint8)
+    found = Embedded(embeddings, embeddings, labels, embeddings, embeddings, images, labels)
+    student: Any = SimpleNamespace(params=body, embed=lambda x: x, teacher=teacher)
+    numbers = compare(student, found)
+    assert numbers.student.parameters == numbers.teacher.parameters == 10
+    assert numbers.cosine == pytest.approx(1) and numbers.nearest == 1
+
+
 def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(BadRecipe, match="the loss is 'l2'; it may be l1, cosine"):
         Distillation(loss="l2")
@@ -184,6 +248,9 @@ def test_what_does_not_fit_is_named() -> None:
         Distillation(dataclasses.replace(STUDENT, mixup=0.2))
     with pytest.raises(BadRecipe, match="width cannot be set here"):
         Distillation().with_changes({"width": "12"}, {})
+    for field in ("data", "image_size"):
+        with pytest.raises(BadRecipe, match=f"{field} of the teacher cannot be set: it is train"):
+            Distillation().with_changes({}, {field: "16"})
     with pytest.raises(BadRecipe, match="heads is 4; it must divide the embedding, 10"):
         Distillation().sized(10)
     with pytest.raises(BadRecipe, match="temperature is 0"):

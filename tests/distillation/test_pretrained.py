@@ -21,6 +21,8 @@ import pytest
 
 pytest.importorskip("safetensors")
 
+from safetensors.numpy import save_file
+
 from grader.engine.reference import Solutions
 from grader.problem import Edit
 from solutions.distillation import pretrained
@@ -183,6 +185,9 @@ def test_a_text_that_is_too_long_is_refused() -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(PretrainedError, match="neither a file, nor a folder, nor a repository"):
         read("nowhere")
+    for name in ("a/b/c", "a/b@", "/a@refs/pr/66", "../a@main"):
+        with pytest.raises(PretrainedError, match="neither a file, nor a folder, nor a repo"):
+            read(name)
     with pytest.raises(PretrainedError, match=r"has no model\.safetensors"):
         read(tmp_path)
     with pytest.raises(PretrainedError, match=r"no tensor embeddings\.patch_embeddings"):
@@ -219,6 +224,20 @@ def test_without_a_configuration_heads_of_64_are_assumed(tmp_path: Path) -> None
         pretrained.clip_vision(read(tmp_path))
 
 
+def test_a_vision_tower_on_its_own_with_its_flat_configuration(tmp_path: Path) -> None:
+    """As ``CLIPVisionModelWithProjection`` is saved: its tensors only, ``vision_config`` alone."""
+    whole = read(DUMPS / "clip")
+    towers = ("vision_model.", "visual_projection.")
+    vision = {name: whole[name] for name in whole.tensors if name.startswith(towers)}
+    assert 0 < len(vision) < len(whole.tensors)
+    save_file(vision, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(whole.config["vision_config"]))
+    shutil.copy(DUMPS / "clip" / "expected.npz", tmp_path)
+    check_clip_vision(tmp_path)
+    with pytest.raises(PretrainedError, match="has no tensor text_model"):
+        text_embedder(tmp_path)
+
+
 class Hub:
     """Stands in for the hub: hands out the dump, or fails."""
 
@@ -233,7 +252,7 @@ class Hub:
         return str(DUMPS / "clip" / name)
 
 
-@pytest.mark.parametrize("revision", [None, "0123abc"])
+@pytest.mark.parametrize("revision", [None, "0123abc", "refs/pr/66"])
 def test_a_repository_is_asked_for_weights_and_configuration(
     monkeypatch: pytest.MonkeyPatch, revision: str | None
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from solutions.registers.norms import (
     flagged_layers,
     high_norm,
+    likeness_to_neighbours,
     neighbour_cosine,
     summarise,
     token_norms,
@@ -73,3 +74,12 @@ def test_all_alike_is_one_and_zeros_do_not_break_it() -> None:
     assert cosine[0, 1] == pytest.approx(2 / 3)
     with pytest.raises(ValueError, match="12 patches are no grid of 3 × 3"):
         neighbour_cosine(same, (3, 3))
+
+
+def test_likeness_to_neighbours_by_hand() -> None:
+    cosine = np.array([[0.0, 1.0], [2.0, 3.0]])
+    assert likeness_to_neighbours(cosine, 5 + 2 * cosine) == pytest.approx(1)
+    assert likeness_to_neighbours(cosine, -cosine) == pytest.approx(-1)
+    # Deviations (-3, -1, 1, 3) / 2 and (-1, 1, 1, -1) / 2 are at right angles.
+    assert likeness_to_neighbours(cosine, np.array([[0.0, 1.0], [1.0, 0.0]])) == pytest.approx(0)
+    assert np.isnan(likeness_to_neighbours(cosine, np.ones((2, 2))))

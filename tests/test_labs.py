@@ -87,7 +87,7 @@ def distillation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = class_folders(out.with_name("shades"))
     clip = clip_with_tokenizer(out.with_name("clip"))
     words = ("distill", "--teacher", str(clip), "--query", str(query), "--out", str(out))
-    words += ("--query-text", "abc", "--data", str(data), "--neighbours-only", "--no-same-norm")
+    words += ("--query-text", "ab a", "--data", str(data), "--neighbours-only", "--no-same-norm")
     said, _ = run(*words, *TINY_STUDENT, "--set", "batch_size=6", **QUICK)
     assert "cosine with the teacher" in said
     return out
@@ -105,7 +105,7 @@ def test_a_distillation_from_clip_has_metrics_and_a_page(distillation: Path) -> 
     assert f"{numbers['student']['parameters']:,}" in page
     for words in (
         "waves",
-        "abc",
+        "ab a",
         "same nearest neighbour",
         "linear probe",
         "shared among 10 nearest",
@@ -122,7 +122,7 @@ def test_what_was_asked_for_is_what_was_distilled(distillation: Path) -> None:
     assert asked.teacher == str(distillation.with_name("clip")) and asked.teacher_print is not None
     kept = kept_queries(distillation)
     np.testing.assert_array_equal(kept["waves"], np.sin(np.arange(10.0)))
-    assert kept["abc"].shape == (10,)
+    assert kept["ab a"].shape == (10,)
     numbers = json.loads((distillation / "comparison.json").read_text())
     assert numbers["test_images"] == 15 and numbers["probe_images"] == 36
     # Without "same norm" there is no learned length: the student is what the flags say.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ from jaxtyping import Float
 
 from solutions.distillation.safetensors_file import PretrainedError, beside
 from solutions.distillation.teacher import text_embedder
-from solutions.distillation.tokenizer import read_tokenizer
 from solutions.training.data import BadData
 
 _KEPT = "queries.json"
@@ -60,18 +59,38 @@ def text_queries(source: str, texts: Sequence[str]) -> dict[str, Float[np.ndarra
       texts: such as "a photo of a seven".
 
     Raises:
-      PretrainedError: tower or tokenizer are missing, or do not know a sign.
+      PretrainedError: tower or tokenizer are missing.
       BadData: a text is too long.
 
     """
-    tokenizer = read_tokenizer(beside(source, "tokenizer.json"))
+    tokenize = _tokenizer(beside(source, "tokenizer.json"))
     embed = text_embedder(source)
     try:
-        return {text: np.asarray(embed(np.array([tokenizer(text)])))[0] for text in texts}
+        return {text: np.asarray(embed(np.array([tokenize(text)])))[0] for text in texts}
     except ValueError as error:
         if isinstance(error, PretrainedError):
             raise
         raise BadData(f"a text to search with: {error}") from None
+
+
+def _tokenizer(path: Path) -> Callable[[str], list[int]]:
+    """From a text to token ids, as the ``tokenizer.json`` of a model has it."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise PretrainedError(
+            "to read texts: pip install -c constraints.txt -e '.[pretrained]'"
+        ) from None
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise PretrainedError(f"{path} cannot be read as a tokenizer: {str(error)[:150]}") from None
+
+    def tokenize(text: str) -> list[int]:
+        ids: list[int] = tokenizer.encode(text).ids
+        return ids
+
+    return tokenize
 
 
 def keep_queries(folder: Path, queries: Mapping[str, Float[np.ndarray, "D"]]) -> None:

@@ -88,10 +88,10 @@ def _opening(of: DistillationRun, distilled: Distilled, numbers: Comparison) -> 
 def _curves(distilled: Distilled) -> list[str]:
     figure = page.figure(11, 3.1)
     loss, cosine, rate = figure.subplots(1, 3)
-    epochs = [line["epoch"] for line in distilled.history]
 
     def draw(axes: object, name: str, label: str) -> None:
-        values = [line[name] for line in distilled.history]
+        tested = [line for line in distilled.history if line[name] is not None]
+        epochs, values = ([line[key] for line in tested] for key in ("epoch", name))
         axes.plot(epochs, values, label=label, marker="." if len(epochs) < 3 else "")  # type: ignore[attr-defined]
 
     for part in ("train", "test"):

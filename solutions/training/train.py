@@ -14,7 +14,7 @@ from solutions.training import data as data_module
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import Dataset
 from solutions.training.devices import placement
-from solutions.training.loop import Plan, Watch, fit
+from solutions.training.loop import Line, Plan, Watch, fit
 from solutions.training.models import Model, build
 from solutions.training.recipe import Recipe
 from solutions.training.step import best_params, classification
@@ -25,7 +25,7 @@ class Trained:
     """What `train` returns.
 
     Attributes:
-      history: one dict for each epoch that was tested, as in ``metrics.jsonl``.
+      history: one dict for each epoch, as in ``metrics.jsonl``; see `Fitted`.
       state: the final state: ``params``, ``opt_state``, ``step`` and, where it is on, ``ema``.
       model: the model, to apply to other images.
       data: what it was trained and tested on.
@@ -34,7 +34,7 @@ class Trained:
     """
 
     recipe: Recipe
-    history: tuple[dict[str, float], ...]
+    history: tuple[Line, ...]
     state: Any
     model: Model
     data: Dataset
@@ -76,7 +76,7 @@ def train(
 
     Raises:
       BadRecipe, BadData, BadDevices: something does not fit; one line that says what.
-      NotANumber: the loss is NaN or infinite.
+      NotANumber: the loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
       AnotherRun: ``out`` holds the checkpoints of another recipe or seed.
 

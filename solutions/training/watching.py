@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from rich.progress import (
     Progress as Bar,
 )
 
-from solutions.training.loop import Progress
+from solutions.training.loop import Line, Progress
 from solutions.training.runs import Run
 
 _PLAIN_SECONDS = 30.0
@@ -39,13 +38,23 @@ class Stop:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.number = 0
         self._tell = tell
+        self._told = False
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """The handler of SIGINT and SIGTERM."""
+        """The handler of SIGINT and SIGTERM.
+
+        It only remembers: whatever was interrupted may be printing, which cannot be entered twice.
+        """
         if self.number:
             raise KeyboardInterrupt
         self.number = number
-        self._tell("stopping after the steps under way, then saving; once more stops at once")
+
+    def asked(self) -> bool:
+        """Whether a signal came; told the first time."""
+        if self.number and not self._told:
+            self._told = True
+            self._tell("stopping and saving; once more stops at once")
+        return bool(self.number)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -75,7 +84,7 @@ class Watching:
         run: Run | None,
         console: Console,
         stop: Stop,
-        events: Callable[[dict[str, float]], None] | None = None,
+        events: Callable[[Line], None] | None = None,
     ) -> None:
         self._run, self._console, self._stop, self._events = run, console, stop, events
         self._tested = ""
@@ -100,7 +109,7 @@ class Watching:
         with self._bar:
             yield
 
-    def on_start(self, step: int, total_steps: int, history: Sequence[dict[str, float]]) -> None:
+    def on_start(self, step: int, total_steps: int, history: Sequence[Line]) -> None:
         """Write what the run is, and set bar and metrics to where it stands."""
         self._bar.update(self._task, total=total_steps, completed=step)
         if self._run is not None:
@@ -119,17 +128,22 @@ class Watching:
         if self._run is not None and not self._console.is_terminal and late:
             self._say(f"step {progress.step}/{progress.total_steps}  {words}")
 
-    def on_epoch(self, line: dict[str, float]) -> None:
+    def on_epoch(self, line: Line) -> None:
         """Write the line; tell it where there is no bar."""
-        self._tested = f"  test {line['test_accuracy']:.2%}" if "test_accuracy" in line else ""
+        accuracy = line.get("test_accuracy")
+        if accuracy is not None:
+            self._tested = f"  test {accuracy:.2%}"
         if self._run is None:
             return
-        with self._run.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        self._run.add_metrics(line)
         if self._events is not None:
             self._events(line)
         if not self._console.is_terminal:
-            told = "  ".join(f"{k} {v:.4g}" for k, v in line.items() if k.startswith(_TOLD))
+            told = "  ".join(
+                f"{name} {value:.4g}"
+                for name, value in line.items()
+                if name.startswith(_TOLD) and value is not None
+            )
             self._say(f"epoch {line['epoch']:.0f}  {told}  {line['seconds']:.0f} s")
 
     def _say(self, text: str) -> None:
@@ -138,7 +152,7 @@ class Watching:
 
     def stop_asked(self) -> bool:
         """Whether a signal came."""
-        return bool(self._stop.number)
+        return self._stop.asked()
 
 
 _TOLD = ("train_", "test_", "images_per_second")
@@ -155,7 +169,7 @@ def _words(progress: Progress) -> str:
     return "  ".join(parts)
 
 
-def tensorboard(folder: Any) -> Callable[[dict[str, float]], None]:
+def tensorboard(folder: Any) -> Callable[[Line], None]:
     """A function that writes a line of the metrics as TensorBoard events into ``folder``.
 
     Raises:
@@ -166,9 +180,9 @@ def tensorboard(folder: Any) -> Callable[[dict[str, float]], None]:
 
     writer = SummaryWriter(str(folder))
 
-    def write(line: dict[str, float]) -> None:
+    def write(line: Line) -> None:
         for name, value in line.items():
-            if name not in ("step", "epoch"):
+            if name not in ("step", "epoch") and value is not None:
                 writer.add_scalar(name, value, int(line["step"]))
         writer.flush()
 

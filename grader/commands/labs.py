@@ -159,7 +159,7 @@ def _train_small(
     trained = []
     for count in counts:
         recipe = subjects.small_recipe(count, images, base)
-        run = runs.new(place / f"r{count}", recipe, seed, data, command, False, False)
+        run = runs.new(place / f"r{count}", recipe, seed, data, command)
         tell, stop, _ = _onlookers(run)
         go_on = f"python -m grader registers --out {shlex.quote(str(place))}"
         _train(run, data, command, go_on + " (and the same options)", stop, tell)

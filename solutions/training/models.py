@@ -117,6 +117,7 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
             logits = jax.vmap(lambda image, k: one(params, image, k))(images, keys)
         return logits.astype(jnp.float32)
 
+    @jax.jit
     def attention(params: Params, image: Array) -> Array | None:
         around = _Around(())
         with nn.intercept_methods(around):

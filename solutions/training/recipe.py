@@ -24,7 +24,7 @@ class Recipe:
     Attributes:
       name: what the run is called.
       data: ``digits``, a dataset on Hugging Face (``cifar10``, ``cifar100``, ``fashion_mnist``,
-        ``mnist``), or a folder.
+        ``mnist``), or a folder; empty where a recipe is for images of one's own.
       image_size: side in pixels to which images are resized when decoded; None keeps theirs.
       model: ``mean_pool`` (problem 45), ``cls`` (46), ``registers`` (47), ``extra_head`` (48).
       patch_size, width, heads, depth, mlp: the sizes of the model; ``mlp`` is ``d_ff``.

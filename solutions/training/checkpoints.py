@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ import jax
 from solutions.training.disk import CannotSave, reason
 
 Carry = dict[str, Any]
+_TALKATIVE = ("absl", "asyncio")
 History = tuple[dict[str, Any], ...]
 
 
@@ -67,8 +69,10 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         self._deaf = _Deaf()
-        logging.getLogger("absl").addFilter(self._deaf)
+        for name in _TALKATIVE:
+            logging.getLogger(name).addFilter(self._deaf)
         self.folder, self._tell, self._ocp, self._run = folder.absolute(), tell, ocp, run
+        self._failed = False
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, enable_async_checkpointing=True, create=True
         )
@@ -222,21 +226,27 @@ class Checkpoints:
         """Let go of its threads."""
         with contextlib.suppress(Exception):
             self._manager.close()
-        logging.getLogger("absl").removeFilter(self._deaf)
+        if not self._failed:  # else asyncio will tell of what failed, some time later
+            for name in _TALKATIVE:
+                logging.getLogger(name).removeFilter(self._deaf)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
+            self._failed = True
             raise CannotSave(f"{self.folder}: {reason(error)}") from error
 
 
 class _Deaf(logging.Filter):
-    """Drops what Orbax logs, from its own threads too."""
+    """Drops what Orbax logs, from its own threads too, and what asyncio logs about it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return "orbax" not in Path(record.pathname).parts
+        files = {record.pathname}
+        if record.exc_info:
+            files.update(frame.filename for frame in traceback.extract_tb(record.exc_info[2]))
+        return not any("orbax" in Path(file).parts for file in files)
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:

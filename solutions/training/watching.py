@@ -6,8 +6,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +20,7 @@ from rich.progress import (
     Progress as Bar,
 )
 
+from solutions.training.disk import saving
 from solutions.training.loop import Line, Progress
 from solutions.training.runs import Run
 
@@ -137,7 +138,8 @@ class Watching:
             return
         self._run.add_metrics(line)
         if self._events is not None:
-            self._events(line)
+            with saving(self._run.folder / "events"):
+                self._events(line)
         if not self._console.is_terminal:
             told = "  ".join(
                 f"{name} {value:.4g}"
@@ -169,21 +171,29 @@ def _words(progress: Progress) -> str:
     return "  ".join(parts)
 
 
-def tensorboard(folder: Any) -> Callable[[Line], None]:
+def tensorboard(folder: Path) -> Callable[[Line], None]:
     """A function that writes a line of the metrics as TensorBoard events into ``folder``.
+
+    Each line is on the disk when the function returns; ``tensorboardX.SummaryWriter`` hands events
+    to a thread, and loses the last ones when the process ends.
 
     Raises:
       ImportError: the extra is not installed.
 
     """
-    from tensorboardX import SummaryWriter
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.summary import scalar
 
-    writer = SummaryWriter(str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = EventsWriter(str(folder / "events"))
 
     def write(line: Line) -> None:
         for name, value in line.items():
             if name not in ("step", "epoch") and value is not None:
-                writer.add_scalar(name, value, int(line["step"]))
+                event = Event(summary=scalar(name, value), step=int(line["step"]))
+                event.wall_time = time.time()
+                writer.write_event(event)
         writer.flush()
 
     return write

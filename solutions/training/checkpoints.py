@@ -77,7 +77,14 @@ class Checkpoints:
             max_to_keep=keep, enable_async_checkpointing=True, create=True
         )
         with self._explained():
-            self._manager = ocp.CheckpointManager(self.folder, options=options)
+            self._manager = ocp.CheckpointManager(
+                self.folder,
+                options=options,
+                item_handlers={
+                    "carry": ocp.StandardCheckpointHandler(),
+                    "told": ocp.JsonCheckpointHandler(),
+                },
+            )
 
     def save(self, step: int, carry: Carry, history: History, seconds: float) -> None:
         """Begin to write; returns when the arrays are copied.

@@ -186,7 +186,7 @@ def test_a_real_task_is_compiled_once_though_cut_and_resumed(
 ) -> None:
     model = build(recipe, tiny_data.image_shape, 2)
     task = classification(recipe, model, tiny_data.statistics, 15)
-    programs = Programs(task, tiny_data, Plan(3, 8), placement(8))
+    programs = Programs(task, tiny_data, Plan(3, 8, seed=4), placement(8))
     checkpoints = Checkpoints(tmp_path / "checkpoints", tell=print)
     carry = programs.start()
     for first, count in ((0, 2), (2, 3), (5, 5)):

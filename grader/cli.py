@@ -19,7 +19,7 @@ from grader.report.streams import fit_streams
 
 __all__ = ["UsageError", "application", "locate", "main"]
 
-GROUPS = ("grading", "desk", "looking", "training", "labs", "shell")
+GROUPS = ("grading", "desk", "looking", "training", "trained", "labs", "shell")
 """Modules of ``grader.commands``, in the order of ``--help``; each has ``register(app)``."""
 
 EXAMPLES = """\

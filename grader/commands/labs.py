@@ -174,7 +174,7 @@ def _train_small(
     wanted = []
     for count in counts:
         recipe = subjects.small_recipe(count, images, base)
-        run = runs.new(place / f"r{count}", recipe, seed, data, command, False, False)
+        run = runs.new(place / f"r{count}", recipe, seed, data, command)
         wanted.append(subjects.new_or_same(run))  # all of them, before anything is written
     go_on = command if "--out" in command else f"{command} --out {shlex.quote(str(place))}"
     for run in wanted:

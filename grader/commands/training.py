@@ -1,4 +1,4 @@
-"""The commands ``train``, ``eval`` and ``predict``: from words to `solutions.training`."""
+"""The command ``train``: from words to `solutions.training`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,10 +26,8 @@ _MINE = "Train your own answers that have passed (45 to 48, 50) in place of the 
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
+    """Add the command to the command line."""
     app.command("train", help="Train a Vision Transformer.")(train)
-    app.command("eval", help="Test a trained model.")(evaluate)
-    app.command("predict", help="Say what a trained model sees in images.")(predict)
 
 
 def train(
@@ -71,26 +69,48 @@ def train(
             if any((data, seed is not None, out, mine, changes, fsdp)) or recipe != "digits":
                 raise UsageError("--resume goes on with a run as it was; leave the rest away")
             run = runs.read(resume)
-            _train(run, _load(run.recipe), resumed=True, tensorboard=tensorboard)
+            _train(run, _load(run.recipe), _own_of(run), resumed=True, tensorboard=tensorboard)
             return
         chosen = named(recipe).with_changes(_pairs(changes or []))
         if data is not None:
             chosen = chosen.with_changes({"data": data})
-        folder = out or RUNS / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        if (folder / "run.json").exists():
-            raise UsageError(f"{folder} holds a run already; --resume {folder}, or another --out")
+        if out is not None and (out / "run.json").exists():
+            raise UsageError(f"{out} holds a run already; --resume {out}, or another --out")
         images = _load(chosen)
+        own = _own_for(chosen, images) if mine else None
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
-        run = runs.new(folder, chosen, seed or 0, images, command, mine, fsdp)
-        _train(run, images, resumed=False, tensorboard=tensorboard)
+        with _folder_for(chosen, out) as folder:
+            texts = own.texts if own else None
+            run = runs.new(folder, chosen, seed or 0, images, command, texts, fsdp)
+            _train(run, images, own, resumed=False, tensorboard=tensorboard)
 
 
-def _train(run: Run, data: Dataset, resumed: bool, tensorboard: bool) -> None:
+@contextmanager
+def _folder_for(recipe: Recipe, out: Path | None) -> Iterator[Path]:
+    """``out``, or a fresh folder, the same in all processes; one that stays empty goes again."""
+    import jax
+
+    from solutions.training import devices, runs
+
+    if out is not None:
+        yield out
+        return
+    name = f"{recipe.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    mine = str(runs.reserve(RUNS, name)) if jax.process_index() == 0 else ""
+    folder = Path(devices.of_first_process(mine))
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorboard: bool) -> None:
     import jax
 
     from grader.cli import UsageError
     from grader.report.terminal import console_for
-    from solutions.training import watching
+    from solutions.training import devices, watching
     from solutions.training.train import train as training
 
     if (data.image_shape, data.classes, *data.statistics) != (
@@ -103,7 +123,6 @@ def _train(run: Run, data: Dataset, resumed: bool, tensorboard: bool) -> None:
         if first:
             console.print(text, soft_wrap=True, highlight=False, markup=False)
 
-    own = _own(run)
     stop = watching.Stop(tell)
     watch = watching.Watching(
         run if first else None, console, stop, _events(run) if tensorboard and first else None
@@ -120,6 +139,7 @@ def _train(run: Run, data: Dataset, resumed: bool, tensorboard: bool) -> None:
             fsdp=run.fsdp,
             model=own.model if own else None,
             step50=own.step50 if own else None,
+            whose=str(dict(sorted(run.mine.items()))) if run.mine else "",
             tell=tell,
         )
     if not trained.finished:
@@ -128,8 +148,9 @@ def _train(run: Run, data: Dataset, resumed: bool, tensorboard: bool) -> None:
             f"{shlex.quote(str(run.folder))}"
         )
         raise typer.Exit(128 + (stop.number or signal.SIGINT))
+    params = devices.on_host(trained.params)
     if first:
-        _finish(run, trained, own, tell)
+        _finish(run, trained, params, own, tell)
 
 
 def _opening(run: Run, data: Dataset, own: Mine | None, resumed: bool) -> Iterator[str]:
@@ -144,93 +165,22 @@ def _opening(run: Run, data: Dataset, own: Mine | None, resumed: bool) -> Iterat
     yield from own.notes if own else ()
 
 
-def _finish(run: Run, trained: Trained, own: Mine | None, tell: Callable[[str], None]) -> None:
+def _finish(
+    run: Run, trained: Trained, params: Any, own: Mine | None, tell: Callable[[str], None]
+) -> None:
     """The metrics as they are in the end, the report, and the last lines."""
     from solutions.training import report
     from solutions.training.evaluation import Classifier
 
     run.write_metrics(trained.history)
     last = trained.history[-1]
-    if _addressable(trained.params):
-        shown = Classifier(trained.model, trained.params, (run.mean, run.std))
-        page = report.write(run, trained.history, shown, trained.data, own.notes if own else ())
-        tell(f"report: {page}")
+    shown = Classifier(trained.model, params, (run.mean, run.std))
+    page = report.write(run, trained.history, shown, trained.data, own.notes if own else ())
+    tell(f"report: {page}")
     tell(
         f"test accuracy {last['test_accuracy']:.2%}, loss {last['test_loss']:.3f}, after "
         f"{last['epoch']:.0f} epochs in {last['seconds']:.0f} s"
     )
-
-
-def _addressable(params: Any) -> bool:
-    """Whether this process can see all of the parameters (with --fsdp on several hosts not)."""
-    import jax
-
-    return all(
-        leaf.is_fully_addressable or leaf.is_fully_replicated for leaf in jax.tree.leaves(params)
-    )
-
-
-def evaluate(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
-    data: Annotated[str | None, typer.Option(help="Other images than it was tested on.")] = None,
-) -> None:
-    """Test the newest checkpoint of a run."""
-    _quiet()
-    with _told():
-        import numpy as np
-
-        from grader.cli import UsageError
-        from solutions.training import evaluation, runs
-
-        run = runs.read(run_folder)
-        _cache_programs()
-        images = _load(run.recipe if data is None else run.recipe.with_changes({"data": data}))
-        if images.image_shape != run.image_shape or len(images.classes) != len(run.classes):
-            raise UsageError(
-                f"{images.name} has images of {images.image_shape} in {len(images.classes)} "
-                f"classes; the run has {run.image_shape} in {len(run.classes)}"
-            )
-        step, classifier = evaluation.of_run(run)
-        probabilities = classifier.probabilities(images.test_images)
-        right = int((probabilities.argmax(axis=1) == images.test_labels).sum())
-        own = probabilities[np.arange(len(images.test_labels)), images.test_labels]
-        loss = -np.log(np.maximum(own, 1e-30)).mean()
-        count = len(images.test_labels)
-        print(f"step {step}: {right} of {count} right, {right / count:.2%}, loss {loss:.4f}")
-
-
-def predict(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Where the attention overlays go; beside the run else.")
-    ] = None,
-) -> None:
-    """Class, probabilities, and where the model looked."""
-    _quiet()
-    with _told():
-        import numpy as np
-        from PIL import Image
-
-        from solutions.training import evaluation, figures, runs
-
-        run = runs.read(run_folder)
-        _cache_programs()
-        read = [evaluation.read_image(path, run.image_shape) for path in images]
-        _, classifier = evaluation.of_run(run)
-        probabilities = classifier.probabilities(np.stack(read))
-        folder = out or run.folder / "predictions"
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, image, row in zip(images, read, probabilities, strict=True):
-            best = np.argsort(-row)[:3]
-            told = ", ".join(f"{run.classes[i]} {row[i]:.1%}" for i in best)
-            print(f"{path}: {told}")
-            seen = classifier.attention(image)
-            if seen is not None:
-                target = folder / f"{path.stem}-attention.png"
-                picture = Image.fromarray(figures.overlay(image, seen.mean(axis=0)))
-                picture.resize((picture.width * 8, picture.height * 8), 0).save(target)
-                print(f"  attention: {target}")
 
 
 def _pairs(changes: list[str]) -> dict[str, str]:
@@ -249,20 +199,29 @@ def _load(recipe: Recipe) -> Dataset:
     return data.load(recipe.data, recipe.image_size)
 
 
-def _own(run: Run) -> Mine | None:
-    if not run.mine:
-        return None
+def _own_for(recipe: Recipe, data: Dataset) -> Mine:
+    """The student's own answers that a new run can train."""
     from solutions.training.mine import answers
 
-    return answers(run.recipe, run.image_shape, len(run.classes))
+    return answers(recipe, data.image_shape, len(data.classes))
+
+
+def _own_of(run: Run) -> Mine | None:
+    if not run.mine:
+        return None
+    from solutions.training.mine import answers_of
+
+    return answers_of(run)
 
 
 def _events(run: Run) -> Callable[[dict[str, float]], None]:
     from grader.cli import UsageError
+    from solutions.training.disk import saving
     from solutions.training.watching import tensorboard
 
     try:
-        return tensorboard(run.folder / "events")
+        with saving(run.folder / "events"):
+            return tensorboard(run.folder / "events")
     except ImportError:
         raise UsageError(
             "--tensorboard needs: pip install -c constraints.txt -e '.[train]'"
@@ -287,9 +246,10 @@ def _cache_programs() -> None:
 def _told() -> Iterator[None]:
     """Errors as one line: a wrong word is a matter of usage (2), a failed run is not (1)."""
     from grader.cli import UsageError
-    from solutions.training.checkpoints import AnotherRun, CannotSave, NoCheckpoint
+    from solutions.training.checkpoints import AnotherRun, NoCheckpoint
     from solutions.training.data import BadData
     from solutions.training.devices import BadDevices
+    from solutions.training.disk import CannotSave
     from solutions.training.loop import NotANumber
     from solutions.training.recipe import BadRecipe
     from solutions.training.runs import NoRun

@@ -66,7 +66,7 @@ class ClipVision(nn.Module):
         x = nn.LayerNorm(self.epsilon, name="final_norm")(x)
         return nn.Dense(self.output_dim, use_bias=False, name="projection")(x)
 
-    def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, "output_dim"]:
+    def __call__(self, image: Float[Array, "H W C"]) -> Float[Array, " output_dim"]:
         """Return the embedding (output_dim,) of a normalised image (H, W, C)."""
         return self.every_token(image)[0]
 
@@ -92,7 +92,7 @@ class ClipText(nn.Module):
     epsilon: float = 1e-5
 
     @nn.compact
-    def __call__(self, token_ids: Int[Array, "T"]) -> Float[Array, "output_dim"]:
+    def __call__(self, token_ids: Int[Array, " T"]) -> Float[Array, " output_dim"]:
         """Return the embedding (output_dim,) of one text of T tokens.
 
         Raises:

@@ -43,7 +43,7 @@ class DinoRegisters(nn.Module):
     @nn.compact
     def __call__(
         self, image: Float[Array, "H W C"]
-    ) -> tuple[Float[Array, "D"], Float[Array, "N D"]]:
+    ) -> tuple[Float[Array, " D"], Float[Array, "N D"]]:
         """Return the normalised CLS token (D,) and the normalised patch tokens (N, D)."""
         grid = (image.shape[0] // self.patch_size, image.shape[1] // self.patch_size)
         patches = PatchEmbed(self.patch_size, self.d_model, name="patch_embed")(image)
@@ -121,5 +121,5 @@ def without_layer_scale(params: dict[str, Any]) -> dict[str, Any]:
     return folded
 
 
-def _scaled(linear: dict[str, Array], scale: Float[Array, "D"]) -> dict[str, Array]:
+def _scaled(linear: dict[str, Array], scale: Float[Array, " D"]) -> dict[str, Array]:
     return {"kernel": linear["kernel"] * scale, "bias": linear["bias"] * scale}

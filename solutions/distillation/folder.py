@@ -54,7 +54,7 @@ def new(
     folder: Path, asked: Distillation, seed: int, data: Dataset, command: str
 ) -> DistillationRun:
     """A distillation that begins now."""
-    return DistillationRun(asked, runs.new(folder, asked.recipe, seed, data, command, False, False))
+    return DistillationRun(asked, runs.new(folder, asked.recipe, seed, data, command))
 
 
 def holds_one(folder: Path) -> bool:

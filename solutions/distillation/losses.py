@@ -65,7 +65,7 @@ def hard_label(
     class_logits: Float[Array, "B C"],
     distillation_logits: Float[Array, "B C"],
     teacher: Float[Array, "B C"],
-    labels: Int[Array, "B"],
+    labels: Int[Array, " B"],
     teacher_share: float = 0.5,
 ) -> Float[Array, ""]:
     """DeiT's hard-label distillation: the teacher's choice as a second label.

@@ -38,11 +38,11 @@ class Embedded:
 
     train_student: Float[np.ndarray, "n D"]
     train_teacher: Float[np.ndarray, "n D"]
-    train_labels: Int[np.ndarray, "n"]
+    train_labels: Int[np.ndarray, " n"]
     student: Float[np.ndarray, "m D"]
     teacher: Float[np.ndarray, "m D"]
     images: UInt8[np.ndarray, "m H W C"]
-    labels: Int[np.ndarray, "m"]
+    labels: Int[np.ndarray, " m"]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from solutions.distillation.losses import (
 from solutions.distillation.settings import Distillation
 
 Loss = Callable[..., Float[Array, ""]]
-Classify = Callable[[Float[Array, "D"]], Float[Array, "K"]]
+Classify = Callable[[Float[Array, " D"]], Float[Array, " K"]]
 
 NEED_CLASSES = ("kl", "kl-deit", "hard")
 NEED_PROTOTYPES = ("affinity",)
@@ -45,7 +45,7 @@ class Objective:
     """
 
     of_batch: Loss
-    of_each: Callable[..., Float[Array, "B"]]
+    of_each: Callable[..., Float[Array, " B"]]
 
 
 def objective(
@@ -91,7 +91,7 @@ def _form(asked: Distillation, classify: Classify | None, prototypes: Array | No
     logits = jax.vmap(classify)
     if asked.loss == "hard":
 
-        def hard(s: Array, t: Array, labels: Int[Array, "B"]) -> Array:
+        def hard(s: Array, t: Array, labels: Int[Array, " B"]) -> Array:
             ours = logits(s)
             return hard_label(ours, ours, logits(t), labels)
 
@@ -121,13 +121,13 @@ def curve_names(asked: Distillation) -> tuple[str, str]:
     return "train", "test"
 
 
-def _by_image(prototypes: Array, student: Array, teacher: Array, _: Array) -> Float[Array, "B"]:
+def _by_image(prototypes: Array, student: Array, teacher: Array, _: Array) -> Float[Array, " B"]:
     """Affinity mimicking by images alone: a number for each does not depend on the others."""
     unit = unit_rows(prototypes)
     ours, theirs = (100 * unit_rows(x) @ unit.T for x in (student, teacher))
     return -(jax.nn.softmax(theirs) * jax.nn.log_softmax(ours)).sum(axis=-1)
 
 
-def cosine(student: Float[Array, "B D"], teacher: Float[Array, "B D"]) -> Float[Array, "B"]:
+def cosine(student: Float[Array, "B D"], teacher: Float[Array, "B D"]) -> Float[Array, " B"]:
     """The cosine of each pair of rows."""
     return jnp.sum(unit_rows(student) * unit_rows(teacher), axis=-1)

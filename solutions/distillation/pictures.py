@@ -84,7 +84,7 @@ def overlay(
     return image * enlarge(grid / grid.max(), image.shape[:2])[..., None]
 
 
-def as_grid(values: Float[np.ndarray, "N"], grid: tuple[int, int]) -> Float[np.ndarray, "h w"]:
+def as_grid(values: Float[np.ndarray, " N"], grid: tuple[int, int]) -> Float[np.ndarray, "h w"]:
     """One value for each patch, row by row, as a map.
 
     Raises:
@@ -96,7 +96,7 @@ def as_grid(values: Float[np.ndarray, "N"], grid: tuple[int, int]) -> Float[np.n
     return values.reshape(grid)
 
 
-def most_attended(weights: Float[np.ndarray, "N"], count: int) -> Int[np.ndarray, "count"]:
+def most_attended(weights: Float[np.ndarray, " N"], count: int) -> Int[np.ndarray, " count"]:
     """The patches with the largest weights, largest first; of equal ones the earlier."""
     return np.argsort(-weights, kind="stable")[:count]
 

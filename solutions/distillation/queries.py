@@ -16,7 +16,7 @@ from solutions.training.data import BadData
 _KEPT = "queries.json"
 
 
-def read_query(path: Path) -> Float[np.ndarray, "D"]:
+def read_query(path: Path) -> Float[np.ndarray, " D"]:
     """The one embedding in a ``.npy`` file, such as CLIP's of a text (`text_embedder`).
 
     Raises:
@@ -35,14 +35,14 @@ def read_query(path: Path) -> Float[np.ndarray, "D"]:
     return values
 
 
-def read_queries(paths: Iterable[Path]) -> dict[str, Float[np.ndarray, "D"]]:
+def read_queries(paths: Iterable[Path]) -> dict[str, Float[np.ndarray, " D"]]:
     """`read_query` for each file, by the name of the file without its ending.
 
     Raises:
       BadData: as for `read_query`, or two files have one name.
 
     """
-    found: dict[str, Float[np.ndarray, "D"]] = {}
+    found: dict[str, Float[np.ndarray, " D"]] = {}
     for path in paths:
         if path.stem in found:
             raise BadData(f"two queries are called {path.stem}; rename one")
@@ -50,7 +50,7 @@ def read_queries(paths: Iterable[Path]) -> dict[str, Float[np.ndarray, "D"]]:
     return found
 
 
-def text_queries(source: str, texts: Sequence[str]) -> dict[str, Float[np.ndarray, "D"]]:
+def text_queries(source: str, texts: Sequence[str]) -> dict[str, Float[np.ndarray, " D"]]:
     """CLIP's embeddings of texts, by the text.
 
     Args:
@@ -93,14 +93,14 @@ def _tokenizer(path: Path) -> Callable[[str], list[int]]:
     return tokenize
 
 
-def keep_queries(folder: Path, queries: Mapping[str, Float[np.ndarray, "D"]]) -> None:
+def keep_queries(folder: Path, queries: Mapping[str, Float[np.ndarray, " D"]]) -> None:
     """Write ``queries.json``, so that a distillation that is resumed searches with them, too."""
     told = {name: query.tolist() for name, query in queries.items()}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _KEPT).write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
-def kept_queries(folder: Path) -> dict[str, Float[np.ndarray, "D"]]:
+def kept_queries(folder: Path) -> dict[str, Float[np.ndarray, " D"]]:
     """What `keep_queries` wrote; empty where it wrote nothing.
 
     Raises:
@@ -116,7 +116,7 @@ def kept_queries(folder: Path) -> dict[str, Float[np.ndarray, "D"]]:
         raise BadData(f"{folder / _KEPT} cannot be read: {str(error)[:150]}") from None
 
 
-def check_query(name: str, query: Float[np.ndarray, "D"], length: int) -> None:
+def check_query(name: str, query: Float[np.ndarray, " D"], length: int) -> None:
     """Whether a query can be compared with the teacher's embeddings.
 
     Raises:

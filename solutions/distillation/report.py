@@ -31,7 +31,7 @@ _PATCHES = 6
 _FOUND = 8
 _CLASSES = 3
 
-Queries = Mapping[str, Float[np.ndarray, "D"]]
+Queries = Mapping[str, Float[np.ndarray, " D"]]
 
 
 def write(
@@ -91,10 +91,10 @@ def _opening(of: DistillationRun, distilled: Distilled, numbers: Comparison) -> 
 def _curves(distilled: Distilled) -> list[str]:
     figure = page.figure(11, 3.1)
     loss, cosine, rate = figure.subplots(1, 3)
-    epochs = [line["epoch"] for line in distilled.history]
 
     def draw(axes: object, name: str, label: str) -> None:
-        values = [line[name] for line in distilled.history]
+        tested = [line for line in distilled.history if line[name] is not None]
+        epochs, values = ([line[key] for line in tested] for key in ("epoch", name))
         axes.plot(epochs, values, label=label, marker="." if len(epochs) < 3 else "")  # type: ignore[attr-defined]
 
     for part, name in zip(("train", "test"), curve_names(distilled.asked), strict=True):

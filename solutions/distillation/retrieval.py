@@ -22,8 +22,8 @@ class Ranking(NamedTuple):
 
     """
 
-    order: Int[np.ndarray, "N"]
-    scores: Float[np.ndarray, "N"]
+    order: Int[np.ndarray, " N"]
+    scores: Float[np.ndarray, " N"]
 
 
 def unit_rows(x: Float[np.ndarray, "*rows D"]) -> Float[np.ndarray, "*rows D"]:
@@ -39,7 +39,7 @@ def unit_rows(x: Float[np.ndarray, "*rows D"]) -> Float[np.ndarray, "*rows D"]:
     return x / lengths
 
 
-def rank(query: Float[np.ndarray, "D"], embeddings: Float[np.ndarray, "N D"]) -> Ranking:
+def rank(query: Float[np.ndarray, " D"], embeddings: Float[np.ndarray, "N D"]) -> Ranking:
     """Rank images for a query embedding, such as a class prototype or CLIP's of a text."""
     scores = unit_rows(embeddings) @ unit_rows(query)
     order = np.argsort(-scores, kind="stable")
@@ -47,7 +47,7 @@ def rank(query: Float[np.ndarray, "D"], embeddings: Float[np.ndarray, "N D"]) ->
 
 
 def class_prototypes(
-    embeddings: Float[np.ndarray, "N D"], labels: Int[np.ndarray, "N"]
+    embeddings: Float[np.ndarray, "N D"], labels: Int[np.ndarray, " N"]
 ) -> Float[np.ndarray, "K D"]:
     """For every class from 0 to the largest label the mean direction of its images.
 
@@ -67,7 +67,7 @@ def class_prototypes(
 
 
 def similarity_map(
-    query: Float[np.ndarray, "D"],
+    query: Float[np.ndarray, " D"],
     patch_embeddings: Float[np.ndarray, "N D"],
     grid: tuple[int, int],
 ) -> Float[np.ndarray, "h w"]:

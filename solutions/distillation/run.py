@@ -227,7 +227,7 @@ def embedding_length(teacher: Teacher, image_shape: tuple[int, int, int]) -> int
     return int(jax.eval_shape(teacher.apply, {"params": teacher.params}, images).shape[-1])
 
 
-def of_all_classes(labels: np.ndarray, count: int) -> Int[np.ndarray, "n"]:
+def of_all_classes(labels: np.ndarray, count: int) -> Int[np.ndarray, " n"]:
     """Rows of up to ``count`` images, as many of each class as there is room for, in order."""
     classes = np.unique(labels)
     each = max(1, count // len(classes))

@@ -96,7 +96,7 @@ def as_teacher(
     if recipe.model == "extra_head":
         params = {**params["vit"], "head": params["head"]}
 
-    def embed(params: Any, image: Float[Array, "H W C"]) -> Float[Array, "D"]:
+    def embed(params: Any, image: Float[Array, "H W C"]) -> Float[Array, " D"]:
         if recipe.model == "extra_head":
             return module.apply({"params": params}, image)[0]
         return _into_head(module, params, image)
@@ -141,13 +141,13 @@ def with_prototypes(
         return teacher
     queries = jnp.asarray(prototypes)
 
-    def classify(_: Any, embedding: Float[Array, "D"]) -> Float[Array, "K"]:
+    def classify(_: Any, embedding: Float[Array, " D"]) -> Float[Array, " K"]:
         return scale * queries @ (embedding / jnp.linalg.norm(embedding))
 
     return dataclasses.replace(teacher, classify=classify)
 
 
-def _into_head(module: nn.Module, params: Any, image: Array) -> Float[Array, "D"]:
+def _into_head(module: nn.Module, params: Any, image: Array) -> Float[Array, " D"]:
     """What ``head`` gets."""
     seen: list[Array] = []
 

@@ -110,7 +110,7 @@ class ViTExtraHead(nn.Module):
 
     def __call__(
         self, image: Float[Array, "H W C"], temperature: float = 1.0
-    ) -> tuple[Float[Array, "output_dim"], Float[Array, "N"]]:
+    ) -> tuple[Float[Array, " output_dim"], Float[Array, " N"]]:
         """Return the embedding (output_dim,) and the probabilities (N,) of the patches."""
         return extra_head_pool(self.tokens(image), self.num_heads, temperature)
 

@@ -117,7 +117,7 @@ def distillation_task(
         new = {"params": after.params, "opt_state": after.opt_state, "step": after.step}
         return new, {"loss": loss}
 
-    def evaluate(state: State, batch: Mapping[str, Array]) -> dict[str, Float[Array, "B"]]:
+    def evaluate(state: State, batch: Mapping[str, Array]) -> dict[str, Float[Array, " B"]]:
         images = batch["image"] / 255
         ours = apply({"params": state["params"]}, images)
         theirs = teacher.apply({"params": teacher.params}, images)

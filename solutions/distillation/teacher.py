@@ -77,13 +77,13 @@ class Teacher:
 
     """
 
-    embed: Callable[[Any, Float[Array, "h w c"]], Float[Array, "D"]]
+    embed: Callable[[Any, Float[Array, "h w c"]], Float[Array, " D"]]
     params: Any
     prepare: Callable[[Float[Array, "B H W C"]], Float[Array, "B h w c"]] = Preparation()
     grid: tuple[int, int] | None = None
     module: nn.Module | None = None
     rows: Rows | None = None
-    classify: Callable[[Any, Float[Array, "D"]], Float[Array, "K"]] | None = None
+    classify: Callable[[Any, Float[Array, " D"]], Float[Array, " K"]] | None = None
 
     def apply(
         self, variables: Mapping[str, Any], images: Float[Array, "B H W C"]

@@ -42,7 +42,7 @@ def teacher_maps(teacher: Teacher, images: np.ndarray) -> Float[np.ndarray, "N h
 
 
 def patch_similarity(
-    distilled: Distilled, query: Float[np.ndarray, "D"], images: np.ndarray
+    distilled: Distilled, query: Float[np.ndarray, " D"], images: np.ndarray
 ) -> Float[np.ndarray, "N h w"]:
     """The cosine of each of the student's patches with a query, for uint8 images."""
     student, params = distilled.student, distilled.params
@@ -67,7 +67,7 @@ class Search:
     """
 
     name: str
-    query: Float[np.ndarray, "D"]
+    query: Float[np.ndarray, " D"]
     label: int | None
     student: Ranking
     teacher: Ranking
@@ -80,7 +80,7 @@ class Search:
 
 def search(
     name: str,
-    query: Float[np.ndarray, "D"],
+    query: Float[np.ndarray, " D"],
     student: Float[np.ndarray, "N D"],
     teacher: Float[np.ndarray, "N D"],
     label: int | None = None,

@@ -131,7 +131,7 @@ def module_outputs(
     params: Mapping[str, Any],
     images: Float[Array, "B H W C"],
     path: str,
-) -> Float[np.ndarray, "B *shape"]:
+) -> Float[np.ndarray, " B *shape"]:
     """What one module of ``model`` gives for each image, such as ``block_1/norm_2``.
 
     Raises:

@@ -33,8 +33,8 @@ class NormSummary:
     share_above_mad: float
     cutoff: float | None
     share_above_cutoff: float | None
-    counts: Int[np.ndarray, "bins"]
-    edges: Float[np.ndarray, "bins+1"]
+    counts: Int[np.ndarray, " bins"]
+    edges: Float[np.ndarray, " bins+1"]
 
 
 def token_norms(tokens: Float[np.ndarray, "*axes D"]) -> Float[np.ndarray, "*axes"]:
@@ -100,7 +100,7 @@ def high_norm(
 
 
 def flagged_layers(
-    norms: Float[np.ndarray, "L *axes"], mad_factor: float = MAD_FACTOR, ratio: float = RATIO
+    norms: Float[np.ndarray, " L *axes"], mad_factor: float = MAD_FACTOR, ratio: float = RATIO
 ) -> list[int]:
     """The layers that have a high-norm token at all, see `high_norm`; (L, …) by layer."""
     return [i for i, layer in enumerate(norms) if high_norm(layer, mad_factor, ratio).any()]

@@ -31,9 +31,9 @@ class PositionScore(NamedTuple):
 
 def linear_probe(
     train: Float[np.ndarray, "n D"],
-    train_labels: Int[np.ndarray, "n"],
+    train_labels: Int[np.ndarray, " n"],
     test: Float[np.ndarray, "m D"],
-    test_labels: Int[np.ndarray, "m"],
+    test_labels: Int[np.ndarray, " m"],
 ) -> float:
     """The accuracy of a logistic regression on frozen features.
 
@@ -135,9 +135,9 @@ def pixel_probe(
 
 def single_token_probe(
     train: Float[np.ndarray, "B N D"],
-    train_labels: Int[np.ndarray, "B"],
+    train_labels: Int[np.ndarray, " B"],
     test: Float[np.ndarray, "b N D"],
-    test_labels: Int[np.ndarray, "b"],
+    test_labels: Int[np.ndarray, " b"],
     seed: int = 0,
     train_among: Bool[np.ndarray, "B N"] | None = None,
     test_among: Bool[np.ndarray, "b N"] | None = None,
@@ -172,17 +172,17 @@ def single_token_probe(
 
 def _one_each(
     tokens: Float[np.ndarray, "B N D"],
-    labels: Int[np.ndarray, "B"],
+    labels: Int[np.ndarray, " B"],
     among: Bool[np.ndarray, "B N"] | None,
     generator: np.random.Generator,
-) -> tuple[Float[np.ndarray, "b D"], Int[np.ndarray, "b"]]:
+) -> tuple[Float[np.ndarray, "b D"], Int[np.ndarray, " b"]]:
     chosen = np.ones(tokens.shape[:2], bool) if among is None else among
     images = np.flatnonzero(chosen.any(axis=1))
     drawn = [generator.choice(np.flatnonzero(chosen[i])) for i in images]
     return tokens[images, np.asarray(drawn, int)], labels[images]
 
 
-def _classifier(features: Float[np.ndarray, "n D"], labels: Int[np.ndarray, "n"]) -> Any:
+def _classifier(features: Float[np.ndarray, "n D"], labels: Int[np.ndarray, " n"]) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -73,9 +73,9 @@ class Images:
     """
 
     train: Float[np.ndarray, "B H W C"]
-    train_labels: Int[np.ndarray, "B"]
+    train_labels: Int[np.ndarray, " B"]
     test: Float[np.ndarray, "b H W C"]
-    test_labels: Int[np.ndarray, "b"]
+    test_labels: Int[np.ndarray, " b"]
     canvases: Float[np.ndarray, "c H W C"]
     boxes: Sequence[Box]
     other_canvases: Float[np.ndarray, "c H W C"]
@@ -112,9 +112,9 @@ class Located:
 
     """
 
-    plain: Float[np.ndarray, "L"]
-    biased: Float[np.ndarray, "L"]
-    bias: Float[np.ndarray, "L"]
+    plain: Float[np.ndarray, " L"]
+    biased: Float[np.ndarray, " L"]
+    bias: Float[np.ndarray, " L"]
     found: tuple[Box, ...]
 
 

@@ -1,8 +1,15 @@
 """The training run, to be read as one story.
 
-`recipe` (every choice) · `data` (the images; `folders`, `hub`) · `models` (problems 45 to 48) ·
-`augment` and `step` (one step, around problem 50) · `loop` (many steps) · `devices` (where) ·
-`checkpoints` (never lost) · `train` (all of it together) · `recipes` (tried ones).
+What is trained: `recipe` (every choice) · `recipes` (tried ones) · `data` (the images; `folders`,
+`hub`) · `models` (problems 45 to 48; `narrow`, their bfloat16 on CPUs) · `mine` and `mine_model` (a
+student's own in their place).
+
+How: `augment` and `step` (one step, around problem 50) · `programs` (many steps, compiled) · `loop`
+(what surrounds them) · `devices` (where) · `checkpoints` and `disk` (never lost) · `train` (all of
+it together).
+
+What people see: `runs` (the folder) · `watching` (bar, signals) · `evaluation` (the trained model
+at work) · `report` and `figures`.
 
     from solutions.training import Recipe, train
     trained = train(Recipe(epochs=10), seed=0)

@@ -1,4 +1,8 @@
-"""Checkpoints by Orbax: written while the training goes on, a few kept, half-written ones skipped.
+"""Checkpoints by Orbax: written while the training goes on, and a few kept.
+
+Orbax writes into a folder with another name and renames it in the end, so one that was being
+written when the process died is never mistaken for a checkpoint; it is told and deleted.  A
+checkpoint that was damaged later is put aside, told, and the one before it serves.
 
 Beside the arrays a checkpoint holds the history so far, so that ``metrics.jsonl`` can be put
 right when a run is resumed from before its last line.
@@ -7,8 +11,9 @@ right when a run is resumed from before its last line.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
+import shutil
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +21,11 @@ from typing import Any
 
 import jax
 
+from solutions.training.disk import CannotSave, reason
+
 Carry = dict[str, Any]
-
-
-class CannotSave(OSError):
-    """A checkpoint cannot be written; the message says where and why."""
+_TALKATIVE = ("absl", "asyncio")
+History = tuple[dict[str, Any], ...]
 
 
 class NoCheckpoint(LookupError):
@@ -37,7 +42,7 @@ class Saved:
 
     step: int
     carry: Carry
-    history: tuple[dict[str, float], ...]
+    history: History
     seconds: float
 
 
@@ -50,6 +55,8 @@ class Checkpoints:
       tell: gets one line about every checkpoint that cannot be used.
       run: says which run this is; a folder is not resumed by another.
 
+    Until `close`, what Orbax logs is dropped: an error that matters is raised here, in one line.
+
     """
 
     def __init__(
@@ -61,31 +68,44 @@ class Checkpoints:
     ) -> None:
         import orbax.checkpoint as ocp
 
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._deaf = _Deaf()
+        for name in _TALKATIVE:
+            logging.getLogger(name).addFilter(self._deaf)
         self.folder, self._tell, self._ocp, self._run = folder.absolute(), tell, ocp, run
+        self._failed = False
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, enable_async_checkpointing=True, create=True
         )
         with self._explained():
-            self._manager = ocp.CheckpointManager(self.folder, options=options)
+            self._manager = ocp.CheckpointManager(
+                self.folder,
+                options=options,
+                item_handlers={
+                    "carry": ocp.StandardCheckpointHandler(),
+                    "told": ocp.JsonCheckpointHandler(),
+                },
+            )
 
-    def save(
-        self, step: int, carry: Carry, history: tuple[dict[str, float], ...], seconds: float
-    ) -> None:
+    def save(self, step: int, carry: Carry, history: History, seconds: float) -> None:
         """Begin to write; returns when the arrays are copied.
 
         Raises:
           CannotSave: this one, or the one before, cannot be written.
 
         """
-        if step in self._manager.all_steps():
+        if step in self.steps():
             return
         told = {"history": list(history), "seconds": seconds, "run": self._run}
         args = self._ocp.args.Composite(
             carry=self._ocp.args.StandardSave(carry), told=self._ocp.args.JsonSave(told)
         )
         with self._explained():
-            self._manager.save(step, args=args)
+            begun = self._manager.save(step, args=args)
+        if not begun:
+            raise CannotSave(
+                f"{self.folder}: step {step} is not saved, as there is a checkpoint of step "
+                f"{self.steps()[-1]}; choose another folder"
+            )
 
     def wait(self) -> None:
         """Until all is written.
@@ -98,34 +118,83 @@ class Checkpoints:
             self._manager.wait_until_finished()
 
     def newest(self, like: Carry) -> Saved | None:
-        """The newest checkpoint that can be read; None when there is none.
+        """The newest checkpoint that can be read, to go on from; None when there is none.
+
+        What cannot be read is told and put aside: Orbax saves no step before its last one.
 
         Args:
           like: a carry of the same shapes and shardings.
 
         Raises:
           AnotherRun: the folder belongs to another run.
+          CannotSave: what cannot be read cannot be put aside.
 
         """
-        args = self._ocp.args
-        for step in sorted(self._manager.all_steps(), reverse=True):
-            wanted = args.Composite(
-                carry=args.StandardRestore(jax.tree.map(_abstract, like)), told=args.JsonRestore()
-            )
+        self._clear_unfinished()
+        saved, skipped = None, []
+        for step in reversed(self.steps()):
             try:
-                found = self._manager.restore(step, args=wanted)
-                told = found["told"]
-                if told["run"] != self._run:
-                    raise AnotherRun(
-                        f"{self.folder} holds checkpoints of another run (another recipe or "
-                        "seed); choose another folder"
-                    )
-                return Saved(step, found["carry"], tuple(told["history"]), told["seconds"])
+                saved = self._read(step, like)
+                break
             except AnotherRun:
                 raise
             except Exception as error:
-                self._skipped(step, error)
-        return None
+                self._skipped(step, error, f"; it is now in {self._aside}")
+                skipped.append(step)
+        if skipped:
+            self._put_aside(skipped)
+        return saved
+
+    def _read(self, step: int, like: Carry) -> Saved:
+        """One checkpoint: whose it is first, as another run's arrays may have other shapes."""
+        args = self._ocp.args
+        wanted = args.Composite(told=args.JsonRestore())
+        told = self._manager.restore(step, args=wanted)["told"]
+        if told["run"] != self._run:
+            raise AnotherRun(
+                f"{self.folder} holds checkpoints of another run (another recipe, seed or "
+                "answers); choose another folder"
+            )
+        wanted = args.Composite(carry=args.StandardRestore(jax.tree.map(_abstract, like)))
+        carry = self._manager.restore(step, args=wanted)["carry"]
+        return Saved(step, carry, tuple(told["history"]), told["seconds"])
+
+    @property
+    def _aside(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}-unreadable")
+
+    def _put_aside(self, steps: list[int]) -> None:
+        def move() -> None:
+            self._aside.mkdir(exist_ok=True)
+            for step in steps:
+                target = self._aside / str(step)
+                shutil.rmtree(target, ignore_errors=True)
+                (self.folder / str(step)).rename(target)
+
+        self._by_one_process(move)
+        self._manager.reload()
+
+    def _clear_unfinished(self) -> None:
+        """Delete what was being written when a process died."""
+
+        def clear() -> None:
+            found = sorted(self.folder.glob("*.orbax-checkpoint-tmp*"))
+            if found:
+                steps = ", ".join(path.name.partition(".")[0] for path in found)
+                self._tell(f"skipped and deleted, as it was only half written: step {steps}")
+            for path in found:
+                shutil.rmtree(path)
+
+        self._by_one_process(clear)
+
+    def _by_one_process(self, act: Callable[[], object]) -> None:
+        if jax.process_index() == 0:
+            with self._explained():
+                act()
+        if jax.process_count() > 1:
+            from jax.experimental import multihost_utils
+
+            multihost_utils.sync_global_devices("checkpoints")
 
     def newest_state(self) -> tuple[int, Any]:
         """Step and state of the newest checkpoint that can be read, on one device.
@@ -156,31 +225,36 @@ class Checkpoints:
         wanted = self._ocp.args.Composite(carry=self._ocp.args.StandardRestore(tree))
         return self._manager.restore(step, args=wanted)["carry"]["state"]
 
-    def _skipped(self, step: int, error: Exception) -> None:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        self._tell(f"the checkpoint of step {step} is skipped: {reason[0][:200]}")
+    def _skipped(self, step: int, error: Exception, where: str = "") -> None:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        self._tell(f"the checkpoint of step {step} is skipped: {lines[0][:200]}{where}")
 
     def close(self) -> None:
         """Let go of its threads."""
         with contextlib.suppress(Exception):
             self._manager.close()
+        if not self._failed:  # else asyncio will tell of what failed, some time later
+            for name in _TALKATIVE:
+                logging.getLogger(name).removeFilter(self._deaf)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            raise CannotSave(f"{self.folder}: {_reason(error)}") from error
+            self._failed = True
+            raise CannotSave(f"{self.folder}: {reason(error)}") from error
+
+
+class _Deaf(logging.Filter):
+    """Drops what Orbax logs, from its own threads too, and what asyncio logs about it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        files = {record.pathname}
+        if record.exc_info:
+            files.update(frame.filename for frame in traceback.extract_tb(record.exc_info[2]))
+        return not any("orbax" in Path(file).parts for file in files)
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
-
-
-def _reason(error: BaseException) -> str:
-    told = str(error)
-    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in told
-    if full:
-        return "the disk is full; what was saved before is still there. Make room and resume"
-    lines = told.strip().splitlines() or [type(error).__name__]
-    return f"a checkpoint cannot be written: {lines[0][:200]}"

@@ -15,6 +15,9 @@ import numpy as np
 
 HELD_OUT = 0.2
 SPLIT_SEED = 0
+_DIGITS_SIDE = 8
+_ENOUGH_IMAGES = 50_000
+"""For the statistics."""
 
 
 class BadData(ValueError):
@@ -72,7 +75,8 @@ class Dataset:
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel of the training images, on 0 to 255."""
         axes = (0, 1, 2)
-        some = self.train_images[:50_000]
+        # Class by class, as folders are read, the first ones would not do for all.
+        some = self.train_images[:: -(-len(self.train_images) // _ENOUGH_IMAGES)]
         mean = some.mean(axis=axes, dtype=np.float64)
         std = some.std(axis=axes, dtype=np.float64)
         return tuple(mean.tolist()), tuple(np.maximum(std, 1e-3).tolist())
@@ -82,14 +86,21 @@ def load(source: str, image_size: int | None = None) -> Dataset:
     """The dataset called ``source``: ``digits``, one of `hub.NAMES`, or a folder.
 
     Args:
-      source: a name or a path.
+      source: a name or a path; empty in recipes for images of one's own.
       image_size: side in pixels to which images are resized when they are decoded.
 
     Raises:
       BadData: it does not exist or cannot be read; one line that says where and why.
 
     """
+    if not source:
+        raise BadData("this recipe is for images of your own: say --data FOLDER")
     if source == "digits":
+        if image_size not in (None, _DIGITS_SIDE):
+            raise BadData(
+                f"image_size is {image_size}, but the digits are {_DIGITS_SIDE} × {_DIGITS_SIDE} "
+                "and are not resized"
+            )
         return digits()
     from solutions.training import folders, hub
 

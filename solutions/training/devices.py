@@ -109,3 +109,34 @@ def join_processes(
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BadDevices(f"the processes did not find each other: {reason}") from None
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is up in any process; all have to ask at the same point."""
+    if jax.process_count() == 1:
+        return flag
+    from jax.experimental import multihost_utils
+
+    return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+def of_first_process(text: str) -> str:
+    """What the first process says, in all of them; up to 4,000 bytes."""
+    if jax.process_count() == 1:
+        return text
+    from jax.experimental import multihost_utils
+
+    told = np.frombuffer(text.encode().ljust(4000, b"\0"), np.uint8)
+    return bytes(multihost_utils.broadcast_one_to_all(told)).rstrip(b"\0").decode()
+
+
+def on_host(tree: Any) -> Any:
+    """The arrays of a tree as NumPy's, wherever their parts lie; all processes have to ask."""
+    from jax.experimental import multihost_utils
+
+    def whole(leaf: Any) -> np.ndarray:
+        if leaf.is_fully_addressable or leaf.is_fully_replicated:
+            return np.asarray(leaf)
+        return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))
+
+    return jax.tree.map(whole, tree)

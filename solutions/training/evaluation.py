@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from solutions.training.augment import normalize
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import BadData
 from solutions.training.folders import decode
-from solutions.training.models import Model, build
+from solutions.training.models import PROBLEMS, Model, build
 from solutions.training.runs import Run
 from solutions.training.step import Statistics, best_params
 
@@ -38,19 +39,26 @@ class Classifier:
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Softmax of the logits (N, K), for uint8 images (N, H, W, C)."""
+        parts = _parts(images)
+        return np.concatenate(
+            [np.asarray(self._softmax(self.params, part))[:count] for part, count in parts]
+        )
 
-        @jax.jit
-        def run(images: jax.Array) -> jax.Array:
-            logits = self.model.apply(self.params, normalize(images, *self.statistics))
+    @cached_property
+    def _softmax(self) -> Callable[..., jax.Array]:
+        """Compiled with the parameters as arguments, so that the next run finds it in the cache."""
+
+        def run(params: Any, images: jax.Array) -> jax.Array:
+            logits = self.model.apply(params, normalize(images, *self.statistics))
             return jax.nn.softmax(logits)
 
-        return np.concatenate([np.asarray(run(part))[:count] for part, count in _parts(images)])
+        return jax.jit(run)
 
     def attention(self, image: np.ndarray) -> np.ndarray | None:
         """How much the last block attends to each patch (heads, rows, columns), for one image.
 
         From the CLS token where there is one, else the mean over all patches; None where the
-        model does not show its weights.
+        model does not show its weights, or has its tokens in an order of its own.
         """
         prepared = normalize(jnp.asarray(image)[None], *self.statistics)[0]
         weights = self.model.attention(self.params, prepared)
@@ -76,14 +84,16 @@ def of_run(run: Run) -> tuple[int, Classifier]:
 
     Raises:
       NoCheckpoint: there is none.
-      BadRecipe: the run trained a student's answer that is no longer there.
+      BadRecipe: the run trained a student's answer that is no longer there as it was.
 
     """
-    model = build(run.recipe, run.image_shape, len(run.classes))
-    if run.mine:
-        from solutions.training.mine import answers
+    if PROBLEMS[run.recipe.model] in run.mine:
+        from solutions.training.mine import answers_of
 
-        model = answers(run.recipe, run.image_shape, len(run.classes)).model or model
+        model = answers_of(run, step=False).model
+        assert model is not None
+    else:
+        model = build(run.recipe, run.image_shape, len(run.classes))
     checkpoints = Checkpoints(run.folder / "checkpoints", run.recipe.keep)
     try:
         step, state = checkpoints.newest_state()

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from solutions.training.loop import Line
+
 _DPI = 110
 
 
@@ -24,22 +26,27 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def curves(history: Sequence[dict[str, float]]) -> bytes:
+def curves(history: Sequence[Line]) -> bytes:
     """Loss, accuracy and learning rate over the epochs."""
     figure = _figure(11, 3.2)
     axes = figure.subplots(1, 3)
-    epochs = [line["epoch"] for line in history]
     for axis, name in zip(axes[:2], ("loss", "accuracy"), strict=True):
         for part in ("train", "test"):
-            axis.plot(epochs, [line.get(f"{part}_{name}") for line in history], label=part)
+            axis.plot(*_known(history, f"{part}_{name}"), label=part)
         axis.set_title(name)
         axis.legend()
-    axes[2].plot(epochs, [line["learning_rate"] for line in history])
+    axes[2].plot(*_known(history, "learning_rate"))
     axes[2].set_title("learning rate")
     for axis in axes:
         axis.set_xlabel("epoch")
         axis.grid(alpha=0.3)
     return _png(figure)
+
+
+def _known(history: Sequence[Line], name: str) -> tuple[list[float], list[float]]:
+    """The epochs with a value of this name, and the values; not every epoch is tested."""
+    lines = [line for line in history if line.get(name) is not None]
+    return [line["epoch"] for line in lines], [line[name] for line in lines]
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> bytes:

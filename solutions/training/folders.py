@@ -11,8 +11,9 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from solutions.training.data import BadData, Dataset, split
 _TRAIN, _TEST = ("train",), ("test", "validation", "val", "valid")
 _LABELS = ("label", "fine_label", "labels", "class")
 _IMAGES = ("image", "img")
+_LARGEST_LABEL = 2**31 - 2
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
@@ -40,24 +42,61 @@ def load(folder: Path, name: str, image_size: int | None = None) -> Dataset:
 
 
 def _from_parquet(files: list[Path], folder: Path, name: str, size: int | None) -> Dataset:
-    parts, classes = {}, ()
+    tables: dict[str, list[_Table]] = {}
     for part, words in (("train", _TRAIN), ("test", _TEST)):
         chosen = [file for file in files if file.name.startswith(words)]
         if not chosen:
             raise BadData(f"{folder}: no Parquet file whose name begins with {' or '.join(words)}")
-        tables = [_read(file) for file in chosen]
-        classes = tables[0][2] or classes
-        encoded = [(image, where) for images, _, _ in tables for image, where in images]
-        labels = np.concatenate([labels for _, labels, _ in tables])
-        parts[part] = (_decode_all(encoded, size), labels)
-    (train, train_labels), (test, test_labels) = parts["train"], parts["test"]
-    count = max(int(train_labels.max()), int(test_labels.max())) + 1
-    classes = classes or tuple(map(str, range(count)))
+        tables[part] = [_read(file) for file in chosen]
+    classes = _classes([*tables["train"], *tables["test"]])
+    (train, train_labels), (test, test_labels) = (
+        (
+            _decode_all([item for table in part for item in table.images], size),
+            np.concatenate([table.labels for table in part]),
+        )
+        for part in tables.values()
+    )
     return Dataset(name, train, train_labels, test, test_labels, classes)
 
 
-def _read(file: Path) -> tuple[list[tuple[bytes, str]], np.ndarray, tuple[str, ...]]:
-    """Encoded images with the place of each, labels, and names of the classes, of one file."""
+@dataclass(frozen=True)
+class _Table:
+    """One Parquet file: encoded images with the place of each, labels, names of the classes."""
+
+    file: Path
+    images: list[tuple[bytes, str]]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+
+def _classes(tables: list[_Table]) -> tuple[str, ...]:
+    """The names of the classes, the same in every file that has any; else their numbers."""
+    named = [table for table in tables if table.classes]
+    if not named:
+        count = max(int(table.labels.max()) for table in tables) + 1
+        return tuple(map(str, range(count)))
+    first = named[0]
+    for table in named:
+        if table.classes != first.classes:
+            raise BadData(
+                f"{table.file} names other classes ({_listed(table.classes)}) than {first.file} "
+                f"({_listed(first.classes)})"
+            )
+    for table in tables:
+        row = int(table.labels.argmax())
+        if table.labels[row] >= len(first.classes):
+            raise BadData(
+                f"{table.file}, row {row}: label {table.labels[row]}, but {first.file} names "
+                f"{len(first.classes)} classes, counted from 0"
+            )
+    return first.classes
+
+
+def _listed(classes: Sequence[str]) -> str:
+    return ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
+
+
+def _read(file: Path) -> _Table:
     try:
         import pyarrow as arrow
         from pyarrow import parquet
@@ -67,8 +106,8 @@ def _read(file: Path) -> tuple[list[tuple[bytes, str]], np.ndarray, tuple[str, .
         ) from None
     try:
         table = parquet.read_table(file)
-    except (arrow.ArrowInvalid, OSError) as error:
-        reason = str(error).strip().splitlines()[0][:150]
+    except (arrow.ArrowException, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
         raise BadData(f"{file} cannot be read as Parquet: {reason}") from None
     if not table.num_rows:
         raise BadData(f"{file} has no rows")
@@ -84,7 +123,10 @@ def _read(file: Path) -> tuple[list[tuple[bytes, str]], np.ndarray, tuple[str, .
     for row, label in enumerate(labels):
         if type(label) is not int or label < 0:
             raise BadData(f"{file}, row {row}: {label!r} is no label; labels count from 0")
-    return images, np.array(labels, np.int32), _class_names(table.schema, label_column)
+        if label > _LARGEST_LABEL:
+            raise BadData(f"{file}, row {row}: {label} is too large for a label")
+    names = _class_names(table.schema, label_column)
+    return _Table(file, images, np.array(labels, np.int32), names)
 
 
 def _column(file: Path, table: Any, known: Sequence[str], what: str) -> str:
@@ -137,13 +179,19 @@ def _read_classes(folder: Path, size: int | None) -> tuple[np.ndarray, np.ndarra
             raise BadData(f"{folder / name} holds no images ({', '.join(_SUFFIXES)})")
         files += found
         labels += [label] * len(found)
-    encoded = ((file.read_bytes(), str(file)) for file in files)
+    encoded = [(_bytes_of(file), str(file)) for file in files]
     return _decode_all(encoded, size), np.array(labels, np.int32), classes
 
 
-def _decode_all(encoded: Iterable[tuple[bytes, str]], size: int | None) -> np.ndarray:
+def _bytes_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise BadData(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _decode_all(items: list[tuple[bytes, str]], size: int | None) -> np.ndarray:
     """All images (N, H, W, C) of one shape; a colour image among grey ones makes all colour."""
-    items = list(encoded)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         images = list(pool.map(lambda item: decode(*item, size), items))
     if any(image.shape[-1] == 3 for image in images):

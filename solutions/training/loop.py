@@ -1,79 +1,34 @@
-"""The loop: one compiled program that runs any number of steps of an epoch, and what surrounds it.
+"""The loop around the compiled programs: steps, tests and checkpoints in turn, and who looks on.
 
-The images lie on the device as uint8.  One call of the program runs ``count`` steps without
-coming back to Python: it shuffles the epoch, and in each step takes its rows, makes its key, and
-calls the task's step.  ``count`` is an argument, so the program is compiled once: on a fast
-device a call runs a whole epoch, on a slow one a few steps, so that the progress bar moves and
-Ctrl-C is heard.  (That makes it a ``lax.fori_loop`` in place of a ``lax.scan``: a scan has its
-length compiled in.  The two cost the same.)
-
-All randomness is a function of the seed and the number of the step, and all that is carried from
-step to step is in `Carry`.  So a run that was killed and resumed makes the same steps, bit for
-bit, as one that was not.
+Between two calls of the program everything that a person notices happens: the progress is told, a
+signal is heard, a line of the metrics is written, a checkpoint begun.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import lax
 
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import Dataset
-from solutions.training.devices import Placement
-from solutions.training.recipe import BadRecipe
+from solutions.training.devices import Placement, any_process
+from solutions.training.programs import Carry, Plan, Programs
 from solutions.training.step import Task
 
-Carry = dict[str, Any]
-"""``state`` of the task; ``sums`` of its metrics over the epoch; ``bad``, the first step whose
-loss was no number, or -1."""
+Line = dict[str, Any]
+"""A line of ``metrics.jsonl``: numbers by name, and None where an epoch was not tested."""
 
 _SECONDS_PER_CALL = 2.0
 _POLL_SECONDS = 0.005
 
 
 class NotANumber(ArithmeticError):
-    """The loss is NaN or infinite; the message says at which step, and what to try."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long, and from which seed.
-
-    Attributes:
-      epochs: how often every training image is seen.
-      batch_size: images a step; what does not fill a batch is left out, another part each epoch.
-      seed: of the parameters and of all that is random afterwards.
-      eval_every: epochs between two looks at the test images; the last epoch has one always.
-      checkpoint_every: epochs between two checkpoints; there is one at the end always.
-
-    """
-
-    epochs: int
-    batch_size: int
-    seed: int = 0
-    eval_every: int = 1
-    checkpoint_every: int = 1
-
-    def steps_per_epoch(self, images: int) -> int:
-        """Whole batches in ``images``.
-
-        Raises:
-          BadRecipe: there is not even one.
-
-        """
-        if images < self.batch_size:
-            raise BadRecipe(
-                f"batch_size is {self.batch_size}, but there are only {images} images to train on"
-            )
-        return images // self.batch_size
+    """The loss or a parameter is NaN or infinite; the message says where, and what to try."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +46,14 @@ class Progress:
 class Watch(Protocol):
     """Whoever looks on.  Called between two calls of the program, never inside."""
 
-    def on_start(self, step: int, total_steps: int, history: Sequence[dict[str, float]]) -> None:
+    def on_start(self, step: int, total_steps: int, history: Sequence[Line]) -> None:
         """Before the first step; ``step`` and ``history`` are those of the checkpoint, if any."""
 
     def on_progress(self, progress: Progress) -> None:
         """After every call."""
 
-    def on_epoch(self, line: dict[str, float]) -> None:
-        """After every epoch that was tested, with its line of ``metrics.jsonl``."""
+    def on_epoch(self, line: Line) -> None:
+        """After every epoch, with its line of ``metrics.jsonl``."""
 
     def stop_asked(self) -> bool:
         """Whether to save and stop now."""
@@ -107,13 +62,13 @@ class Watch(Protocol):
 class Silent:
     """Nobody looks on."""
 
-    def on_start(self, step: int, total_steps: int, history: Sequence[dict[str, float]]) -> None:
+    def on_start(self, step: int, total_steps: int, history: Sequence[Line]) -> None:
         """Nothing."""
 
     def on_progress(self, progress: Progress) -> None:
         """Nothing."""
 
-    def on_epoch(self, line: dict[str, float]) -> None:
+    def on_epoch(self, line: Line) -> None:
         """Nothing."""
 
     def stop_asked(self) -> bool:
@@ -127,108 +82,18 @@ class Fitted:
 
     Attributes:
       state: the task's state after the last step.
-      history: one line for each epoch that was tested: step, epoch, train_loss, test_loss,
-        test_accuracy, images_per_second, learning_rate, seconds.
+      history: one line for each epoch: step, epoch, train_loss, test_loss, test_accuracy,
+        images_per_second, learning_rate, seconds.  What begins with ``test_`` is None where the
+        plan does not test; the last epoch is tested always.
       step: how many steps were made in all.
       finished: False when it was asked to stop before the end.
 
     """
 
     state: Any
-    history: tuple[dict[str, float], ...]
+    history: tuple[Line, ...]
     step: int
     finished: bool
-
-
-class Programs:
-    """The three compiled programs of a run: start, steps, test."""
-
-    def __init__(self, task: Task, data: Dataset, plan: Plan, place: Placement) -> None:
-        self._task, self._plan, self._place = task, plan, place
-        self.steps_per_epoch = plan.steps_per_epoch(len(data.train_images))
-        self._train = {
-            "image": place.everywhere(data.train_images),
-            "label": place.everywhere(data.train_labels.astype(np.int32)),
-        }
-        self._test = _in_batches(data, plan.batch_size, place)
-        root = jax.random.key(plan.seed)
-        self._init_key, self._order_key, self._step_key = jax.random.split(root, 3)
-        shapes = jax.eval_shape(self._start, self._init_key)
-        self._where = place.of_state(shapes)
-        self._run = jax.jit(self._steps, donate_argnums=0, out_shardings=self._where)
-        self._evaluate = jax.jit(self._means, out_shardings=place.replicated)
-
-    def start(self) -> Carry:
-        """The carry before the first step."""
-        return jax.jit(self._start, out_shardings=self._where)(self._init_key)
-
-    def run(self, carry: Carry, first: int, count: int) -> Carry:
-        """``count`` steps from step ``first``, all in one epoch.  ``carry`` is used up."""
-        return self._run(carry, self._train, np.int32(first), np.int32(count))
-
-    def evaluate(self, state: Any) -> dict[str, jax.Array]:
-        """The means over the test images."""
-        return self._evaluate(state, self._test)
-
-    def compiled(self) -> int:
-        """How many versions of the two programs exist: 2 however long the run."""
-        return self._run._cache_size() + self._evaluate._cache_size()
-
-    def _start(self, key: jax.Array) -> Carry:
-        state = self._task.init(key)
-        images = self._train["image"]
-        batch = {
-            "image": jax.ShapeDtypeStruct((self._plan.batch_size, *images.shape[1:]), jnp.uint8),
-            "label": jax.ShapeDtypeStruct((self._plan.batch_size,), jnp.int32),
-        }
-        _, metrics = jax.eval_shape(self._task.step, state, batch, key)
-        sums = {name: jnp.zeros((), jnp.float32) for name in metrics}
-        return {"state": state, "sums": sums, "bad": jnp.full((), -1, jnp.int32)}
-
-    def _steps(self, carry: Carry, train: dict[str, jax.Array], first: Any, count: Any) -> Carry:
-        per_epoch, size = self.steps_per_epoch, self._plan.batch_size
-        epoch_key = jax.random.fold_in(self._order_key, first // per_epoch)
-        order = jax.random.permutation(epoch_key, len(train["label"]))
-        begins = first % per_epoch == 0
-        sums = jax.tree.map(lambda value: jnp.where(begins, 0, value), carry["sums"])
-
-        def one(i: Any, carry: Carry) -> Carry:
-            step = first + i
-            rows = lax.dynamic_slice(order, ((step % per_epoch) * size,), (size,))
-            batch = {name: values[rows] for name, values in train.items()}
-            batch = lax.with_sharding_constraint(batch, self._place.by_row)
-            key = jax.random.fold_in(self._step_key, step)
-            state, metrics = self._task.step(carry["state"], batch, key)
-            sums = jax.tree.map(lambda total, x: total + x, carry["sums"], metrics)
-            is_bad = ~jnp.isfinite(metrics["loss"]) & (carry["bad"] < 0)
-            return {"state": state, "sums": sums, "bad": jnp.where(is_bad, step, carry["bad"])}
-
-        return lax.fori_loop(0, count, one, {**carry, "sums": sums})
-
-    def _means(self, state: Any, test: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        def one(batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-            batch = lax.with_sharding_constraint(batch, self._place.by_row)
-            values = self._task.evaluate(state, batch)
-            return {name: (value * batch["real"]).sum() for name, value in values.items()}
-
-        sums = lax.map(one, test)
-        return {name: values.sum() / test["real"].sum() for name, values in sums.items()}
-
-
-def _in_batches(data: Dataset, size: int, place: Placement) -> dict[str, jax.Array]:
-    """The test images as (batches, B, …), filled up with images that do not count."""
-    count = len(data.test_labels)
-    batches = -(-count // size)
-
-    def fill(values: np.ndarray) -> jax.Array:
-        space = [(0, batches * size - count)] + [(0, 0)] * (values.ndim - 1)
-        return place.everywhere(np.pad(values, space).reshape(batches, size, *values.shape[1:]))
-
-    return {
-        "image": fill(data.test_images),
-        "label": fill(data.test_labels.astype(np.int32)),
-        "real": fill(np.ones(count, np.float32)),
-    }
 
 
 def fit(
@@ -250,7 +115,7 @@ def fit(
       watch: who looks on.
 
     Raises:
-      NotANumber: the loss is NaN or infinite.
+      NotANumber: the loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written, e.g. because the disk is full.
 
     """
@@ -273,7 +138,7 @@ class _Run:
         self._per_epoch = programs.steps_per_epoch
         self._total = self._per_epoch * plan.epochs
         self._pace = _Pace(self._per_epoch)
-        self._history: list[dict[str, float]] = []
+        self._history: list[Line] = []
         self._seconds = 0.0
 
     def go(self) -> Fitted:
@@ -296,12 +161,15 @@ class _Run:
             epoch = step // self._per_epoch
             ended = step % self._per_epoch == 0
             last = step == self._total
-            if ended and (last or epoch % self._plan.eval_every == 0):
-                self._test(carry, step, began)
+            if ended:
+                tested = self._test(carry) if last or epoch % self._plan.eval_every == 0 else None
+                self._seconds += time.perf_counter() - began
+                self._write(self._line(tested or self._untested(carry)))
             else:
                 self._seconds += time.perf_counter() - began
-            asked = self._watch.stop_asked()
+            asked = any_process(self._watch.stop_asked())
             if asked or last or (ended and epoch % self._plan.checkpoint_every == 0):
+                self._check(carry, step)
                 self._save(carry, step)
             if asked:
                 break
@@ -312,11 +180,7 @@ class _Run:
     def _look(self, carry: Carry, step: int) -> None:
         bad = int(carry["bad"])
         if bad >= 0:
-            raise NotANumber(
-                f"the loss is no longer a number: at step {bad} (epoch {bad // self._per_epoch + 1}"
-                f", seed {self._plan.seed}, batch seed fold_in({self._plan.seed}, {bad})). Try a "
-                "smaller base_lr, a longer warmup or a smaller max_norm"
-            )
+            raise NotANumber(self._explained("the loss is no longer a number", bad))
         done = (step - 1) % self._per_epoch + 1
         metrics = {name: float(value) / done for name, value in carry["sums"].items()}
         self._progress = Progress(
@@ -329,20 +193,47 @@ class _Run:
         )
         self._watch.on_progress(self._progress)
 
-    def _test(self, carry: Carry, step: int, began: float) -> None:
+    def _check(self, carry: Carry, step: int) -> None:
+        """Nothing is saved or returned from which no loss can come but NaN.
+
+        The loss of a step is that of the parameters before it, so what the last step did shows
+        in the parameters alone.
+        """
+        fine = self._programs.all_numbers(carry["state"])
+        _wait(fine)
+        if not bool(fine):
+            what = "a parameter, or what the optimiser keeps, is no longer a number"
+            raise NotANumber(self._explained(what, step - 1))
+
+    def _explained(self, what: str, step: int) -> str:
+        seed = self._plan.seed
+        return (
+            f"{what}: at step {step} (epoch {step // self._per_epoch + 1}, seed {seed}; the key of "
+            f"the batch is solutions.training.programs.batch_key({seed}, {step})). Try a smaller "
+            "base_lr, a longer warmup or a smaller max_norm"
+        )
+
+    def _test(self, carry: Carry) -> dict[str, float]:
         tested = self._programs.evaluate(carry["state"])
         _wait(*tested.values())
-        self._seconds += time.perf_counter() - began
+        return {name: float(value) for name, value in tested.items()}
+
+    def _untested(self, carry: Carry) -> dict[str, None]:
+        return dict.fromkeys(self._programs.tested(carry["state"]))
+
+    def _line(self, tested: Mapping[str, float | None]) -> Line:
         told = self._progress
-        line = {
-            "step": step,
+        return {
+            "step": told.step,
             "epoch": told.epoch,
             **{f"train_{name}": value for name, value in told.metrics.items()},
-            **{f"test_{name}": float(value) for name, value in tested.items()},
-            "images_per_second": told.images_per_second,
+            **{f"test_{name}": value for name, value in tested.items()},
+            "images_per_second": self._pace.of_epoch() * self._plan.batch_size,
             "learning_rate": told.learning_rate,
             "seconds": self._seconds,
         }
+
+    def _write(self, line: Line) -> None:
         self._history.append(line)
         self._watch.on_epoch(line)
 
@@ -359,7 +250,8 @@ class _Pace:
 
     def __init__(self, per_epoch: int) -> None:
         self._per_epoch = per_epoch
-        self._compiled = False
+        self._compiling: tuple[int, float] | None = None
+        self._calls: list[tuple[int, float]] = []
         self.steps_per_second = 0.0
 
     def steps(self, left: int) -> int:
@@ -372,9 +264,19 @@ class _Pace:
 
     def took(self, count: int, seconds: float) -> None:
         """Learn from a call; not from the first, which compiled."""
-        if self._compiled:
+        if self._compiling is None:
+            self._compiling = (count, seconds)
+        else:
             self.steps_per_second = count / max(seconds, 1e-9)
-        self._compiled = True
+            self._calls.append((count, seconds))
+
+    def of_epoch(self) -> float:
+        """Steps per second of an epoch that ends now.
+
+        The call that compiled counts only where the epoch had no other.
+        """
+        calls, self._calls = self._calls or [self._compiling or (0, 1.0)], []
+        return sum(count for count, _ in calls) / max(sum(took for _, took in calls), 1e-9)
 
 
 def _wait(*arrays: jax.Array) -> None:
@@ -383,10 +285,4 @@ def _wait(*arrays: jax.Array) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def batch_key(seed: int, step: int) -> jax.Array:
-    """The key of one step of a run: what its augmentation and its stochastic depth came from."""
-    _, _, step_key = jax.random.split(jax.random.key(seed), 3)
-    return jax.random.fold_in(step_key, step)
-
-
-__all__ = ["Fitted", "NotANumber", "Plan", "Programs", "Progress", "Silent", "Watch", "fit"]
+__all__ = ["Fitted", "Line", "NotANumber", "Plan", "Progress", "Silent", "Watch", "fit"]

@@ -43,7 +43,6 @@ class Model:
       positions: ``positions(params)`` → the position table (rows, D), or None.
       extra_tokens: how many tokens stand before those of the patches.
       grid: rows and columns of patches.
-      notes: lines that a person should read before trusting the run.
 
     """
 
@@ -53,7 +52,6 @@ class Model:
     positions: Callable[[Params], Array | None]
     extra_tokens: int
     grid: tuple[int, int]
-    notes: tuple[str, ...] = ()
 
 
 def grid_of(recipe: Recipe, image_shape: tuple[int, int, int]) -> tuple[int, int]:
@@ -119,6 +117,7 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
             logits = jax.vmap(lambda image, k: one(params, image, k))(images, keys)
         return logits.astype(jnp.float32)
 
+    @jax.jit
     def attention(params: Params, image: Array) -> Array | None:
         around = _Around(())
         with nn.intercept_methods(around):

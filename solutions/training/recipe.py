@@ -24,7 +24,7 @@ class Recipe:
     Attributes:
       name: what the run is called.
       data: ``digits``, a dataset on Hugging Face (``cifar10``, ``cifar100``, ``fashion_mnist``,
-        ``mnist``), or a folder.
+        ``mnist``), or a folder; empty where a recipe is for images of one's own.
       image_size: side in pixels to which images are resized when decoded; None keeps theirs.
       model: ``mean_pool`` (problem 45), ``cls`` (46), ``registers`` (47), ``extra_head`` (48).
       patch_size, width, heads, depth, mlp: the sizes of the model; ``mlp`` is ``d_ff``.
@@ -37,7 +37,8 @@ class Recipe:
       max_norm: gradients are clipped to this global norm.
       label_smoothing: share of the target that is spread over all classes.
       optimizer: ``adamw`` or ``muon`` (matrices by Muon, everything else by AdamW).
-      muon_lr: Muon's learning rate at the end of the warm-up.
+      muon_lr: Muon's learning rate at the end of the warm-up; None takes ``base_lr``, since Muon's
+        updates are scaled to the size of AdamW's.  No other value was tried.
       ema: decay of the moving average of the weights that is evaluated; 0 turns it off.
       drop_path: stochastic depth, the probability that the last block is left out for an image
         (it grows linearly from 0 at the first); 0 turns it off.
@@ -70,7 +71,7 @@ class Recipe:
     max_norm: float = 1.0
     label_smoothing: float = 0.1
     optimizer: str = "adamw"
-    muon_lr: float = 0.02
+    muon_lr: float | None = None
     ema: float = 0.0
     drop_path: float = 0.0
     shift: int = 0
@@ -95,8 +96,8 @@ class Recipe:
         ):
             if getattr(self, field) < 1:
                 raise BadRecipe(f"{field} is {getattr(self, field)}; it must be at least 1")
-        for field in ("base_lr", "max_norm", "position_std"):
-            if not getattr(self, field) > 0:
+        for field in ("base_lr", "max_norm", "position_std", "muon_lr"):
+            if getattr(self, field) is not None and not getattr(self, field) > 0:
                 raise BadRecipe(f"{field} is {getattr(self, field)}; it must be positive")
         for field in ("warmup", "label_smoothing", "ema", "drop_path"):
             if not 0 <= getattr(self, field) < 1:
@@ -104,6 +105,8 @@ class Recipe:
         for field in ("weight_decay", "mixup", "cutmix", "shift", "registers"):
             if getattr(self, field) < 0:
                 raise BadRecipe(f"{field} is {getattr(self, field)}; it must not be negative")
+        if self.image_size is not None and self.image_size < 1:
+            raise BadRecipe(f"image_size is {self.image_size}; it must be at least 1, or none")
         if self.width % self.heads:
             raise BadRecipe(f"heads is {self.heads}; it must divide width, {self.width}")
 

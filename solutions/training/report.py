@@ -12,7 +12,9 @@ import numpy as np
 
 from solutions.training import figures
 from solutions.training.data import Dataset
+from solutions.training.disk import write_whole
 from solutions.training.evaluation import Classifier
+from solutions.training.loop import Line
 from solutions.training.runs import Run
 
 _STYLE = """
@@ -28,7 +30,7 @@ _ATTENTION_IMAGES = 4
 
 def write(
     run: Run,
-    history: Sequence[dict[str, float]],
+    history: Sequence[Line],
     classifier: Classifier,
     data: Dataset,
     notes: Sequence[str] = (),
@@ -41,6 +43,9 @@ def write(
       classifier: what came out.
       data: the images to show it on.
       notes: lines to put under the title, e.g. whose answers were trained.
+
+    Raises:
+      CannotSave: it cannot be written.
 
     """
     probabilities = classifier.probabilities(data.test_images)
@@ -70,7 +75,7 @@ def write(
         + "</body></html>\n"
     )
     path = run.folder / "report.html"
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
     return path
 
 

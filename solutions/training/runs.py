@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import json
-import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from solutions.training.data import Dataset
+from solutions.training.disk import saving, write_whole
+from solutions.training.loop import Line
 from solutions.training.recipe import BadRecipe, Recipe
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -20,6 +23,23 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 class NoRun(LookupError):
     """A folder that holds no run; the message says so."""
+
+
+def reserve(parent: Path, name: str) -> Path:
+    """A fresh folder that no other run has: ``name``, or with a number behind.
+
+    Raises:
+      CannotSave: it cannot be made.
+
+    """
+    with saving(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        for count in itertools.count(1):
+            folder = parent / (name if count == 1 else f"{name}-{count}")
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                break
+    return folder
 
 
 @dataclass(frozen=True)
@@ -30,7 +50,7 @@ class Run:
       folder: where it lies.
       recipe, seed: what is trained, and from where.
       command: as it was typed.
-      mine: the problems whose student's answers are trained.
+      mine: the student's own answers that are trained, blocks included: problem → fingerprint.
       fsdp: whether the state is divided among devices.
       image_shape, classes, mean, std: of the data, so that images can be classified without it.
       versions: of Python and the packages that decide the numbers.
@@ -41,7 +61,7 @@ class Run:
     recipe: Recipe
     seed: int
     command: str
-    mine: bool
+    mine: Mapping[int, str]
     fsdp: bool
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
@@ -55,32 +75,40 @@ class Run:
         return self.folder / "metrics.jsonl"
 
     def save(self) -> None:
-        """Write ``run.json``."""
+        """Write ``run.json``.
+
+        Raises:
+          CannotSave: here and below, where the folder cannot be written to.
+
+        """
         told = {k: v for k, v in dataclasses.asdict(self).items() if k != "folder"}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write(self.folder / "run.json", json.dumps(told, indent=1) + "\n")
+        write_whole(self.folder / "run.json", json.dumps(told, indent=1) + "\n")
 
-    def write_metrics(self, history: Iterable[dict[str, float]]) -> None:
+    def write_metrics(self, history: Iterable[Line]) -> None:
         """Write ``metrics.jsonl`` anew."""
-        _write(self.metrics, "".join(json.dumps(line) + "\n" for line in history))
+        write_whole(self.metrics, "".join(json.dumps(line) + "\n" for line in history))
 
-
-def _write(path: Path, text: str) -> None:
-    """All or nothing: a reader never sees half of it."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    def add_metrics(self, line: Line) -> None:
+        """Add a line to ``metrics.jsonl``."""
+        with saving(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def new(
-    folder: Path, recipe: Recipe, seed: int, data: Dataset, command: str, mine: bool, fsdp: bool
+    folder: Path,
+    recipe: Recipe,
+    seed: int,
+    data: Dataset,
+    command: str,
+    mine: Mapping[int, str] | None = None,
+    fsdp: bool = False,
 ) -> Run:
     """A run that begins now."""
     mean, std = data.statistics
     versions = {"python": platform.python_version()}
     versions.update({package: metadata.version(package) for package in _PACKAGES})
     shape, classes = data.image_shape, data.classes
-    return Run(folder, recipe, seed, command, mine, fsdp, shape, classes, mean, std, versions)
+    return Run(folder, recipe, seed, command, mine or {}, fsdp, shape, classes, mean, std, versions)
 
 
 def read(folder: Path) -> Run:
@@ -94,8 +122,9 @@ def read(folder: Path) -> Run:
         told: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         recipe = Recipe(**told.pop("recipe"))
         lists = {k: tuple(told.pop(k)) for k in ("image_shape", "classes", "mean", "std")}
-        return Run(folder, recipe, **lists, **told)
+        mine = {int(number): text for number, text in (told.pop("mine") or {}).items()}
+        return Run(folder, recipe, mine=mine, **lists, **told)
     except FileNotFoundError:
         raise NoRun(f"{folder} holds no run (no run.json)") from None
-    except (OSError, ValueError, TypeError, KeyError, BadRecipe) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, BadRecipe) as error:
         raise NoRun(f"{folder}/run.json cannot be read: {str(error)[:150]}") from None

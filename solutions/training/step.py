@@ -29,6 +29,10 @@ Batch = Mapping[str, Array]
 Statistics = tuple[Sequence[float], Sequence[float]]
 Metrics = dict[str, Float[Array, ""]]
 
+_RMS_OF_ADAM = 0.2
+"""What Liu et al. 2025, arXiv 2502.16982, measured AdamW's updates to be, divided by the learning
+rate, and scale those of Muon to, so that one learning rate suits both."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -41,7 +45,6 @@ class Task:
         belongs to this step alone.
       evaluate: ``evaluate(state, batch)`` → for each image a number, (B,), by name.
       learning_rate: from a step to the learning rate, for the display.
-      notes: lines that a person should read before trusting the run.
 
     """
 
@@ -49,7 +52,6 @@ class Task:
     step: Callable[[State, Batch, Array], tuple[State, Metrics]]
     evaluate: Callable[[State, Batch], dict[str, Float[Array, " B"]]]
     learning_rate: Callable[[int], Any]
-    notes: tuple[str, ...] = ()
 
 
 def classification(
@@ -117,7 +119,6 @@ def classification(
         step,
         evaluate,
         step50.learning_rate_schedule(recipe.base_lr, warmup_steps, total_steps),
-        model.notes,
     )
 
 
@@ -129,7 +130,12 @@ def best_params(state: State) -> Any:
 def optimizer(
     recipe: Recipe, step50: ModuleType, warmup_steps: int, total_steps: int
 ) -> optax.GradientTransformation:
-    """AdamW of problem 50, or Muon for the matrices and AdamW for all else."""
+    """AdamW of problem 50, or Muon for the matrices and AdamW for all else.
+
+    Either way weight decay is for what problem 50's mask says.  (``optax.contrib.muon`` by itself
+    decays everything that it leaves to AdamW, biases and positions included, and gives its AdamW
+    Nesterov momentum.)
+    """
     if recipe.optimizer == "adamw":
         return step50.make_optimizer(
             recipe.base_lr, warmup_steps, total_steps, recipe.weight_decay, recipe.max_norm
@@ -139,16 +145,32 @@ def optimizer(
     def schedule(peak: float) -> optax.Schedule:
         return step50.learning_rate_schedule(peak, warmup_steps, total_steps)
 
+    def groups(params: Any) -> Any:
+        matrices = jax.tree.map(
+            lambda numbers, _: numbers is not None,
+            muon_matrices(params),
+            params,
+            is_leaf=lambda x: x is None or isinstance(x, contrib.MuonDimensionNumbers),
+        )
+        return jax.tree.map(
+            lambda matrix, decays: "matrix" if matrix else "decays" if decays else "rest",
+            matrices,
+            step50.weight_decay_mask(params),
+        )
+
     muon = contrib.muon(
-        schedule(recipe.muon_lr),
+        schedule(recipe.base_lr if recipe.muon_lr is None else recipe.muon_lr),
         weight_decay=recipe.weight_decay,
-        weight_decay_mask=step50.weight_decay_mask,
-        adam_learning_rate=schedule(recipe.base_lr),
-        adam_weight_decay=recipe.weight_decay,
         muon_weight_dimension_numbers=muon_matrices,
-        consistent_rms=0.2,
+        consistent_rms=_RMS_OF_ADAM,
     )
-    return optax.chain(optax.clip_by_global_norm(recipe.max_norm), muon)
+    of_group = {
+        "matrix": muon,
+        "decays": optax.adamw(schedule(recipe.base_lr), weight_decay=recipe.weight_decay),
+        "rest": optax.adam(schedule(recipe.base_lr)),
+    }
+    clip = optax.clip_by_global_norm(recipe.max_norm)
+    return optax.chain(clip, optax.partition(of_group, groups))
 
 
 def muon_matrices(params: Any) -> Any:

@@ -14,7 +14,7 @@ from solutions.training import data as data_module
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import Dataset
 from solutions.training.devices import placement
-from solutions.training.loop import Plan, Watch, fit
+from solutions.training.loop import Line, Plan, Watch, fit
 from solutions.training.models import Model, build
 from solutions.training.recipe import Recipe
 from solutions.training.step import best_params, classification
@@ -25,7 +25,7 @@ class Trained:
     """What `train` returns.
 
     Attributes:
-      history: one dict for each epoch that was tested, as in ``metrics.jsonl``.
+      history: one dict for each epoch, as in ``metrics.jsonl``; see `Fitted`.
       state: the final state: ``params``, ``opt_state``, ``step`` and, where it is on, ``ema``.
       model: the model, to apply to other images.
       data: what it was trained and tested on.
@@ -34,7 +34,7 @@ class Trained:
     """
 
     recipe: Recipe
-    history: tuple[dict[str, float], ...]
+    history: tuple[Line, ...]
     state: Any
     model: Model
     data: Dataset
@@ -58,6 +58,7 @@ def train(
     fsdp: bool = False,
     model: Model | None = None,
     step50: ModuleType | None = None,
+    whose: str = "",
     tell: Any = print,
 ) -> Trained:
     """Train what ``recipe`` describes; the same recipe, seed and device give the same result.
@@ -72,13 +73,14 @@ def train(
       fsdp: divide parameters and optimiser state among the devices.
       model: in place of the reference, see `mine`.
       step50: a module with the functions of problem 50, in place of the reference's.
+      whose: says which functions those two are; a run is not resumed with others.
       tell: gets lines worth telling, e.g. that a damaged checkpoint was skipped.
 
     Raises:
       BadRecipe, BadData, BadDevices: something does not fit; one line that says what.
-      NotANumber: the loss is NaN or infinite.
+      NotANumber: the loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
-      AnotherRun: ``out`` holds the checkpoints of another recipe or seed.
+      AnotherRun: ``out`` holds the checkpoints of another recipe, seed or other functions.
 
     """
     data = data_module.load(recipe.data, recipe.image_size) if data is None else data
@@ -89,7 +91,7 @@ def train(
     task = classification(recipe, model, data.statistics, total_steps, step50)
     checkpoints = None
     if out is not None:
-        run = f"{recipe} seed={seed}"
+        run = f"{recipe} seed={seed}" + (f" with {whose}" if whose else "")
         checkpoints = Checkpoints(Path(out) / "checkpoints", recipe.keep, tell, run)
     try:
         fitted = fit(task, data, plan, place, checkpoints, watch)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -21,7 +20,8 @@ from rich.progress import (
     Progress as Bar,
 )
 
-from solutions.training.loop import Progress
+from solutions.training.disk import saving
+from solutions.training.loop import Line, Progress
 from solutions.training.runs import Run
 
 _PLAIN_SECONDS = 30.0
@@ -39,13 +39,23 @@ class Stop:
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.number = 0
         self._tell = tell
+        self._told = False
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """The handler of SIGINT and SIGTERM."""
+        """The handler of SIGINT and SIGTERM.
+
+        It only remembers: whatever was interrupted may be printing, which cannot be entered twice.
+        """
         if self.number:
             raise KeyboardInterrupt
         self.number = number
-        self._tell("stopping after the steps under way, then saving; once more stops at once")
+
+    def asked(self) -> bool:
+        """Whether a signal came; told the first time."""
+        if self.number and not self._told:
+            self._told = True
+            self._tell("stopping and saving; once more stops at once")
+        return bool(self.number)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -75,7 +85,7 @@ class Watching:
         run: Run | None,
         console: Console,
         stop: Stop,
-        events: Callable[[dict[str, float]], None] | None = None,
+        events: Callable[[Line], None] | None = None,
     ) -> None:
         self._run, self._console, self._stop, self._events = run, console, stop, events
         self._tested = ""
@@ -100,7 +110,7 @@ class Watching:
         with self._bar:
             yield
 
-    def on_start(self, step: int, total_steps: int, history: Sequence[dict[str, float]]) -> None:
+    def on_start(self, step: int, total_steps: int, history: Sequence[Line]) -> None:
         """Write what the run is, and set bar and metrics to where it stands."""
         self._bar.update(self._task, total=total_steps, completed=step)
         if self._run is not None:
@@ -119,17 +129,23 @@ class Watching:
         if self._run is not None and not self._console.is_terminal and late:
             self._say(f"step {progress.step}/{progress.total_steps}  {words}")
 
-    def on_epoch(self, line: dict[str, float]) -> None:
+    def on_epoch(self, line: Line) -> None:
         """Write the line; tell it where there is no bar."""
-        self._tested = f"  test {line['test_accuracy']:.2%}" if "test_accuracy" in line else ""
+        accuracy = line.get("test_accuracy")
+        if accuracy is not None:
+            self._tested = f"  test {accuracy:.2%}"
         if self._run is None:
             return
-        with self._run.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        self._run.add_metrics(line)
         if self._events is not None:
-            self._events(line)
+            with saving(self._run.folder / "events"):
+                self._events(line)
         if not self._console.is_terminal:
-            told = "  ".join(f"{k} {v:.4g}" for k, v in line.items() if k.startswith(_TOLD))
+            told = "  ".join(
+                f"{name} {value:.4g}"
+                for name, value in line.items()
+                if name.startswith(_TOLD) and value is not None
+            )
             self._say(f"epoch {line['epoch']:.0f}  {told}  {line['seconds']:.0f} s")
 
     def _say(self, text: str) -> None:
@@ -138,7 +154,7 @@ class Watching:
 
     def stop_asked(self) -> bool:
         """Whether a signal came."""
-        return bool(self._stop.number)
+        return self._stop.asked()
 
 
 _TOLD = ("train_", "test_", "images_per_second")
@@ -155,21 +171,29 @@ def _words(progress: Progress) -> str:
     return "  ".join(parts)
 
 
-def tensorboard(folder: Any) -> Callable[[dict[str, float]], None]:
+def tensorboard(folder: Path) -> Callable[[Line], None]:
     """A function that writes a line of the metrics as TensorBoard events into ``folder``.
+
+    Each line is on the disk when the function returns; ``tensorboardX.SummaryWriter`` hands events
+    to a thread, and loses the last ones when the process ends.
 
     Raises:
       ImportError: the extra is not installed.
 
     """
-    from tensorboardX import SummaryWriter
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.summary import scalar
 
-    writer = SummaryWriter(str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = EventsWriter(str(folder / "events"))
 
-    def write(line: dict[str, float]) -> None:
+    def write(line: Line) -> None:
         for name, value in line.items():
-            if name not in ("step", "epoch"):
-                writer.add_scalar(name, value, int(line["step"]))
+            if name not in ("step", "epoch") and value is not None:
+                event = Event(summary=scalar(name, value), step=int(line["step"]))
+                event.wall_time = time.time()
+                writer.write_event(event)
         writer.flush()
 
     return write

@@ -32,7 +32,7 @@ def leaves(seed: int) -> dict[str, Any]:
 def a_run(folder: Path, *seeds: int) -> runs.Run:
     """A run with a checkpoint for each seed, at steps 10, 20, …"""
     recipe = Recipe(patch_size=4, width=8, heads=2, depth=1, mlp=8, epochs=1)
-    run = runs.new(folder, recipe, 0, digits(), "", False, False)
+    run = runs.new(folder, recipe, 0, digits(), "")
     run.save()
     checkpoints = Checkpoints(folder / "checkpoints", 10)
     for i, seed in enumerate(seeds, 1):

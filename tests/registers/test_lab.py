@@ -26,7 +26,7 @@ TINY = dataclasses.replace(
 def a_run(folder: Path) -> runs.Run:
     """A run with two checkpoints of random weights: nothing is trained."""
     data = digits()
-    run = runs.new(folder, TINY, 0, data, "", False, False)
+    run = runs.new(folder, TINY, 0, data, "")
     run.save()
     checkpoints = Checkpoints(folder / "checkpoints", 10)
     for step in (10, 20):
@@ -68,9 +68,9 @@ def test_runs_of_other_grids_or_depths_are_not_put_beside_each_other(
     field: str, value: int, says: str, tmp_path: Path
 ) -> None:
     data = digits()
-    first = runs.new(tmp_path / "a", SMALL, 0, data, "", False, False)
+    first = runs.new(tmp_path / "a", SMALL, 0, data, "")
     other = dataclasses.replace(SMALL, **{field: value})
-    second = runs.new(tmp_path / "b", other, 0, data, "", False, False)
+    second = runs.new(tmp_path / "b", other, 0, data, "")
     with pytest.raises(BadRecipe, match=says):
         lab([first, second], tmp_path / "page")
     different = dataclasses.replace(first, mean=(1.0,))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,14 +48,32 @@ def tiny_data() -> Dataset:
     return Dataset("shades", *shades(40), *shades(11, 1), CLASSES)
 
 
-def python(
-    *words: str, timeout: float = 240, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run Python in the project's root, as a process of its own."""
+_CACHE = tempfile.TemporaryDirectory(prefix="xla-of-the-tests-")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """For processes of their own: CPUs, and a cache of programs that all of them share."""
+    return {**os.environ, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": _CACHE.name, **more}
+
+
+def started(*words: str) -> subprocess.Popen[str]:
+    """Python in the project's root, as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def python(*words: str, timeout: float = 240, **more: str) -> subprocess.CompletedProcess[str]:
+    """The same, to its end."""
     return subprocess.run(
         [sys.executable, *words],
         cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
+        env=environment(**more),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -59,24 +81,68 @@ def python(
     )
 
 
+def lines_of(run: Path) -> list[dict[str, Any]]:
+    """``metrics.jsonl``."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def wait_for_epochs(run: Path, count: int) -> None:
+    end = time.monotonic() + 200
+    metrics = run / "metrics.jsonl"
+    while time.monotonic() < end:
+        if metrics.exists() and len(metrics.read_text().splitlines()) >= count:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the run did not come so far")
+
+
+def parameters(run: Path) -> dict[str, np.ndarray]:
+    """The state in the newest checkpoint of a run, by path, and its step."""
+    import jax
+
+    from solutions.training.checkpoints import Checkpoints
+
+    checkpoints = Checkpoints(run / "checkpoints")
+    try:
+        step, state = checkpoints.newest_state()
+    finally:
+        checkpoints.close()
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    found = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+    return {**found, "step": np.array(step)}
+
+
+def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
+
+
+@pytest.fixture(scope="session")
+def shades_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each class with images, as ``--data`` takes it; not to be changed."""
+    return write_shades(tmp_path_factory.mktemp("shades") / "images")
+
+
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Path:
-    """A folder for each class with images, as ``--data`` takes it."""
+    """The same, to be changed."""
+    return write_shades(tmp_path / "images")
+
+
+def write_shades(root: Path) -> Path:
     from PIL import Image
 
     images, labels = shades(60)
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-        folder = tmp_path / "images" / CLASSES[label]
+        folder = root / CLASSES[label]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image[..., 0]).save(folder / f"{i}.png")
-    return tmp_path / "images"
+    return root
 
 
 TINY_WORDS = [
     *("--set", "width=8", "--set", "heads=2", "--set", "depth=1", "--set", "mlp=8"),
     *("--set", "patch_size=4", "--set", "batch_size=8"),
 ]
-Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,70 +2,142 @@
 
 from __future__ import annotations
 
-import json
-import os
+import io
 import random
 import re
+import shutil
 import signal
-import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
+import pexpect
 import pytest
 
 from grader.catalogue import ROOT
-from tests.training.conftest import TINY_WORDS, python
+from grader.cli import main
+from solutions.training import runs
+from tests.training.conftest import (
+    TINY_WORDS,
+    environment,
+    equal,
+    lines_of,
+    parameters,
+    python,
+    started,
+    wait_for_epochs,
+)
 
 TRAIN = ["-m", "grader", "train"]
+EPOCHS = 60
+LONG = [
+    *("--set", f"epochs={EPOCHS}", "--set", "ema=0.9", "--set", "shift=1", "--seed", "5"),
+    *("--set", "checkpoint_every=3"),
+]
+"""Long enough to be interrupted."""
 
 
-def parameters(run: Path) -> dict[str, np.ndarray]:
-    """The newest checkpoint of a run, read in a process of its own."""
-    target = run / "params.npz"
-    script = (
-        "import sys, jax, numpy as np; from pathlib import Path;"
-        "from solutions.training.checkpoints import Checkpoints;"
-        "step, state = Checkpoints(Path(sys.argv[1]) / 'checkpoints').newest_state();"
-        "np.savez(sys.argv[2], step=step,"
-        " **{str(i): np.asarray(x) for i, x in enumerate(jax.tree.leaves(state))})"
-    )
-    done = python("-c", script, str(run), str(target))
-    assert done.returncode == 0, done.stderr
-    return dict(np.load(target))
+def words_for(image_folder: Path, run: Path) -> list[str]:
+    return [*TRAIN, "--data", str(image_folder), "--out", str(run), *TINY_WORDS, *LONG]
 
 
-def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
+class Story:
+    """A run in a terminal, stopped by Ctrl-C there, then resumed to its end."""
+
+    def __init__(self, images: Path, folder: Path) -> None:
+        self.images, self.run = images, folder / "run"
+        self.screen = io.StringIO()
+        terminal = pexpect.spawn(
+            sys.executable,
+            words_for(images, self.run),
+            cwd=str(ROOT),
+            env=environment(),
+            encoding="utf-8",
+            codec_errors="replace",  # Ctrl-C throws away what the terminal has not shown yet
+            timeout=200,
+            dimensions=(24, 140),
+        )
+        terminal.logfile_read = self.screen
+        terminal.expect("epoch [3-9]")
+        terminal.sendintr()
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        self.code = terminal.exitstatus
+        self.stopped = parameters(self.run)
+        self.resumed = python(*TRAIN, "--resume", str(self.run))
 
 
-def test_train_eval_predict(image_folder: Path, tmp_path: Path) -> None:
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    run = tmp_path / "run"
-    words = [*TRAIN, "--data", str(image_folder), "--out", str(run), *TINY_WORDS]
-    done = python(*words, "--set", "epochs=3", **cache)
-    assert done.returncode == 0, done.stderr
-    assert "test accuracy" in done.stdout
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in lines] == [1, 2, 3]
-    page = (run / "report.html").read_text()
+@pytest.fixture(scope="module")
+def story(shades_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    return Story(shades_folder, tmp_path_factory.mktemp("story"))
+
+
+def test_a_terminal_shows_a_bar(story: Story) -> None:
+    shown = story.screen.getvalue()
+    assert re.search(r"epoch \d+.*\d+/360.*loss \d\.\d{3}.*accuracy.*lr \d", shown)
+    assert "━" in shown
+
+
+def test_ctrl_c_saves_and_says_how_to_resume(story: Story) -> None:
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", story.screen.getvalue())
+    assert story.code == 130, shown
+    assert "stopping and saving" in shown
+    step = re.search(r"saved at step (\d+)\. Go on with: python -m grader train --resume", shown)
+    assert step is not None
+    assert story.stopped["step"] == int(step[1]) > 0
+
+
+def test_a_resumed_run_ends_with_a_line_an_epoch_and_a_report(story: Story) -> None:
+    assert story.resumed.returncode == 0, story.resumed.stderr
+    assert f"resuming at step {story.stopped['step']} of 360" in story.resumed.stdout
+    assert "test accuracy" in story.resumed.stdout
+    assert [line["epoch"] for line in lines_of(story.run)] == list(range(1, EPOCHS + 1))
+    page = (story.run / "report.html").read_text()
     assert page.count("data:image/png;base64,") >= 4
     assert not re.findall(r"(?:src|href)=['\"](?!data:)", page)
-    assert "--set epochs=3" in page
+    assert "--set shift=1" in page
 
-    tested = python("-m", "grader", "eval", str(run), **cache)
-    assert tested.returncode == 0, tested.stderr
-    right = re.search(r"(\d+) of 12 right", tested.stdout)
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """The command line, in this process."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    told = capsys.readouterr()
+    return int(ended.value.code or 0), told.out, told.err
+
+
+def test_eval_and_predict(story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, told, errors = said(capsys, "eval", str(story.run))
+    assert code == 0, errors
+    right = re.search(r"(\d+) of 12 right", told)
     assert right is not None
-    assert int(right[1]) / 12 == pytest.approx(lines[-1]["test_accuracy"], abs=1e-6)
+    assert int(right[1]) / 12 == pytest.approx(lines_of(story.run)[-1]["test_accuracy"], abs=1e-6)
 
-    image = next(image_folder.glob("bright/*.png"))
-    seen = python("-m", "grader", "predict", str(run), str(image), **cache)
-    assert seen.returncode == 0, seen.stderr
-    assert re.search(r"bright \d+\.\d%", seen.stdout)
-    overlay = run / "predictions" / f"{image.stem}-attention.png"
-    assert overlay.read_bytes().startswith(b"\x89PNG")
+    image = next(story.images.glob("bright/*.png"))
+    same_name = shutil.copy(image, tmp_path / image.name)
+    code, told, errors = said(capsys, "predict", str(story.run), str(image), str(same_name))
+    assert code == 0, errors
+    assert len(re.findall(r"bright \d+\.\d%", told)) == 2
+    for name in (f"{image.stem}-attention.png", f"{image.stem}-2-attention.png"):
+        overlay = story.run / "predictions" / name
+        assert overlay.read_bytes().startswith(b"\x89PNG")
+
+    renamed = tmp_path / "renamed"
+    shutil.copytree(story.images, renamed)
+    (renamed / "bright").rename(renamed / "light")
+    code, _, errors = said(capsys, "eval", str(story.run), "--data", str(renamed))
+    assert code == 2
+    assert "renamed has the classes dark, light; " in errors
+    assert "run.json has bright, dark" in errors
+
+
+def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: runs.reserve(tmp_path / "runs", "digits"), range(8)))
+    assert len({folder.name for folder in found}) == 8
+    assert all(folder.is_dir() for folder in found)
 
 
 @pytest.mark.parametrize(
@@ -76,55 +148,36 @@ def test_train_eval_predict(image_folder: Path, tmp_path: Path) -> None:
             [*TINY_WORDS, "--set", "patch_size=3", "--data", "DATA"],
             "patch_size is 3; it must divide the image",
         ),
+        (["vit-s16-224"], "this recipe is for images of your own: say --data FOLDER"),
         (["--resume", "nowhere"], "nowhere holds no run"),
     ],
 )
-def test_usage_is_one_line(words: list[str], told: str, image_folder: Path, tmp_path: Path) -> None:
-    words = [str(image_folder) if word == "DATA" else word for word in words]
-    out = [] if "--resume" in words else ["--out", str(tmp_path / "run")]
-    done = python(*TRAIN, *words, *out)
-    assert done.returncode == 2, done.stderr
-    assert told in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "run").exists()
-
-
-def begin(image_folder: Path, run: Path, cache: Path) -> subprocess.Popen[str]:
-    """A run long enough to be interrupted."""
-    words = [*TRAIN, "--data", str(image_folder), "--out", str(run), *TINY_WORDS]
-    longer = ["--set", "epochs=60", "--set", "ema=0.9", "--set", "shift=1", "--seed", "5"]
-    longer += ["--set", "checkpoint_every=3"]
-    return subprocess.Popen(
-        [sys.executable, *words, *longer],
-        cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(cache)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for_epochs(run: Path, count: int) -> None:
-    end = time.monotonic() + 200
-    metrics = run / "metrics.jsonl"
-    while time.monotonic() < end:
-        if metrics.exists() and len(metrics.read_text().splitlines()) >= count:
-            return
-        time.sleep(0.02)
-    raise AssertionError("the run did not come so far")
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM])
-def test_a_signal_saves_and_says_how_to_resume(
-    number: signal.Signals, image_folder: Path, tmp_path: Path
+def test_usage_is_one_line(
+    words: list[str],
+    told: str,
+    image_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("grader.commands.training.RUNS", tmp_path / "runs")
+    words = [str(image_folder) if word == "DATA" else word for word in words]
+    code, _, errors = said(capsys, "train", *words)
+    assert code == 2
+    assert told in errors
+    assert len(errors.splitlines()) == 1
+    assert list(tmp_path.glob("runs/*")) == []
+
+
+@pytest.mark.slow
+def test_sigterm_saves_too(image_folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = begin(image_folder, run, tmp_path / "cache")
+    process = started(*words_for(image_folder, run))
     wait_for_epochs(run, 2)
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     told, errors = process.communicate(timeout=120)
-    assert process.returncode == 128 + number, errors
-    step = re.search(r"saved at step (\d+)\. Go on with: python -m grader train --resume", told)
+    assert process.returncode == 128 + signal.SIGTERM, errors
+    step = re.search(r"saved at step (\d+)\. Go on with", told)
     assert step is not None
     assert parameters(run)["step"] == int(step[1])
 
@@ -133,31 +186,22 @@ def test_a_signal_saves_and_says_how_to_resume(
 def test_killed_at_any_moment_and_resumed_it_is_the_same_bit_for_bit(
     image_folder: Path, tmp_path: Path
 ) -> None:
-    cache = tmp_path / "cache"
-    whole = begin(image_folder, tmp_path / "whole", cache)
+    whole = started(*words_for(image_folder, tmp_path / "whole"))
     _, errors = whole.communicate(timeout=300)
     assert whole.returncode == 0, errors
     expected = parameters(tmp_path / "whole")
 
     chance, run, kills = random.Random(0), tmp_path / "run", 0
-    process = begin(image_folder, run, cache)
+    process = started(*words_for(image_folder, run))
     wait_for_epochs(run, 1)
     while kills < 6:
         time.sleep(chance.uniform(0.0, 1.5))
         process.kill()
         process.communicate()
         kills += 1
-        process = subprocess.Popen(
-            [sys.executable, *TRAIN, "--resume", str(run)],
-            cwd=ROOT,
-            env={**os.environ, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(cache)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = started(*TRAIN, "--resume", str(run))
         time.sleep(chance.uniform(0.0, 6.0))
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert equal(parameters(run), expected)
-    lines = (run / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 61))
+    assert [line["epoch"] for line in lines_of(run)] == list(range(1, EPOCHS + 1))

@@ -14,6 +14,7 @@ import pytest
 from grader.catalogue import ROOT
 from solutions.training import data, hub
 from solutions.training.data import BadData
+from solutions.training.recipe import named
 from tests.training.conftest import shades
 
 CIFAR = ROOT.parent / "shared" / "data" / "cifar10_jpeg"
@@ -27,11 +28,17 @@ def png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def parquet(path: Path, cells: list[Any], labels: list[Any], names: tuple[str, str]) -> Path:
+def parquet(
+    path: Path,
+    cells: list[Any],
+    labels: list[Any],
+    names: tuple[str, str],
+    classes: tuple[str, ...] = ("dark", "bright"),
+) -> Path:
     arrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet as files
 
-    features = {names[1]: {"_type": "ClassLabel", "names": ["dark", "bright"]}}
+    features = {names[1]: {"_type": "ClassLabel", "names": list(classes)}}
     told = json.dumps({"info": {"features": features}})
     table = arrow.table({names[0]: cells, names[1]: labels})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,8 +127,25 @@ def other_column(folder: Path) -> None:
 
 
 def label_too_large(folder: Path) -> None:
+    cells = [{"bytes": png(shades(1)[0][0])}] * 3
+    parquet(folder / "plain" / "train-1.parquet", cells, [0, 1, 7], ("img", "label"))
+
+
+def other_names(folder: Path) -> None:
     cells = [{"bytes": png(shades(1)[0][0])}]
-    parquet(folder / "plain" / "train-0.parquet", cells, [7], ("img", "label"))
+    path = folder / "plain" / "train-1.parquet"
+    parquet(path, cells, [0], ("img", "label"), classes=("bright", "dark"))
+
+
+def other_names_in_test(folder: Path) -> None:
+    cells = [{"bytes": png(shades(1)[0][0])}]
+    path = folder / "plain" / "test-0.parquet"
+    parquet(path, cells, [0], ("img", "label"), classes=("cat", "dog"))
+
+
+def label_beyond_int32(folder: Path) -> None:
+    cells = [{"bytes": png(shades(1)[0][0])}]
+    parquet(folder / "plain" / "train-0.parquet", cells, [2**40], ("img", "label"))
 
 
 def mixed_sizes(folder: Path) -> None:
@@ -142,7 +166,10 @@ def no_test_part(folder: Path) -> None:
         (no_rows, "train-0.parquet has no rows"),
         (no_labels, "train-0.parquet, row 0: 'a' is no label"),
         (other_column, "train-0.parquet has no column of labels"),
-        (label_too_large, "train labels go from 7 to 7, but there are 2 classes"),
+        (label_too_large, "train-1.parquet, row 2: label 7, but "),
+        (label_beyond_int32, "train-0.parquet, row 0: 1099511627776 is too large"),
+        (other_names, "train-1.parquet names other classes (bright, dark) than "),
+        (other_names_in_test, "test-0.parquet names other classes (cat, dog) than "),
         (mixed_sizes, "train-0.parquet, row 2: an image of 4 × 4 among images of 8 × 8"),
         (no_test_part, "no Parquet file whose name begins with test"),
     ],
@@ -164,6 +191,27 @@ def test_wrong_folders(tmp_path: Path) -> None:
     (tmp_path / "dogs").mkdir()
     with pytest.raises(BadData, match="cats holds no images"):
         data.load(str(tmp_path))
+
+
+def test_an_unreadable_file_among_class_folders(image_folder: Path) -> None:
+    (image_folder / "dark" / "gone.png").symlink_to(image_folder / "nowhere.png")
+    with pytest.raises(BadData, match=r"gone\.png cannot be read: No such file"):
+        data.load(str(image_folder))
+
+
+def test_the_digits_have_one_size_and_a_recipe_may_have_no_images() -> None:
+    with pytest.raises(BadData, match="image_size is 16, but the digits are 8 × 8"):
+        data.load("digits", 16)
+    with pytest.raises(BadData, match="images of your own: say --data FOLDER"):
+        data.load(named("vit-s16-224").data, 224)
+
+
+def test_the_statistics_look_at_all_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "_ENOUGH_IMAGES", 8)
+    images = np.repeat(np.array([0, 200], np.uint8), 50)[:, None, None, None]
+    labels = np.repeat(np.arange(2), 50)
+    found = data.Dataset("sorted", images, labels, images, labels, ("dark", "bright"))
+    assert 80 < found.statistics[0][0] < 120
 
 
 def fake_hub(monkeypatch: pytest.MonkeyPatch, cache: Path) -> list[tuple[str, str, str]]:

@@ -12,13 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from solutions.training import Recipe, train
-from solutions.training.checkpoints import AnotherRun
+from solutions.training import Recipe, figures, train
+from solutions.training.checkpoints import AnotherRun, Checkpoints
 from solutions.training.data import Dataset
 from solutions.training.devices import BadDevices, placement
-from solutions.training.loop import NotANumber, Plan, Programs, Silent
+from solutions.training.loop import NotANumber, Plan, Silent, fit
+from solutions.training.models import build
+from solutions.training.programs import Programs, batch_key
 from solutions.training.recipe import BadRecipe
-from solutions.training.step import Task
+from solutions.training.step import Task, classification
 from tests.training.conftest import TINY
 
 
@@ -68,7 +70,7 @@ def test_stopped_and_resumed_it_is_the_same_bit_for_bit(
 ) -> None:
     stopped = train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=StopAfter(4))
     assert not stopped.finished
-    with pytest.raises(AnotherRun, match="another recipe or seed"):
+    with pytest.raises(AnotherRun, match="another recipe, seed or answers"):
         train(recipe, data=tiny_data, seed=5, out=tmp_path)
     watch = StopAfter(-1)
     resumed = train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=watch)
@@ -88,13 +90,17 @@ def test_stopped_and_resumed_it_is_the_same_bit_for_bit(
     again = train(recipe, data=tiny_data, seed=4, out=tmp_path, tell=lines.append)
     assert lines[0].startswith("the checkpoint of step 15 is skipped")
     assert same(again.state, whole.state)
+    watch = StopAfter(-1)
+    train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=watch)
+    assert watch.started == [(15, 3)]  # what replaced the damaged one
 
 
 def counting() -> Task:
     """A task that keeps the sum of the labels it saw, and of a random number a step."""
 
     def step(state: Any, batch: Any, key: Any) -> Any:
-        loss = jnp.where(state["step"] == 7, state["poison"], 1.0)
+        poisoned = (state["step"] == 7) & (state["poison"] > 0)
+        loss = jnp.where(poisoned, jnp.nan, 1.0)
         new = {
             "step": state["step"] + 1,
             "seen": state["seen"] + batch["image"].astype(jnp.int32).sum(),
@@ -105,7 +111,7 @@ def counting() -> Task:
 
     def init(key: Any) -> Any:
         zero = jnp.zeros((), jnp.int32)
-        return {"step": zero, "seen": zero, "drawn": jnp.zeros(()), "poison": jnp.ones(())}
+        return {"step": zero, "seen": zero, "drawn": jnp.zeros(()), "poison": zero}
 
     def evaluate(state: Any, batch: Any) -> Any:
         return {"one": jnp.ones(len(batch["label"])), "label": batch["label"]}
@@ -132,15 +138,67 @@ def test_any_task_runs_however_the_steps_are_cut(tiny_data: Dataset) -> None:
     assert programs.compiled() == 2
 
 
-def test_a_loss_that_is_no_number_stops_with_the_step(tiny_data: Dataset) -> None:
-    from solutions.training.loop import fit
+def test_a_loss_that_is_no_number_stops_with_the_step_and_its_key(tiny_data: Dataset) -> None:
+    task, keys = counting(), []
 
-    task = counting()
+    def step(state: Any, batch: Any, key: Any) -> Any:
+        jax.debug.callback(lambda raw: keys.append(raw.tolist()), jax.random.key_data(key))
+        return task.step(state, batch, key)
+
     poisoned = dataclasses.replace(
-        task, init=lambda key: {**task.init(key), "poison": jnp.array(jnp.nan)}
+        task, step=step, init=lambda key: {**task.init(key), "poison": jnp.array(1)}
     )
-    with pytest.raises(NotANumber, match=r"at step 7 \(epoch 2, seed 3, .*smaller base_lr"):
+    told = (
+        r"loss .* at step 7 \(epoch 2, seed 3; .*programs\.(batch_key\(3, 7\))\).*smaller base_lr"
+    )
+    with pytest.raises(NotANumber, match=told):
         fit(poisoned, tiny_data, Plan(4, 8, seed=3), placement(8))
+    assert jax.random.key_data(batch_key(3, 7)).tolist() in keys
+
+
+def test_parameters_that_are_no_numbers_are_not_saved(tiny_data: Dataset, tmp_path: Path) -> None:
+    task = counting()
+
+    def step(state: Any, batch: Any, key: Any) -> Any:
+        new, metrics = task.step(state, batch, key)
+        overflowing = jnp.where(state["step"] == 9, jnp.inf, new["drawn"])
+        return {**new, "drawn": overflowing}, metrics
+
+    overflows = dataclasses.replace(task, step=step)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", tell=print)
+    with pytest.raises(NotANumber, match=r"a parameter, .* at step 9 \(epoch 2, seed 0; "):
+        fit(overflows, tiny_data, Plan(2, 8), placement(8), checkpoints)
+    checkpoints.close()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["5"]
+
+
+def test_every_epoch_has_a_line_tested_or_not(tiny_data: Dataset) -> None:
+    fitted = fit(counting(), tiny_data, Plan(5, 8, eval_every=2), placement(8))
+    assert [line["epoch"] for line in fitted.history] == [1, 2, 3, 4, 5]
+    assert [line["test_one"] for line in fitted.history] == [None, 1, None, 1, 1]
+    assert all(line["train_loss"] == 1 for line in fitted.history)
+    assert all(line["images_per_second"] > 0 for line in fitted.history)
+    assert figures.curves(fitted.history).startswith(b"\x89PNG")
+
+
+def test_a_real_task_is_compiled_once_though_cut_and_resumed(
+    recipe: Recipe, tiny_data: Dataset, tmp_path: Path
+) -> None:
+    model = build(recipe, tiny_data.image_shape, 2)
+    task = classification(recipe, model, tiny_data.statistics, 15)
+    programs = Programs(task, tiny_data, Plan(3, 8, seed=4), placement(8))
+    checkpoints = Checkpoints(tmp_path / "checkpoints", tell=print)
+    carry = programs.start()
+    for first, count in ((0, 2), (2, 3), (5, 5)):
+        carry = programs.run(carry, first, count)
+        programs.evaluate(carry["state"])
+    checkpoints.save(10, carry, (), 0.0)
+    checkpoints.wait()
+    saved = checkpoints.newest(programs.start())
+    checkpoints.close()
+    assert saved is not None
+    programs.evaluate(programs.run(saved.carry, 10, 5)["state"])
+    assert programs.compiled() == 2
 
 
 def test_a_batch_larger_than_the_data(tiny_data: Dataset) -> None:

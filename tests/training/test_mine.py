@@ -17,9 +17,12 @@ import pytest
 from grader import catalogue
 from grader.catalogue import ROOT
 from grader.study import progress
-from solutions.training import Recipe, train
+from solutions.training import Recipe, runs, train
+from solutions.training.checkpoints import NoCheckpoint
 from solutions.training.data import Dataset
-from solutions.training.mine import answers
+from solutions.training.evaluation import of_run
+from solutions.training.mine import Mine, answers, answers_of
+from solutions.training.models import build
 from solutions.training.recipe import BadRecipe
 from tests.training.conftest import TINY
 
@@ -48,24 +51,121 @@ def recipe(**changes: object) -> Recipe:
     return dataclasses.replace(TINY, width=12, position_std=1.0, **changes)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_differently_written_answer_trains_like_the_reference(
     desk: Path, tiny_data: Dataset
 ) -> None:
     hand_in(desk, 46, ANSWERS / "46_vit_cls" / "right" / "setup_fused_qkv.py")
-    hand_in(desk, 50, next(iter(sorted((ANSWERS / "50_train_step" / "right").glob("*.py")))))
+    hand_in(desk, 50, ANSWERS / "50_train_step" / "right" / "by_hand.py")
     mine = answers(recipe(), tiny_data.image_shape, 2)
-    assert mine.model is not None
-    assert all("is yours" in note for note in mine.notes)
     theirs = train(recipe(), data=tiny_data, seed=3, model=mine.model, step50=mine.step50)
     reference = train(recipe(), data=tiny_data, seed=3)
     assert jax.tree.structure(theirs.params) != jax.tree.structure(reference.params)
     for one, other in zip(theirs.history, reference.history, strict=True):
         assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
         assert one["test_accuracy"] == other["test_accuracy"]
+
+
+def test_a_differently_written_answer_starts_where_the_reference_starts(
+    desk: Path, tiny_data: Dataset
+) -> None:
+    hand_in(desk, 46, ANSWERS / "46_vit_cls" / "right" / "setup_fused_qkv.py")
+    hand_in(desk, 50, ANSWERS / "50_train_step" / "right" / "by_hand.py")
+    mine = answers(recipe(), tiny_data.image_shape, 2)
+    assert mine.model is not None
+    assert all("is yours" in note for note in mine.notes)
+    assert sorted(mine.texts) == [46, 50]
+    reference = build(recipe(), tiny_data.image_shape, 2)
+    images = tiny_data.test_images[:3].astype(np.float32) / 255
+    found = []
+    for model in (mine.model, reference):
+        params = jax.jit(model.init)(jax.random.key(0))
+        weights = model.attention(params, images[0])
+        assert weights is not None
+        found.append((jax.jit(model.apply)(params, images), weights))
+    for one, other in zip(*found, strict=True):
+        assert np.allclose(one, other, atol=1e-4)
+
+
+def test_whose_functions_a_run_uses_is_said(desk: Path, tiny_data: Dataset) -> None:
+    hand_in(desk, 50, ANSWERS / "50_train_step" / "right" / "by_hand.py")
+    mine = answers(recipe(mixup=0.4), tiny_data.image_shape, 2)
+    assert mine.notes[1].endswith(
+        "50_train_step.py: learning_rate_schedule, weight_decay_mask, make_optimizer; in place of "
+        "train_step, since mixed images belong to two classes, the course has its own"
+    )
+    mine = answers(recipe(optimizer="muon"), tiny_data.image_shape, 2)
+    assert "in place of make_optimizer, which has no muon" in mine.notes[1]
+
+
+def saved_run(folder: Path, mine: Mine, data: Dataset) -> runs.Run:
+    runs.new(folder, recipe(), 0, data, "train --mine", mine.texts).save()
+    return runs.read(folder)
+
+
+def test_a_run_goes_on_with_the_answers_it_began_with(
+    desk: Path, tiny_data: Dataset, tmp_path: Path
+) -> None:
+    hand_in(desk, 46, ROOT / "solutions" / "46_vit_cls.py")
+    hand_in(desk, 41, ANSWERS / "41_encoder_block" / "right" / "textbook.py")
+    mine = answers(recipe(), tiny_data.image_shape, 2)
+    assert "in it use(41) is your own, from problems/41_encoder_block.py" in mine.notes[0]
+    run = saved_run(tmp_path / "run", mine, tiny_data)
+    assert sorted(run.mine) == [41, 46]
+
+    hand_in(desk, 50, ANSWERS / "50_train_step" / "right" / "by_hand.py")
+    again = answers_of(run)
+    assert again.step50 is None
+    assert "problem 50 is the reference's, as when the run began" in again.notes[1]
+    hand_in(desk, 41, ANSWERS / "41_encoder_block" / "right" / "fused_split.py")
+    told = "trained your answers to 41, 46; what you have now for 41 is another text"
+    with pytest.raises(BadRecipe, match=told):
+        answers_of(run)
+
+
+def test_a_model_that_no_longer_passes_is_not_taken_for_the_reference(
+    desk: Path, tiny_data: Dataset, tmp_path: Path
+) -> None:
+    hand_in(desk, 46, ROOT / "solutions" / "46_vit_cls.py", passed=False)
+    hand_in(desk, 50, ANSWERS / "50_train_step" / "right" / "by_hand.py")
+    mine = answers(recipe(), tiny_data.image_shape, 2)
+    run = saved_run(tmp_path / "run", mine, tiny_data)
+    with pytest.raises(NoCheckpoint):  # of the reference's model: only problem 50 was theirs
+        of_run(run)
+    run = saved_run(
+        tmp_path / "other", dataclasses.replace(mine, texts={46: "x", 50: "y"}), tiny_data
+    )
+    with pytest.raises(BadRecipe, match="what you have now for 46 is another text, or has not"):
+        of_run(run)
+
+
+def test_on_an_accelerator_their_matrix_products_are_bfloat16(
+    desk: Path, tiny_data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_in(desk, 46, ROOT / "solutions" / "46_vit_cls.py")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    model = answers(recipe(), tiny_data.image_shape, 2).model
+    assert model is not None
+    params = jax.eval_shape(model.init, jax.random.key(0))
+    images = jax.ShapeDtypeStruct((2, *tiny_data.image_shape), np.float32)
+    program = jax.make_jaxpr(model.apply)(params, images)
+    assert str(program).count("bf16") > 10
+    assert program.out_avals[0].dtype == np.float32
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "shown"), [("registers_behind", True), ("registers_between", False)]
+)
+def test_attention_is_shown_only_where_the_tokens_stand_as_the_reference_has_them(
+    name: str, shown: bool, desk: Path, tiny_data: Dataset
+) -> None:
+    hand_in(desk, 47, ANSWERS / "47_vit_registers" / "right" / f"{name}.py")
+    model = answers(recipe(model="registers"), tiny_data.image_shape, 2).model
+    assert model is not None
     image = tiny_data.test_images[0].astype(np.float32) / 255
-    weights = mine.model.attention(theirs.params, image)
-    assert weights is not None
-    assert np.allclose(weights.sum(-1), 1, atol=1e-5)
+    weights = model.attention(model.init(jax.random.key(0)), image)
+    assert (weights is not None) == shown
 
 
 def test_what_has_not_passed_does_not_train(desk: Path, tiny_data: Dataset) -> None:

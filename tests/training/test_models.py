@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -34,20 +35,28 @@ def forward(kind: str, module: Any, image: np.ndarray) -> Any:
     return module.vit_registers_forward(3, image, *sizes, TINY.registers, 5)[0]
 
 
-@pytest.mark.parametrize("kind", ["mean_pool", "cls", "registers"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("mean_pool", marks=pytest.mark.slow),
+        pytest.param("cls", marks=pytest.mark.slow),
+        "registers",
+    ],
+)
 def test_a_batch_gives_what_the_reference_gives_image_by_image(kind: str) -> None:
     model = models.build(recipe(model=kind), SHAPE, 5)
     module = models.linen_module(recipe(model=kind), 5)
     drawn = jax.jit(module.init)(jax.random.key(3), IMAGES[0])["params"]
-    expected = forward(kind, use(models.PROBLEMS[kind]), IMAGES[2])
+    reference = use(models.PROBLEMS[kind])
+    expected = jax.jit(lambda image: forward(kind, reference, image))(IMAGES[2])
     assert np.allclose(jax.jit(model.apply)(drawn, IMAGES)[2], expected, atol=1e-5)
 
 
 def test_the_extra_head_gets_a_classifier() -> None:
     model = models.build(recipe(model="extra_head"), SHAPE, 5)
-    params = model.init(jax.random.key(0))
+    params = jax.eval_shape(model.init, jax.random.key(0))
     assert set(params) == {"vit", "head"}
-    assert model.apply(params, IMAGES).shape == (4, 5)
+    assert jax.eval_shape(model.apply, params, IMAGES).shape == (4, 5)
 
 
 def test_the_position_table_starts_as_wide_as_the_recipe_says() -> None:
@@ -58,13 +67,13 @@ def test_the_position_table_starts_as_wide_as_the_recipe_says() -> None:
 
 
 def test_stochastic_depth_leaves_branches_out_and_keeps_the_mean() -> None:
-    model = models.build(recipe(depth=2, drop_path=0.5), SHAPE, 5)
-    params = model.init(jax.random.key(0))
+    model = models.build(recipe(depth=2, drop_path=0.5, mlp=4), SHAPE, 5)
+    params = jax.jit(model.init)(jax.random.key(0))
     same = jnp.broadcast_to(IMAGES[0], (64, *SHAPE))
     logits = jax.jit(model.apply)(params, same, jax.random.key(1))
     kinds = np.unique(np.round(np.asarray(logits), 4), axis=0)
     assert len(kinds) == 4  # each of the last block's two branches is there or not
-    assert len(np.unique(np.round(np.asarray(model.apply(params, same)), 4), axis=0)) == 1
+    assert len(np.unique(np.round(np.asarray(jax.jit(model.apply)(params, same)), 4), axis=0)) == 1
 
 
 @pytest.mark.parametrize("head_size", [4, 8])
@@ -79,7 +88,7 @@ def test_fused_attention_is_problem_40(head_size: int) -> None:
 
 def test_attention_of_the_last_block_is_what_the_reference_computes() -> None:
     model = models.build(recipe(depth=2), SHAPE, 5)
-    weights = model.attention(model.init(jax.random.key(0)), IMAGES[0])
+    weights = model.attention(jax.jit(model.init)(jax.random.key(0)), IMAGES[0])
     assert weights is not None
     assert weights.shape == (2, 5, 5)
     assert np.allclose(weights.sum(axis=-1), 1, atol=1e-5)
@@ -109,7 +118,8 @@ def test_narrow_products_stay_close_and_have_gradients() -> None:
 
 
 def test_muon_gets_the_matrices_inside_and_nothing_else() -> None:
-    params = models.build(recipe(model="registers"), SHAPE, 5).init(jax.random.key(0))
+    init = models.build(recipe(model="registers"), SHAPE, 5).init
+    params = jax.eval_shape(init, jax.random.key(0))
     chosen = step.muon_matrices(params)
     leaves = jax.tree_util.tree_leaves_with_path(
         chosen, is_leaf=lambda x: x is None or isinstance(x, MuonDimensionNumbers)
@@ -124,20 +134,49 @@ def test_muon_gets_the_matrices_inside_and_nothing_else() -> None:
     assert matrices["block_0/attention/query/kernel"] == MuonDimensionNumbers(0, (1, 2))
 
 
-@pytest.mark.slow
-def test_muon_makes_the_update_of_a_matrix_orthogonal() -> None:
-    model = models.build(recipe(), SHAPE, 5)
-    params = model.init(jax.random.key(0))
-    tx = step.optimizer(recipe(optimizer="muon", weight_decay=0.0), use(50), 1, 10)
-    gradients = jax.tree.map(lambda p: jax.random.normal(jax.random.key(7), p.shape), params)
-    state = tx.init(params)
-    _, state = tx.update(gradients, state, params)  # the learning rate of step 0 is 0
-    updates, _ = tx.update(gradients, state, params)
+@functools.cache
+def muon_updates(weight_decay: float) -> tuple[Any, Any]:
+    """Some parameters, and what the second step adds to them when its gradients are random."""
+    shapes = {
+        "block_0": {"attention": {"query": {"kernel": (8, 2, 4), "bias": (2, 4)}}},
+        "head": {"kernel": (8, 5), "bias": (5,)},
+        "norm": {"scale": (8,)},
+        "positions": (4, 8),
+    }
+    generator = np.random.default_rng(0)
+    params, gradients = (
+        jax.tree.map(
+            lambda shape: generator.normal(size=shape).astype(np.float32),
+            shapes,
+            is_leaf=lambda x: isinstance(x, tuple),
+        )
+        for _ in range(2)
+    )
+    asked = recipe(optimizer="muon", weight_decay=weight_decay)
+    tx = step.optimizer(asked, use(50), 1, 10)
+    update = jax.jit(tx.update)
+    _, state = update(gradients, tx.init(params), params)  # the learning rate of step 0 is 0
+    return params, update(gradients, state, params)[0]
+
+
+def test_muon_makes_the_update_of_a_matrix_orthogonal_and_of_adams_size() -> None:
+    _, updates = muon_updates(0.0)
     update = np.asarray(updates["block_0"]["attention"]["query"]["kernel"]).reshape(8, 8)
     singular = np.linalg.svd(update, compute_uv=False)
     assert singular.max() / singular.min() < 2.5
-    token = np.asarray(updates["positions"])
-    assert np.allclose(np.abs(token), np.abs(token).max(), rtol=1e-2)  # Adam: all of one size
+    assert 0.1 < np.sqrt((update**2).mean()) / TINY.base_lr < 0.3
+    positions = np.asarray(updates["positions"])
+    assert np.allclose(np.abs(positions), TINY.base_lr, rtol=1e-2)  # plain Adam, equal gradients
+
+
+def test_muon_decays_kernels_and_nothing_else() -> None:
+    params, decaying = muon_updates(0.5)
+    _, plain = muon_updates(0.0)
+    added = jax.tree.map(lambda with_decay, without: with_decay - without, decaying, plain)
+    found = jax.tree_util.tree_leaves_with_path(added)
+    for (path, difference), value in zip(found, jax.tree.leaves(params), strict=True):
+        expected = -0.5 * TINY.base_lr * value if path[-1].key == "kernel" else 0 * value
+        assert np.allclose(difference, expected, atol=1e-6), jax.tree_util.keystr(path)
 
 
 def test_normalized_images_have_mean_0_and_deviation_1() -> None:
@@ -165,8 +204,9 @@ def test_shift_and_flip_move_images_as_a_whole() -> None:
 @pytest.mark.parametrize(("mixup", "cutmix"), [(0.8, 0.0), (0.0, 1.0), (0.8, 1.0)])
 def test_mixed_images_hold_the_share_that_is_said(mixup: float, cutmix: float) -> None:
     images = jnp.arange(8.0)[:, None, None, None] * jnp.ones((8, 16, 16, 1))
+    mix = jax.jit(augment.mix, static_argnums=(2, 3))
     for seed in range(6):
-        found, partner, share = augment.mix(images, jax.random.key(seed), mixup, cutmix)
+        found, partner, share = mix(images, jax.random.key(seed), mixup, cutmix)
         expected = share * jnp.arange(8.0) + (1 - share) * partner
         assert np.allclose(found.mean((1, 2, 3)), expected, atol=1e-4)
         assert 0 <= share <= 1

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from grader.catalogue import ROOT
+from tests.training.conftest import TINY_WORDS, environment, lines_of, parameters, wait_for_epochs
 
 WORKER = [sys.executable, "-m", "tests.training.scale_worker"]
 
@@ -25,6 +29,12 @@ def start(target: Path, how: str, devices: int, *several: str) -> subprocess.Pop
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
 
 
 def finish(*processes: subprocess.Popen[str]) -> None:
@@ -67,9 +77,54 @@ def test_eight_devices_data_parallel(single: dict[str, np.ndarray], tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["plain", "fsdp"])
 def test_two_processes(how: str, single: dict[str, np.ndarray], tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     target = tmp_path / "two.npz"
     finish(*(start(target, how, 2, port, "2", str(number)) for number in range(2)))
     assert_close(target, single, 4)
+
+
+def together(folder: Path, *words: str) -> list[subprocess.Popen[str]]:
+    """``train`` in two processes, in a folder of their own."""
+    port = free_port()
+    return [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "grader", "train", *words),
+                *("--coordinator", f"127.0.0.1:{port}"),
+                *("--num-processes", "2", "--process-id", str(number)),
+            ],
+            cwd=folder,
+            env=environment(PYTHONPATH=str(ROOT)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_folder_stop_together_and_report(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    longer = ["--set", "epochs=12", "--set", "checkpoint_every=4", "--fsdp"]
+    both = together(tmp_path, "--data", str(image_folder), *TINY_WORDS, *longer)
+    end = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/*/metrics.jsonl")) and time.monotonic() < end:
+        time.sleep(0.05)
+    (run,) = tmp_path.glob("runs/*")
+    wait_for_epochs(run, 2)
+    both[1].send_signal(signal.SIGTERM)
+    told = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [130, 143], told
+    step = re.search(r"saved at step (\d+)\. Go on with", told[0][0])
+    assert step is not None
+    assert parameters(run)["step"] == int(step[1])
+
+    both = together(tmp_path, "--resume", str(run))
+    told = [process.communicate(timeout=200) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert "report: " in told[0][0]
+    lines = lines_of(run)
+    assert [line["epoch"] for line in lines] == list(range(1, 13))
+    assert all(line["images_per_second"] > 0 for line in lines)

@@ -1,0 +1,104 @@
+"""The commands ``eval`` and ``predict``: what a trained model can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader.commands.training import _cache_programs, _load, _quiet, _told
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("eval", help="Test a trained model.")(evaluate)
+    app.command("predict", help="Say what a trained model sees in images.")(predict)
+
+
+def evaluate(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    data: Annotated[str | None, typer.Option(help="Other images than it was tested on.")] = None,
+) -> None:
+    """Test the newest checkpoint of a run."""
+    _quiet()
+    with _told():
+        import numpy as np
+
+        from grader.cli import UsageError
+        from solutions.training import evaluation, runs
+
+        run = runs.read(run_folder)
+        _cache_programs()
+        images = _load(run.recipe if data is None else run.recipe.with_changes({"data": data}))
+        if images.image_shape != run.image_shape:
+            raise UsageError(
+                f"{images.name} has images of {images.image_shape}; the run has {run.image_shape}"
+            )
+        if images.classes != run.classes:
+            raise UsageError(
+                f"{images.name} has the classes {_listed(images.classes)}; {run_folder}/run.json "
+                f"has {_listed(run.classes)}"
+            )
+        step, classifier = evaluation.of_run(run)
+        probabilities = classifier.probabilities(images.test_images)
+        right = int((probabilities.argmax(axis=1) == images.test_labels).sum())
+        own = probabilities[np.arange(len(images.test_labels)), images.test_labels]
+        loss = -np.log(np.maximum(own, 1e-30)).mean()
+        count = len(images.test_labels)
+        print(f"step {step}: {right} of {count} right, {right / count:.2%}, loss {loss:.4f}")
+
+
+def predict(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where the attention overlays go; beside the run else.")
+    ] = None,
+) -> None:
+    """Class, probabilities, and where the model looked."""
+    _quiet()
+    with _told():
+        import numpy as np
+        from PIL import Image
+
+        from solutions.training import evaluation, figures, runs
+        from solutions.training.disk import saving
+
+        run = runs.read(run_folder)
+        _cache_programs()
+        read = [evaluation.read_image(path, run.image_shape) for path in images]
+        _, classifier = evaluation.of_run(run)
+        probabilities = classifier.probabilities(np.stack(read))
+        folder = out or run.folder / "predictions"
+        targets = _targets(folder, images)
+        for path, image, row, target in zip(images, read, probabilities, targets, strict=True):
+            best = np.argsort(-row)[:3]
+            told = ", ".join(f"{run.classes[i]} {row[i]:.1%}" for i in best)
+            print(f"{path}: {told}")
+            seen = classifier.attention(image)
+            if seen is not None:
+                picture = Image.fromarray(figures.overlay(image, seen.mean(axis=0)))
+                picture = picture.resize((picture.width * 8, picture.height * 8), 0)
+                with saving(target):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    picture.save(target)
+                print(f"  attention: {target}")
+
+
+def _listed(classes: Sequence[str]) -> str:
+    more = f", … ({len(classes)} in all)" if len(classes) > 5 else ""
+    return ", ".join(classes[:5]) + more
+
+
+def _targets(folder: Path, images: Sequence[Path]) -> list[Path]:
+    """A file for the overlay of each image; a number tells files of the same name apart."""
+    targets: list[Path] = []
+    for path in images:
+        target, count = folder / f"{path.stem}-attention.png", 1
+        while target in targets:
+            count += 1
+            target = folder / f"{path.stem}-{count}-attention.png"
+        targets.append(target)
+    return targets

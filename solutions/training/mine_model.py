@@ -1,0 +1,289 @@
+"""A student's contract function as a model that trains.
+
+The grader's engine turns a contract function, whatever its modules are called and however it
+stores its weights, into a pure function of (weights, image).  That function takes the place of
+the reference model and is jitted in the same way.  It starts from the same weights, too: the
+engine's transplant brings the reference's initial parameters into the student's layout.  So an
+answer that passes trains as the reference does, up to rounding.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from grader import catalogue
+from grader.engine.align import Alignment, Case, align, settle
+from grader.engine.cases import draw_arrays, draw_sizes, draw_weights
+from grader.engine.layout import Kinds
+from grader.engine.reference import Solutions
+from grader.engine.remote import RemoteTrace
+from grader.engine.suspects import Suspect, stages_of, variant_suspects
+from grader.engine.traced import Traced
+from grader.engine.transplant import Choices, Match, match
+from grader.problem import Contract, Problem, Sizes
+from solutions.training.models import PROBLEMS, Model, Params, build, compute_dtype, grid_of
+from solutions.training.narrow import with_narrow_products
+from solutions.training.recipe import BadRecipe, Recipe
+
+_DRAWS = 6
+
+
+def model_of(
+    module: Any, recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int
+) -> Model:
+    """The answer in ``module`` to the problem of the recipe's model.
+
+    The traced program is float32 throughout, so bfloat16 narrows the operands of its matrix
+    products, on accelerators as on CPUs; the reference casts all its activations there.
+
+    Raises:
+      BadRecipe: it does not do what the reference does at the sizes of the recipe.
+
+    """
+    contract = catalogue.problem(PROBLEMS[recipe.model]).contracts[-1]
+    sizes = _sizes(recipe, image_shape, num_classes)
+    answer = _Answer(contract, getattr(module, contract.function), sizes, recipe)
+    reference = build(recipe, image_shape, num_classes)
+    extra_head = recipe.model == "extra_head"
+
+    def init(key: jax.Array) -> Params:
+        params = reference.init(key)
+        theirs = answer.params(params["vit"] if extra_head else params)
+        return {"vit": theirs, "head": params["head"]} if extra_head else theirs
+
+    def logits(params: Params, image: jax.Array) -> jax.Array:
+        first = answer.outputs(params["vit"] if extra_head else params, image)[0]
+        if extra_head:
+            return first @ params["head"]["kernel"] + params["head"]["bias"]
+        return first
+
+    def apply(params: Params, images: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        return jax.vmap(lambda image: logits(params, image))(images)
+
+    def attention(params: Params, image: jax.Array) -> np.ndarray | None:
+        if not answer.attends_in_order:
+            return None
+        return answer.attention(params["vit"] if extra_head else params, image)
+
+    return Model(
+        init=init,
+        apply=with_narrow_products(apply) if compute_dtype(recipe) == jnp.bfloat16 else apply,
+        attention=attention,
+        positions=lambda params: answer.positions(params["vit"] if extra_head else params),
+        extra_tokens=reference.extra_tokens,
+        grid=reference.grid,
+    )
+
+
+def _sizes(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
+    """The recipe in the words of the contracts."""
+    rows, columns = grid_of(recipe, image_shape)
+    return {
+        "grid_h": rows,
+        "grid_w": columns,
+        "channels": image_shape[2],
+        "patch_size": recipe.patch_size,
+        "d_model": recipe.width,
+        "output_dim": recipe.width - recipe.heads,
+        "num_heads": recipe.heads,
+        "d_ff": recipe.mlp,
+        "num_layers": recipe.depth,
+        "num_registers": recipe.registers,
+        "num_classes": num_classes,
+    }
+
+
+class _Answer:
+    """A traced contract function, and how the reference's weights go into it.
+
+    Attributes:
+      attends_in_order: whether its last attention weights are those of the reference, so that
+        the tokens stand in the same order; a picture of them would be wrong otherwise.
+
+    """
+
+    def __init__(
+        self, contract: Contract, function: Callable[..., Any], sizes: Sizes, recipe: Recipe
+    ) -> None:
+        problem = catalogue.problem(PROBLEMS[recipe.model])
+        self._theirs = Traced(contract, function, 0, sizes)
+        for solutions in _accepted(problem):
+            found = self._matched(problem, solutions, contract, function, sizes)
+            if found is not None:
+                break
+        else:
+            raise BadRecipe(
+                f"your {contract.function} and the reference part at the sizes of this recipe, "
+                "though it has passed; grade it again with another --seed"
+            )
+        self._match = found
+        self._names = self._leaf_names()
+
+    def _matched(
+        self,
+        problem: Problem,
+        solutions: Solutions,
+        contract: Contract,
+        function: Callable[..., Any],
+        sizes: Sizes,
+    ) -> Match | None:
+        """The transplant at the sizes of the recipe; None when the numbers are not equal."""
+        choices, kinds, their_kinds = _settled(problem, solutions, contract, function)
+        self._reference = solutions.trace(problem.number, contract, 0, sizes, kinds)
+        self._theirs.leaves = their_kinds.told(self._theirs.leaves)
+        case = _case(self._reference, contract, sizes)
+        local, stages = cast(RemoteTrace, _Local(self._theirs)), stages_of(problem)
+        for start in (choices, Choices()):
+            found = align(self._reference, local, case, stages, start)
+            if isinstance(found, Alignment) and found.equal:
+                matched = match(self._reference.leaves, self._theirs.leaves, found.choices)
+                assert isinstance(matched, Match)
+                self.attends_in_order = self._same_attention(matched, case)
+                return matched
+        return None
+
+    def _same_attention(self, matched: Match, case: Case) -> bool:
+        expected = _last_attention(self._reference, case.weights, case.arrays)
+        found = _last_attention(self._theirs, matched.weights(case.weights), case.arrays)
+        if expected is None or found is None or expected.shape != found.shape:
+            return False
+        return np.allclose(expected, found, atol=1e-4)
+
+    def _leaf_names(self) -> list[tuple[str, str]]:
+        """For each of their parameters its path, and what the reference calls this kind.
+
+        The kind stands last, as in Flax's own trees, so that ``weight_decay_mask`` finds kernels.
+        """
+        kinds = {}
+        for leaf, slots in self._match.pieces:
+            path = self._reference.leaves[slots[0].members[0]].path
+            kinds[leaf.index] = path.rsplit("/", 1)[-1]
+        return [(leaf.path, kinds.get(leaf.index, "empty")) for leaf in self._theirs.leaves]
+
+    def _places(self) -> list[np.ndarray]:
+        """For each of their parameters, where its elements stand in the reference's, laid flat."""
+        sizes = [leaf.size for leaf in self._reference.leaves]
+        starts = np.cumsum([0, *sizes])
+        numbered = [
+            np.arange(start, start + leaf.size, dtype=np.float64).reshape(leaf.shape)
+            for start, leaf in zip(starts, self._reference.leaves, strict=False)
+        ]
+        return [values.astype(np.int64) for values in self._match.arranged(numbered)]
+
+    def params(self, reference: Params) -> Params:
+        """Their parameters from those of the reference, both as trees."""
+        flat = _by_path(reference)
+        laid_flat = jnp.concatenate([flat[leaf.path].ravel() for leaf in self._reference.leaves])
+        return {
+            path: {kind: laid_flat[places] - float(leaf.plus_one)}
+            for (path, kind), places, leaf in zip(
+                self._names, self._places(), self._theirs.leaves, strict=True
+            )
+        }
+
+    def outputs(self, params: Params, image: jax.Array) -> list[jax.Array]:
+        """What their function returns for one image."""
+        return self._theirs.pure(self._flat(params), [image])
+
+    def _flat(self, params: Params) -> list[Any]:
+        return [params[path][kind] for path, kind in self._names]
+
+    def attention(self, params: Params, image: jax.Array) -> np.ndarray | None:
+        """The last value on the way that looks like attention weights: (heads, T, T)."""
+        weights = [np.asarray(w, np.float64) for w in self._flat(params)]
+        return _last_attention(self._theirs, weights, [np.asarray(image, np.float64)])
+
+    def positions(self, params: Params) -> jax.Array | None:
+        """Their position table, where it is one array."""
+        for path, kind in self._names:
+            if kind == "positions" and params[path][kind].ndim >= 2:
+                table = params[path][kind]
+                return table.reshape(-1, table.shape[-1])
+        return None
+
+
+def _last_attention(
+    traced: Traced, weights: list[np.ndarray], arrays: list[np.ndarray]
+) -> np.ndarray | None:
+    _, seen = traced.run_recorded(weights, arrays)
+    for item in reversed(seen):
+        value = item.value
+        square = value.ndim >= 2 and value.shape[-1] == value.shape[-2] > 1
+        if square and value.min() >= 0 and np.allclose(value.sum(axis=-1), 1):
+            return value.reshape(-1, *value.shape[-2:])
+    return None
+
+
+def _accepted(problem: Problem) -> Iterator[Solutions]:
+    """The reference, and what counts as right too: the exact GELU, another epsilon."""
+    variants = variant_suspects(problem)
+    for count in range(len(variants) + 1):
+        for chosen in itertools.combinations(variants, count):
+            yield functools.reduce(Suspect.joined, chosen, Suspect()).solutions()
+
+
+def _settled(
+    problem: Problem, solutions: Solutions, contract: Contract, function: Callable[..., Any]
+) -> tuple[Choices, Kinds, Kinds]:
+    """How the answer stores its weights, and how parameters start, found on small draws.
+
+    On sizes that the grader draws no two axes are alike; on those of a recipe they may be.
+    """
+    trials = []
+    draws = draw_sizes(problem, np.random.default_rng(0), _DRAWS)
+    reference = solutions.trace(problem.number, contract, 0, draws[0].sizes)
+    theirs = Traced(contract, function, 0, draws[0].sizes, drawn=True)
+    kinds, their_kinds = Kinds(reference.leaves), Kinds(theirs.leaves)
+    for draw in draws[1:]:
+        reference = solutions.trace(problem.number, contract, 0, draw.sizes, kinds)
+        theirs = Traced(contract, function, 0, draw.sizes)
+        theirs.leaves = their_kinds.told(theirs.leaves)
+        case = _case(reference, contract, draw.sizes)
+        trials.append((reference, cast(RemoteTrace, _Local(theirs)), case))
+    return settle(trials, stages_of(problem)), kinds, their_kinds
+
+
+def _case(reference: Traced, contract: Contract, sizes: Sizes) -> Case:
+    generator = np.random.default_rng(0)
+    weights = draw_weights(reference.leaves, generator, "ordinary")
+    arrays = draw_arrays(contract, sizes, generator)
+    return Case(weights, arrays, reference.run(weights, arrays))
+
+
+class _Local:
+    """A `Traced` in this process, as `align` asks for one in a child."""
+
+    def __init__(self, traced: Traced) -> None:
+        self._traced = traced
+        self.leaves = traced.leaves
+
+    def run(self, weights: list[np.ndarray], arrays: list[np.ndarray]) -> list[np.ndarray]:
+        return self._traced.run(weights, arrays)
+
+    def start_record(self, weights: list[np.ndarray], arrays: list[np.ndarray]) -> Any:
+        outputs, seen = self._traced.run_recorded(weights, arrays)
+        answer = {"outputs": len(outputs), "lines": [item.line for item in seen]}
+        return _Answered((answer, [*outputs, *(item.value for item in seen)]))
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A `Ticket` whose answer is there."""
+
+    answer: tuple[dict[str, Any], list[np.ndarray]]
+
+    def result(self) -> tuple[dict[str, Any], list[np.ndarray]]:
+        return self.answer
+
+
+def _by_path(params: Params) -> Mapping[str, Any]:
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {"/".join(str(key.key) for key in path): value for path, value in leaves}

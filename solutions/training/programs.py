@@ -1,0 +1,180 @@
+"""The compiled programs of a run: the start, any number of steps of an epoch, the test.
+
+The images lie on the device as uint8.  One call of the program runs ``count`` steps without
+coming back to Python: it shuffles the epoch, and in each step takes its rows, makes its key, and
+calls the task's step.  ``count`` is an argument, so the program is compiled once: on a fast
+device a call runs a whole epoch, on a slow one a few steps, so that the progress bar moves and
+Ctrl-C is heard.  (That makes it a ``lax.fori_loop`` in place of a ``lax.scan``, which has its
+length compiled in.  What that costs or saves was not measured.)
+
+All randomness is a function of the seed and the number of the step, and all that is carried from
+step to step is in `Carry`.  So on one device a run that was killed and resumed makes the same
+steps, bit for bit, as one that was not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from solutions.training.data import Dataset
+from solutions.training.devices import Placement
+from solutions.training.recipe import BadRecipe
+from solutions.training.step import Task
+
+Carry = dict[str, Any]
+"""``state`` of the task; ``sums`` of its metrics over the epoch; ``bad``, the first step whose
+loss was no number, or -1."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, and from which seed.
+
+    Attributes:
+      epochs: how often every training image is seen.
+      batch_size: images a step; what does not fill a batch is left out, another part each epoch.
+      seed: of the parameters and of all that is random afterwards.
+      eval_every: epochs between two looks at the test images; the last epoch has one always.
+      checkpoint_every: epochs between two checkpoints; there is one at the end always.
+
+    """
+
+    epochs: int
+    batch_size: int
+    seed: int = 0
+    eval_every: int = 1
+    checkpoint_every: int = 1
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Whole batches in ``images``.
+
+        Raises:
+          BadRecipe: there is not even one.
+
+        """
+        if images < self.batch_size:
+            raise BadRecipe(
+                f"batch_size is {self.batch_size}, but there are only {images} images to train on"
+            )
+        return images // self.batch_size
+
+
+class Programs:
+    """The three compiled programs of a run: start, steps, test."""
+
+    def __init__(self, task: Task, data: Dataset, plan: Plan, place: Placement) -> None:
+        self._task, self._plan, self._place = task, plan, place
+        self.steps_per_epoch = plan.steps_per_epoch(len(data.train_images))
+        self._train = {
+            "image": place.everywhere(data.train_images),
+            "label": place.everywhere(data.train_labels.astype(np.int32)),
+        }
+        self._test = _in_batches(data, plan.batch_size, place)
+        root = jax.random.key(plan.seed)
+        self._init_key, self._order_key, self._step_key = jax.random.split(root, 3)
+        shapes = jax.eval_shape(self._start, self._init_key)
+        self._where = place.of_state(shapes)
+        self._run = jax.jit(self._steps, donate_argnums=0, out_shardings=self._where)
+        self._evaluate = jax.jit(self._means, out_shardings=place.replicated)
+        self._all_numbers = jax.jit(_all_numbers, out_shardings=place.replicated)
+
+    def start(self) -> Carry:
+        """The carry before the first step."""
+        return jax.jit(self._start, out_shardings=self._where)(self._init_key)
+
+    def run(self, carry: Carry, first: int, count: int) -> Carry:
+        """``count`` steps from step ``first``, all in one epoch.  ``carry`` is used up."""
+        return self._run(carry, self._train, np.int32(first), np.int32(count))
+
+    def evaluate(self, state: Any) -> dict[str, jax.Array]:
+        """The means over the test images."""
+        return self._evaluate(state, self._test)
+
+    def tested(self, state: Any) -> tuple[str, ...]:
+        """The names of what `evaluate` gives; nothing is computed."""
+        return tuple(jax.eval_shape(self._means, state, self._test))
+
+    def all_numbers(self, state: Any) -> jax.Array:
+        """Whether nothing in the state is NaN or infinite, ()."""
+        return self._all_numbers(state)
+
+    def compiled(self) -> int:
+        """How many versions of the two programs exist: 2 however long the run."""
+        return self._run._cache_size() + self._evaluate._cache_size()
+
+    def _start(self, key: jax.Array) -> Carry:
+        state = self._task.init(key)
+        images = self._train["image"]
+        batch = {
+            "image": jax.ShapeDtypeStruct((self._plan.batch_size, *images.shape[1:]), jnp.uint8),
+            "label": jax.ShapeDtypeStruct((self._plan.batch_size,), jnp.int32),
+        }
+        _, metrics = jax.eval_shape(self._task.step, state, batch, key)
+        sums = {name: jnp.zeros((), jnp.float32) for name in metrics}
+        return {"state": state, "sums": sums, "bad": jnp.full((), -1, jnp.int32)}
+
+    def _steps(self, carry: Carry, train: dict[str, jax.Array], first: Any, count: Any) -> Carry:
+        per_epoch, size = self.steps_per_epoch, self._plan.batch_size
+        epoch_key = jax.random.fold_in(self._order_key, first // per_epoch)
+        order = jax.random.permutation(epoch_key, len(train["label"]))
+        begins = first % per_epoch == 0
+        sums = jax.tree.map(lambda value: jnp.where(begins, 0, value), carry["sums"])
+
+        def one(i: Any, carry: Carry) -> Carry:
+            step = first + i
+            rows = lax.dynamic_slice(order, ((step % per_epoch) * size,), (size,))
+            batch = {name: values[rows] for name, values in train.items()}
+            batch = lax.with_sharding_constraint(batch, self._place.by_row)
+            key = jax.random.fold_in(self._step_key, step)
+            state, metrics = self._task.step(carry["state"], batch, key)
+            sums = jax.tree.map(lambda total, x: total + x, carry["sums"], metrics)
+            is_bad = ~jnp.isfinite(metrics["loss"]) & (carry["bad"] < 0)
+            return {"state": state, "sums": sums, "bad": jnp.where(is_bad, step, carry["bad"])}
+
+        return lax.fori_loop(0, count, one, {**carry, "sums": sums})
+
+    def _means(self, state: Any, test: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        def one(batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+            batch = lax.with_sharding_constraint(batch, self._place.by_row)
+            values = self._task.evaluate(state, batch)
+            return {name: (value * batch["real"]).sum() for name, value in values.items()}
+
+        sums = lax.map(one, test)
+        return {name: values.sum() / test["real"].sum() for name, values in sums.items()}
+
+
+def _all_numbers(state: Any) -> jax.Array:
+    finite = [
+        jnp.isfinite(leaf).all()
+        for leaf in jax.tree.leaves(state)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    ]
+    return jnp.array(finite, bool).all()
+
+
+def _in_batches(data: Dataset, size: int, place: Placement) -> dict[str, jax.Array]:
+    """The test images as (batches, B, …), filled up with images that do not count."""
+    count = len(data.test_labels)
+    batches = -(-count // size)
+
+    def fill(values: np.ndarray) -> jax.Array:
+        space = [(0, batches * size - count)] + [(0, 0)] * (values.ndim - 1)
+        return place.everywhere(np.pad(values, space).reshape(batches, size, *values.shape[1:]))
+
+    return {
+        "image": fill(data.test_images),
+        "label": fill(data.test_labels.astype(np.int32)),
+        "real": fill(np.ones(count, np.float32)),
+    }
+
+
+def batch_key(seed: int, step: int) -> jax.Array:
+    """The key of one step of a run: what its augmentation and its stochastic depth came from."""
+    _, _, step_key = jax.random.split(jax.random.key(seed), 3)
+    return jax.random.fold_in(step_key, step)

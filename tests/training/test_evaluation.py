@@ -1,0 +1,43 @@
+"""A trained model at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from solutions.training.data import Dataset
+from solutions.training.evaluation import Classifier
+from solutions.training.models import build
+from tests.training.conftest import TINY
+
+
+@pytest.fixture
+def every_program_is_kept() -> Iterator[None]:
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0.0)
+    yield
+    jax.config.update(name, before)
+
+
+def test_the_next_runs_parameters_need_no_new_programs(
+    tiny_data: Dataset, every_program_is_kept: None
+) -> None:
+    cache = Path(jax.config.jax_compilation_cache_dir)
+    known, images = [], tiny_data.test_images
+    for seed in (0, 1):
+        model = build(TINY, tiny_data.image_shape, 2)
+        params = jax.jit(model.init)(jax.random.key(seed))
+        classifier = Classifier(model, params, tiny_data.statistics)
+        probabilities = classifier.probabilities(images)
+        assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+        seen = classifier.attention(images[0])
+        assert seen is not None
+        assert seen.shape == (2, 2, 2)
+        known.append({path.name for path in cache.glob("*-cache")})
+    assert known[0]
+    assert known[1] == known[0]

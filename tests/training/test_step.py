@@ -1,0 +1,73 @@
+"""One step: Mixup's loss and the average of the weights, worked out by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from solutions.training import augment
+from solutions.training.models import Model
+from solutions.training.recipe import Recipe
+from solutions.training.step import classification
+from tests.training.conftest import TINY, shades
+
+STATISTICS = ((100.0,), (50.0,))
+
+
+def linear() -> Model:
+    """Logits that are a matrix times the pixels."""
+
+    def apply(params: Any, images: Any, key: Any = None) -> Any:
+        return images.reshape(len(images), -1) @ params["head"]["kernel"]
+
+    def init(key: Any) -> Any:
+        return {"head": {"kernel": jax.random.normal(key, (64, 3)) / 8}}
+
+    return Model(init, apply, lambda *_: None, lambda *_: None, 0, (1, 1))
+
+
+def steps(recipe: Recipe, count: int) -> tuple[list[Any], list[Any], Any, Any]:
+    """States, the first included, and metrics; the batch and the key of each step."""
+    task = classification(recipe, linear(), STATISTICS, 10)
+    images, labels = shades(6)
+    batch = {"image": jnp.asarray(images), "label": jnp.asarray(labels)}
+    states, metrics, key = [task.init(jax.random.key(0))], [], jax.random.key(1)
+    step = jax.jit(task.step)
+    for _ in range(count):
+        state, told = step(states[-1], batch, key)
+        states.append(state)
+        metrics.append(told)
+    return states, metrics, batch, key
+
+
+def test_the_loss_of_mixed_images_counts_both_classes_by_their_shares() -> None:
+    recipe = dataclasses.replace(TINY, mixup=0.5, label_smoothing=0.2)
+    states, metrics, batch, key = steps(recipe, 1)
+    mean, std = STATISTICS
+    images = (np.asarray(batch["image"], np.float32) - mean[0]) / std[0]
+    mix = jax.jit(augment.mix, static_argnums=(2, 3))
+    mixed, partner, share = mix(images, jax.random.split(key, 3)[1], 0.5, 0.0)
+    logits = np.asarray(mixed).reshape(6, 64) @ states[0]["params"]["head"]["kernel"]
+    logarithms = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    labels, total = np.asarray(batch["label"]), 0.0
+    for row in range(6):
+        for label, part in ((labels[row], share), (labels[partner[row]], 1 - share)):
+            target = np.full(3, 0.2 / 3)
+            target[label] += 0.8
+            total -= part * (target * logarithms[row]).sum() / 6
+    assert np.isclose(metrics[0]["loss"], total, rtol=1e-4)
+    expected = labels if share >= 0.5 else labels[np.asarray(partner)]
+    assert np.isclose(metrics[0]["accuracy"], (logits.argmax(axis=1) == expected).mean())
+
+
+def test_the_average_of_the_weights() -> None:
+    states, _, _, _ = steps(dataclasses.replace(TINY, ema=0.15), 3)
+    average = states[0]["params"]["head"]["kernel"]
+    for step, decay in enumerate((1 / 10, 0.15, 0.15)):  # (1 + step) / (10 + step) at first
+        after = states[step + 1]["params"]["head"]["kernel"]
+        average = decay * average + (1 - decay) * after
+        assert np.allclose(states[step + 1]["ema"]["head"]["kernel"], average, atol=1e-6)

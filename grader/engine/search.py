@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -200,11 +200,12 @@ class Search:
 
     def _tiers(
         self, singles: list[Suspect], here: Comparison, current: Suspect, trial: Trial
-    ) -> list[list[Suspect]]:
+    ) -> Sequence[Iterable[Suspect]]:
         """Suspects in groups, the most likely first.
 
         While the parameters do not match, those come first with which as many numbers are created
-        as the submission has, or nearly: that is known before the rest of a mutant is traced.
+        as the submission has, then those that come nearer: that is known before the rest of a
+        mutant is traced.
         """
         tiers = _tiers(singles, here)
         before = 0
@@ -212,13 +213,21 @@ class Search:
             before = self.comparer.elements_apart(current, trial)
         if not before:
             return tiers
-        nearer = []
-        for single in tiers[0]:
-            if time.process_time() > self.end:
-                break
-            if self.comparer.elements_apart(current.joined(single), trial) < before:
-                nearer.append(single)
-        return [nearer, [single for single in tiers[0] if single not in nearer]]
+        nearer: list[Suspect] = []
+        others: list[Suspect] = []
+
+        def likely() -> Iterator[Suspect]:
+            for single in tiers[0]:
+                apart = self.comparer.elements_apart(current.joined(single), trial)
+                if apart == 0:
+                    yield single
+                elif time.process_time() > self.end:
+                    return
+                else:
+                    (nearer if apart < before else others).append(single)
+            yield from nearer
+
+        return [likely(), others]  # the others are known when the likely ones are through
 
 
 def _tiers(singles: list[Suspect], here: Comparison) -> list[list[Suspect]]:

@@ -18,6 +18,8 @@ from grader.problem import Edit, Pitfall, Variant
 from tests.conftest import Grade, failed_checks
 
 ANSWERS = catalogue.ROOT / "tests" / "answers"
+FEWER = {"cases": 15, "shapes": 5, "two_children": False}
+"""The first of the cases that everybody's answer gets: what fails on these fails on all."""
 
 
 def together(number: int, *values: object, id: str | None = None) -> object:
@@ -81,7 +83,7 @@ def test_the_stub_does_not_pass(number: int, grade_text: Grade) -> None:
 
 @pytest.mark.parametrize(("number", "pitfall"), pitfalls())
 def test_a_pitfall_fails_as_meant(number: int, pitfall: Pitfall, grade_text: Grade) -> None:
-    verdict = grade_text(edited(number, pitfall.edits), number, two_children=False, shrink=False)
+    verdict = grade_text(edited(number, pitfall.edits), number, shrink=False, **FEWER)
     assert not verdict["passed"]
     assert failed_checks(verdict)[0] == pitfall.check, verdict["checks"]
     assert [d["pitfall"] for d in verdict["diagnoses"]] == [pitfall.id]
@@ -105,7 +107,7 @@ def test_a_differently_written_right_answer_passes(
 
 @pytest.mark.parametrize(("number", "path"), answers("wrong"))
 def test_a_wrong_answer_fails(number: int, path: Path, grade_text: Grade) -> None:
-    verdict = grade_text(path.read_text(), number, two_children=False, explain=False)
+    verdict = grade_text(path.read_text(), number, explain=False, **FEWER)
     assert not verdict["passed"]
     assert verdict["score"] < 1.0
 

@@ -73,7 +73,7 @@ def test_a_teacher_that_is_another_or_gone_is_refused(tmp_path: Path) -> None:
     a_run(run.folder, 2)
     with pytest.raises(PretrainedError, match="not the one that this distillation began with"):
         pinned_teacher(asked)
-    dataclasses.replace(run, mine=True).save()
+    dataclasses.replace(run, mine={46: "abc"}).save()
     with pytest.raises(BadRecipe, match=r"answers of your own \(--mine\), whose inner values"):
         pinned_teacher(Distillation(teacher=str(run.folder)))
 

@@ -18,7 +18,7 @@ from grader.problem import Edit, Pitfall, Variant
 from tests.conftest import Grade, failed_checks
 
 ANSWERS = catalogue.ROOT / "tests" / "answers"
-FEWER = {"cases": 15, "shapes": 5, "two_children": False}
+FEWER = {"cases": 12, "shapes": 4, "two_children": False}
 """The first of the cases that everybody's answer gets: what fails on these fails on all."""
 
 

@@ -37,6 +37,8 @@ LONG = [
 ]
 """Long enough to be interrupted."""
 
+pytestmark = pytest.mark.xdist_group("train command")  # they share a run
+
 
 def words_for(image_folder: Path, run: Path) -> list[str]:
     return [*TRAIN, "--data", str(image_folder), "--out", str(run), *TINY_WORDS, *LONG]

@@ -23,6 +23,8 @@ from solutions.training.recipe import BadRecipe
 from solutions.training.step import Task, classification
 from tests.training.conftest import TINY
 
+pytestmark = pytest.mark.xdist_group("training loop")  # they share a run
+
 
 class StopAfter(Silent):
     """Asks to stop after so many calls of the program; keeps what it is told."""

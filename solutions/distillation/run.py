@@ -46,8 +46,8 @@ class Distilled:
 
     Attributes:
       asked: what was distilled, with the width of the student.
-      history: one dict for each epoch that was tested: train_loss, test_loss, test_cosine and
-        what `solutions.training.loop.Fitted` adds.
+      history: one dict for each epoch: train_loss, test_loss, test_cosine (the last two None
+        where it was not tested) and what `solutions.training.loop.Fitted` adds.
       params: the student's.
       student: the module.
       teacher: what it learned from.

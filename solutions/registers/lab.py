@@ -149,6 +149,7 @@ def _registers(one: Examined) -> int:
 
 def _accuracy(run: Run) -> float:
     with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
-        lines = run.metrics.read_text(encoding="utf-8").splitlines()
-        return float(json.loads(lines[-1])["test_accuracy"])
+        lines = map(json.loads, run.metrics.read_text(encoding="utf-8").splitlines())
+        tested = [line["test_accuracy"] for line in lines if line["test_accuracy"] is not None]
+        return float(tested[-1])
     return float("nan")

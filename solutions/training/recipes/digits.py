@@ -7,11 +7,9 @@ of 359 images, seeds 0 to 4, from the command to the prompt, compilation include
 
     accuracy    98.89, 98.89, 98.89, 98.61, 98.05 %: mean 98.67 %
     CPU time    58 to 69 s, user and system together, over both cores
-    wall time   98 to 169 s, while four other jobs used the same two cores
+    wall time   36 and 40 s on idle cores (seeds 0 and 1)
 
-One image is 0.28 %, so seeds that differ by one or two images do not differ.  Wall time on idle
-cores was not measured for this recipe as it stands; a run of 60 epochs without Mixup and report
-took 31 s when the machine was nearly idle.
+One image is 0.28 %, so seeds that differ by one or two images do not differ.
 
 ## Why the position table starts at 1 and not at 0.02
 

@@ -70,7 +70,7 @@ class Story:
         self.resumed = python(*TRAIN, "--resume", str(self.run))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def story(shades_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     return Story(shades_folder, tmp_path_factory.mktemp("story"))
 

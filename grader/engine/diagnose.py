@@ -17,16 +17,9 @@ from grader.engine.suspects import Suspect, single_suspects, variant_suspects
 from grader.engine.where import Where, where_they_part
 
 SECONDS = 1.6
-"""Of processor time, for the search, and as long as all before it took where that is more: on a
-slow machine everything takes longer."""
+"""Of processor time, for the search."""
 _MOST_MISTAKES = 3
 _MOST_VARIANTS = 4
-
-
-def _end() -> float:
-    """The processor time at which the search gives up."""
-    now = time.process_time()
-    return now + max(SECONDS, now) if SECONDS else now
 
 
 @dataclass
@@ -75,7 +68,7 @@ class Diagnostician:
 
     def diagnose(self) -> Diagnosed:
         """Where the two part, and the mistakes that explain the submission."""
-        search = Search(self._comparer, _end())
+        search = Search(self._comparer, time.process_time() + SECONDS)
         function = self.judge.contract.function
         singles = single_suspects(self.problem, self.findings.failed, function)
         if self.findings.error is not None:

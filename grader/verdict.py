@@ -100,7 +100,25 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Everything that is known about one submission."""
+    """Everything that is known about one submission.
+
+    Attributes:
+      problem: the problem's name.
+      file: the submission.
+      checks: every check, in the order in which they are asked.
+      seed: what the cases were drawn by.
+      cases, shapes: how many cases were compared, over how many choices of hyperparameters.
+      seconds: how long it took.
+      diagnoses: the known mistakes that were found.
+      searched: whether all known mistakes were tried; only then none of them is it when there is
+        no diagnosis.
+      stages, nearest: where submission and reference part.
+      remarks: accepted variants that the submission took.
+      counterexample: the smallest failing case.
+      printed: what the submission printed.
+      notes: what else its reader must know.
+
+    """
 
     problem: str
     file: str
@@ -110,6 +128,7 @@ class Verdict:
     shapes: int = 0
     seconds: float = 0.0
     diagnoses: tuple[Diagnosis, ...] = ()
+    searched: bool = False
     stages: tuple[StageLine, ...] = ()
     nearest: tuple[Nearest, ...] = ()
     remarks: tuple[str, ...] = ()

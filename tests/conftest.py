@@ -38,22 +38,25 @@ def grade_text(warm: WarmGrader, tmp_path: Path) -> Grade:
     return run
 
 
+def run_command(
+    *words: str, timeout: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m grader`` as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "grader", *words],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
 @pytest.fixture
 def command() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``python -m grader`` as a user does."""
-
-    def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "grader", *words],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    return run
+    """``run_command``, for tests that take it as an argument."""
+    return run_command
 
 
 def failed_checks(verdict: dict[str, Any]) -> list[str]:

@@ -133,7 +133,7 @@ def grade_all(planted: list[Planted], right: Callable[[dict[str, Any], Planted],
             for i, item in enumerate(share):
                 path = Path(folder) / f"answer_{i}.py"
                 path.write_text(item[2])
-                verdict = grader.grade(path, item[0], two_children=False)
+                verdict = grader.grade(path, item[0], two_children=False, shrink=False)
                 results.append((item, verdict))
             return results
 

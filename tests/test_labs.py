@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from solutions.distillation.queries import kept_queries
 from solutions.distillation.run import teacher_embeddings
 from solutions.distillation.task import student_of
 from solutions.distillation.views import teacher_maps
+from tests.conftest import run_command
 from tests.distillation.test_tokenizer import folder as clip_with_tokenizer
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -45,15 +45,7 @@ TINY_TEACHER = tuple(
 def run(*words: str, **environment: str) -> tuple[str, float]:
     """What a command prints, and how long it takes; it must end well."""
     began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "grader", *words],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
+    done = run_command(*words, timeout=1200, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, time.perf_counter() - began
 

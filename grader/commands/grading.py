@@ -56,7 +56,13 @@ def grade(
 
         console = console_for()
         print_verdict(verdict, order.problem, console)
-        if recorded and not verdict.passed:
+        if recorded and verdict.passed:
+            from grader.report.dashboard import print_next
+            from grader.study.standing import next_to_do, standings
+
+            console.print()
+            print_next(next_to_do(standings(progress.read())), console)
+        elif recorded:
             console.print(f"\nA hint: python -m grader hint {number}", soft_wrap=True)
     raise typer.Exit(0 if verdict.passed else 1)
 

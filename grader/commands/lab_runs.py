@@ -1,4 +1,4 @@
-"""What both labs do with runs: train one that is needed, look on, load its data, explain."""
+"""What both labs do with runs: train one that is needed, look on, tell errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from grader.commands.training import _told
+from grader.commands.running import errors_told, teller
 
 if TYPE_CHECKING:
     from solutions.training.data import Dataset
@@ -47,34 +47,18 @@ def onlookers(run: Run) -> tuple[Callable[[str], None], Any, Any]:
     from solutions.training import watching
 
     console = console_for()
-
-    def tell(text: str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-
+    tell = teller(console)
     stop = watching.Stop(tell)
     return tell, stop, watching.Watching(run, console, stop)
 
 
-def load(recipe: Any, run: Run | None) -> Dataset:
-    """The images that a recipe names; those of a run must be what it began with."""
-    from grader.cli import UsageError
-    from solutions.training import data
-
-    images = data.load(recipe.data, recipe.image_size)
-    if run is not None and (images.image_shape, images.classes, *images.statistics) != (
-        *(run.image_shape, run.classes, run.mean, run.std),
-    ):
-        raise UsageError(f"{recipe.data} is not what {run.folder} was trained on")
-    return images
-
-
 @contextmanager
-def explained() -> Iterator[None]:
+def lab_errors_told() -> Iterator[None]:
     """Errors as one line, those of published weights among them."""
     from grader.cli import UsageError
     from solutions.distillation.safetensors_file import PretrainedError
 
-    with _told():
+    with errors_told():
         try:
             yield
         except PretrainedError as error:

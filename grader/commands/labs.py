@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.commands.lab_runs import explained, load, onlookers, train_for_lab
-from grader.commands.training import RUNS, _cache_programs, _pairs, _quiet
+from grader.commands.lab_runs import lab_errors_told, onlookers, train_for_lab
+from grader.commands.running import RUNS, cache_programs, changed_fields, load, quiet, teller
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,12 +67,12 @@ def distill(
     """Distil, or go on distilling."""
     from grader.cli import UsageError
 
-    _quiet()
-    with explained():
+    quiet()
+    with lab_errors_told():
         from solutions.distillation import Distillation, folder
         from solutions.distillation.queries import kept_queries, read_queries, text_queries
 
-        _cache_programs()
+        cache_programs()
         queries = read_queries(query or [])
         if resume is not None:
             given = (teacher, data, seed is not None, out, changes, teacher_changes)
@@ -96,12 +96,12 @@ def distill(
             neighbours_only=neighbours_only,
             same_norm=same_norm,
         )
-        student = {**_pairs(changes or []), **({} if data is None else {"data": data})}
-        asked = asked.with_changes(student, _pairs(teacher_changes or []))
+        student = {**changed_fields(changes), **({} if data is None else {"data": data})}
+        asked = asked.with_changes(student, changed_fields(teacher_changes))
         place = out or RUNS / f"{asked.recipe.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         if folder.holds_one(place):
             raise UsageError(f"{place} holds a run already; --resume {place}, or another --out")
-        images = load(asked.recipe, None)
+        images = load(asked.recipe)
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         run = folder.new(place, asked, seed or 0, images, command)
         _distill(run, images, queries, resumed=False)
@@ -135,12 +135,12 @@ def registers(
     """Examine runs, or train small ones and examine those."""
     from grader.cli import UsageError
 
-    _quiet()
-    with explained():
+    quiet()
+    with lab_errors_told():
         from solutions.registers.lab import lab
         from solutions.training.runs import read
 
-        _cache_programs()
+        cache_programs()
         if runs and (changes or counts != "0,1,4"):
             raise UsageError("--set and --counts are for runs trained here; leave RUN out")
         place = out or RUNS / f"registers-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -148,14 +148,10 @@ def registers(
         if runs:
             chosen = [read(folder) for folder in runs]
         else:
-            chosen = _train_small(_numbers(counts), place, seed, _pairs(changes or []), command)
+            chosen = _train_small(_numbers(counts), place, seed, changed_fields(changes), command)
         from grader.report.terminal import console_for
 
-        console = console_for()
-
-        def tell(text: str) -> None:
-            console.print(text, soft_wrap=True, highlight=False, markup=False)
-
+        tell = teller(console_for())
         path, findings = lab(chosen, place, command, seed, tell, cutoff)
         for line in findings:
             tell(line)
@@ -170,7 +166,7 @@ def _train_small(
 
     base = subjects.SMALL.with_changes(changes)
     images = subjects.write_canvases(place.resolve() / "canvases", seed)
-    data = load(subjects.small_recipe(0, images, base), None)
+    data = load(subjects.small_recipe(0, images, base))
     wanted = []
     for count in counts:
         recipe = subjects.small_recipe(count, images, base)

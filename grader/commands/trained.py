@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from grader.commands.training import _cache_programs, _load, _quiet, _told
+from grader.commands.running import cache_programs, errors_told, load, quiet
 
 
 def register(app: typer.Typer) -> None:
@@ -22,16 +22,16 @@ def evaluate(
     data: Annotated[str | None, typer.Option(help="Other images than it was tested on.")] = None,
 ) -> None:
     """Test the newest checkpoint of a run."""
-    _quiet()
-    with _told():
+    quiet()
+    with errors_told():
         import numpy as np
 
         from grader.cli import UsageError
         from solutions.training import evaluation, runs
 
         run = runs.read(run_folder)
-        _cache_programs()
-        images = _load(run.recipe if data is None else run.recipe.with_changes({"data": data}))
+        cache_programs()
+        images = load(run.recipe if data is None else run.recipe.with_changes({"data": data}))
         if images.image_shape != run.image_shape:
             raise UsageError(
                 f"{images.name} has images of {images.image_shape}; the run has {run.image_shape}"
@@ -58,8 +58,8 @@ def predict(
     ] = None,
 ) -> None:
     """Class, probabilities, and where the model looked."""
-    _quiet()
-    with _told():
+    quiet()
+    with errors_told():
         import numpy as np
         from PIL import Image
 
@@ -67,7 +67,7 @@ def predict(
         from solutions.training.disk import saving
 
         run = runs.read(run_folder)
-        _cache_programs()
+        cache_programs()
         read = [evaluation.read_image(path, run.image_shape) for path in images]
         _, classifier = evaluation.of_run(run)
         probabilities = classifier.probabilities(np.stack(read))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
@@ -14,6 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from grader.commands.running import (
+    RUNS,
+    cache_programs,
+    changed_fields,
+    errors_told,
+    load,
+    quiet,
+    teller,
+)
+
 if TYPE_CHECKING:
     from solutions.training.data import Dataset
     from solutions.training.mine import Mine
@@ -21,7 +30,6 @@ if TYPE_CHECKING:
     from solutions.training.runs import Run
     from solutions.training.train import Trained
 
-RUNS = Path("runs")
 _MINE = "Train your own answers that have passed (45 to 48, 50) in place of the references."
 
 
@@ -56,27 +64,28 @@ def train(
     """Train, or go on training."""
     from grader.cli import UsageError
 
-    _quiet()
-    with _told():
+    quiet()
+    with errors_told():
         from solutions.training import devices, runs
         from solutions.training.recipe import named
 
         several = (coordinator, num_processes, process_id)
         if distributed or any(part is not None for part in several):
             devices.join_processes(*several)
-        _cache_programs()
+        cache_programs()
         if resume is not None:
             if any((data, seed is not None, out, mine, changes, fsdp)) or recipe != "digits":
                 raise UsageError("--resume goes on with a run as it was; leave the rest away")
             run = runs.read(resume)
-            _train(run, _load(run.recipe), _own_of(run), resumed=True, tensorboard=tensorboard)
+            images = load(run.recipe, run)
+            _train(run, images, _own_of(run), resumed=True, tensorboard=tensorboard)
             return
-        chosen = named(recipe).with_changes(_pairs(changes or []))
+        chosen = named(recipe).with_changes(changed_fields(changes))
         if data is not None:
             chosen = chosen.with_changes({"data": data})
         if out is not None and (out / "run.json").exists():
             raise UsageError(f"{out} holds a run already; --resume {out}, or another --out")
-        images = _load(chosen)
+        images = load(chosen)
         own = _own_for(chosen, images) if mine else None
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         with _folder_for(chosen, out) as folder:
@@ -108,21 +117,12 @@ def _folder_for(recipe: Recipe, out: Path | None) -> Iterator[Path]:
 def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorboard: bool) -> None:
     import jax
 
-    from grader.cli import UsageError
     from grader.report.terminal import console_for
     from solutions.training import devices, watching
     from solutions.training.train import train as training
 
-    if (data.image_shape, data.classes, *data.statistics) != (
-        *(run.image_shape, run.classes, run.mean, run.std),
-    ):
-        raise UsageError(f"{run.recipe.data} is not what {run.folder} was trained on")
     console, first = console_for(), jax.process_index() == 0
-
-    def tell(text: str) -> None:
-        if first:
-            console.print(text, soft_wrap=True, highlight=False, markup=False)
-
+    tell = teller(console)
     stop = watching.Stop(tell)
     watch = watching.Watching(
         run if first else None, console, stop, _events(run) if tensorboard and first else None
@@ -183,22 +183,6 @@ def _finish(
     )
 
 
-def _pairs(changes: list[str]) -> dict[str, str]:
-    from grader.cli import UsageError
-
-    for change in changes:
-        if "=" not in change:
-            raise UsageError(f"--set {change}: say --set FIELD=VALUE")
-    split = (change.partition("=") for change in changes)
-    return {field.strip(): value.strip() for field, _, value in split}
-
-
-def _load(recipe: Recipe) -> Dataset:
-    from solutions.training import data
-
-    return data.load(recipe.data, recipe.image_size)
-
-
 def _own_for(recipe: Recipe, data: Dataset) -> Mine:
     """The student's own answers that a new run can train."""
     from solutions.training.mine import answers
@@ -226,41 +210,3 @@ def _events(run: Run) -> Callable[[dict[str, float]], None]:
         raise UsageError(
             "--tensorboard needs: pip install -c constraints.txt -e '.[train]'"
         ) from None
-
-
-def _quiet() -> None:
-    """Before JAX is imported: no chatter of XLA's own."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def _cache_programs() -> None:
-    """Keep compiled programs, so that the second run of a recipe need not compile."""
-    import jax
-
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jax.config.update("jax_compilation_cache_dir", str(cache / "vit-problems" / "xla"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Errors as one line: a wrong word is a matter of usage (2), a failed run is not (1)."""
-    from grader.cli import UsageError
-    from solutions.training.checkpoints import AnotherRun, NoCheckpoint
-    from solutions.training.data import BadData
-    from solutions.training.devices import BadDevices
-    from solutions.training.disk import CannotSave
-    from solutions.training.loop import NotANumber
-    from solutions.training.recipe import BadRecipe
-    from solutions.training.runs import NoRun
-
-    try:
-        yield
-    except (BadRecipe, BadData, BadDevices, NoRun, NoCheckpoint, AnotherRun) as error:
-        raise UsageError(str(error)) from None
-    except (NotANumber, CannotSave) as error:
-        print(f"grader: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        print("grader: stopped; what was saved before is still there", file=sys.stderr)
-        raise typer.Exit(130) from None

@@ -12,8 +12,8 @@ from grader.engine.comparison import Comparer
 from grader.engine.contract_judge import ContractJudge
 from grader.engine.difference import RIGHT_BUT_FOR_SHAPE
 from grader.engine.remote import SubmissionError
-from grader.engine.search import AS_IT_IS, Search
-from grader.engine.suspects import Suspect, single_suspects, variant_suspects
+from grader.engine.search import Search
+from grader.engine.suspects import AS_IT_IS, Suspect, single_suspects, variant_suspects
 from grader.engine.where import Where, where_they_part
 
 SECONDS = 1.6
@@ -27,14 +27,16 @@ class Diagnosed:
     """What is known about a failing contract: where it parts, and what explains it.
 
     ``cause`` is what usually stands behind the exception, when no mistake raises the same one.
-    ``tried`` counts the mistakes that were run; ``complete`` is whether there was time for all.
+    ``searched`` is whether mistakes were looked for by the numbers that they give; ``tried``
+    counts those that were run, and ``late`` is whether the time was up before all were.
     """
 
     where: Where | None = None
     suspect: Suspect | None = None
     cause: Cause | None = None
+    searched: bool = False
     tried: int = 0
-    complete: bool = True
+    late: bool = False
 
 
 class Diagnostician:
@@ -85,9 +87,9 @@ class Diagnostician:
         if where and where.difference and where.difference.words.startswith(RIGHT_BUT_FOR_SHAPE):
             return Diagnosed(where)
         suspect = self._found_by(search, singles)
-        in_time = suspect is not None or time.process_time() < search.end
+        late = suspect is None and time.process_time() >= search.end
         cause = RANDOM if drawn and suspect is None else None
-        return Diagnosed(where, suspect, cause, self._comparer.tried, in_time)
+        return Diagnosed(where, suspect, cause, True, self._comparer.tried, late)
 
     def _found_by(self, search: Search, singles: list[Suspect]) -> Suspect | None:
         """The mistakes: those of other functions first, then all, then pairs at one stage."""

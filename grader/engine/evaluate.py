@@ -11,167 +11,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jax.extend.core import Literal
 
+from grader.engine.control_flow import (
+    CONTROL_FLOW,
+    Body,
+    Recorder,
+    Run,
+    Special,
+    cond,
+    scan,
+    while_loop,
+)
+from grader.engine.liveness import CALLED, Liveness, Used, called_jaxpr, opened
 from grader.engine.rules import RULES
 from grader.engine.rules.fallback import evaluate_with_jax
-from grader.engine.rules.values import held_dtype, hold, release
+from grader.engine.rules.values import hold, release
 
 __all__ = ["Program", "Recorder", "Special"]
 
-Special = Callable[[Any, list[np.ndarray]], list[np.ndarray]]
-"""(equation, held input values) to held output values."""
-
-Recorder = Callable[[Any, list[np.ndarray]], None]
-"""(equation, held output values), called after each evaluated leaf equation."""
-
-Used = tuple[bool, ...]
-"""One flag per variable: whether anybody reads it."""
-
-CALLED: dict[str, tuple[str, ...]] = {
-    "jit": ("jaxpr",),
-    "pjit": ("jaxpr",),
-    "closed_call": ("call_jaxpr",),
-    "core_call": ("call_jaxpr",),
-    "call": ("call_jaxpr",),
-    "remat": ("jaxpr",),
-    "remat2": ("jaxpr",),
-    "checkpoint": ("jaxpr",),
-    "custom_jvp_call": ("call_jaxpr",),
-    "custom_vjp_call": ("call_jaxpr", "fun_jaxpr"),
-    "custom_vjp_call_jaxpr": ("fun_jaxpr", "call_jaxpr"),
-    "custom_vmap_call": ("call",),
-    "xla_metadata_call": ("jaxpr",),
-    "composite": ("jaxpr",),
-}
-"""Call-like primitives, by the names of this and earlier JAX versions, and the parameters that
-may hold the jaxpr they run."""
-
-_MUTABLE = frozenset({"new_ref", "empty_ref", "run_state"})
-"""Primitives whose effects are results, which liveness does not follow."""
-
-
-class Live(NamedTuple):
-    """The part of a jaxpr that matters."""
-
-    equations: list[tuple[Any, Used]]
-    """In order, each with a flag per output: whether it is read."""
-    inputs: Used
-
-
-def called_jaxpr(eqn: Any) -> Any | None:
-    """The jaxpr that a call-like equation runs on its inputs; None for any other equation."""
-    for parameter in CALLED.get(eqn.primitive.name, ()):
-        if parameter in eqn.params:
-            return eqn.params[parameter]
-    return None
-
-
-def opened(jaxpr: Any) -> Any:
-    """The plain jaxpr of a closed one; a plain one as it is."""
-    return getattr(jaxpr, "jaxpr", jaxpr)
-
-
-class Liveness:
-    """Backwards liveness, worked out once per (jaxpr, outputs in use).
-
-    `opaque` names primitives whose equations read all their inputs, whatever jaxprs they hold.
-    """
-
-    def __init__(self, opaque: frozenset[str]) -> None:
-        self._opaque = opaque
-        self._known: dict[tuple[int, Used], Live] = {}
-
-    def of(self, jaxpr: Any, used: Used) -> Live:
-        """The live part of a plain jaxpr whose outputs are read as `used` says."""
-        key = (id(jaxpr), used)
-        live = self._known.get(key)
-        if live is None:
-            live = self._known[key] = self._analyse(jaxpr, used)
-        return live
-
-    def _analyse(self, jaxpr: Any, used: Used) -> Live:
-        read = {
-            var
-            for var, is_used in zip(jaxpr.outvars, used, strict=True)
-            if is_used and not isinstance(var, Literal)
-        }
-        equations = []
-        for eqn in reversed(jaxpr.eqns):
-            if eqn.primitive.name in _MUTABLE:
-                raise NotImplementedError("mutable references (jax.new_ref) are not evaluated")
-            outputs = tuple([var in read for var in eqn.outvars])
-            if True not in outputs:
-                continue
-            equations.append((eqn, outputs))
-            needed = self._needed(eqn, outputs)
-            for index, var in enumerate(eqn.invars):
-                if (needed is None or needed[index]) and not isinstance(var, Literal):
-                    read.add(var)
-        equations.reverse()
-        return Live(equations, tuple([var in read for var in jaxpr.invars]))
-
-    def _needed(self, eqn: Any, outputs: Used) -> Used | None:
-        """Which inputs an equation reads; None for all of them."""
-        name = eqn.primitive.name
-        if name in self._opaque:
-            return None
-        if name == "scan":
-            return self.scan(eqn, outputs).inputs
-        if name == "cond":
-            branches = [self.of(opened(b), outputs).inputs for b in eqn.params["branches"]]
-            return (True, *(any(flags) for flags in zip(*branches, strict=True)))
-        called = called_jaxpr(eqn)
-        return None if called is None else self.of(opened(called), outputs).inputs
-
-    def scan(self, eqn: Any, outputs: Used) -> ScanUse:
-        """What a scan reads: a carry matters when an output or another live carry needs it."""
-        consts, carries = eqn.params["num_consts"], eqn.params["num_carry"]
-        body = opened(eqn.params["jaxpr"])
-        used = outputs
-        while True:
-            inputs = self.of(body, used).inputs
-            fed_back = inputs[consts : consts + carries]
-            wider = (
-                tuple([a or b for a, b in zip(used[:carries], fed_back, strict=True)])
-                + used[carries:]
-            )
-            if wider == used:
-                return ScanUse(used, inputs[:consts] + used[:carries] + inputs[consts + carries :])
-            used = wider
-
-
-class ScanUse(NamedTuple):
-    """What a scan reads and produces, given the outputs in use."""
-
-    outputs: Used
-    """Body outputs to compute: carries first, then stacked outputs."""
-    inputs: Used
-    """Inputs of the equation that are read."""
-
-
 _MOST_ELEMENTS = 2**31
-
-CONTROL_FLOW = frozenset({"scan", "while", "cond"})
 
 _NOTHING, _DISCARD, _FIRST_INPUT = range(3)
 """Slots: what is never computed, where unread results go, and where the inputs start."""
-
-
-class Run(NamedTuple):
-    """What one run hands down to every body it enters."""
-
-    special: Mapping[str, Special]
-    record: Recorder | None
-    fallbacks: set[str]
-
-
-Body = Callable[[Run, Sequence[Any]], list[Any]]
-"""Values of all inputs (None for unread ones) to values of all outputs (None for unread ones)."""
-
 
 _ONE_RESULT, _MANY_RESULTS, _OUTSIDE, _NESTED = range(4)
 """Kinds of steps: an outside one (special or fallback) sees the run and the equation; a nested
@@ -258,123 +123,13 @@ class Preparation:
     def _nested(self, eqn: Any, outputs: Used) -> Body | None:
         name = eqn.primitive.name
         if name == "scan":
-            return self._scan(eqn, outputs)
+            return scan(self.body, eqn, outputs, self._liveness.scan(eqn, outputs))
         if name == "while":
-            return self._while(eqn)
+            return while_loop(self.body, eqn)
         if name == "cond":
-            return self._cond(eqn, outputs)
+            return cond(self.body, eqn, outputs)
         called = called_jaxpr(eqn)
         return None if called is None else self.body(called, outputs)
-
-    def _cond(self, eqn: Any, outputs: Used) -> Body:
-        branches = [self.body(branch, outputs) for branch in eqn.params["branches"]]
-        last = len(branches) - 1
-
-        def choose(run: Run, values: Sequence[Any]) -> list[Any]:
-            index = min(max(int(values[0]), 0), last)
-            return branches[index](run, values[1:])
-
-        return choose
-
-    def _while(self, eqn: Any) -> Body:
-        condition = self.body(eqn.params["cond_jaxpr"], (True,))
-        body = self.body(eqn.params["body_jaxpr"], (True,) * len(eqn.outvars))
-        condition_end = eqn.params["cond_nconsts"]
-        body_end = condition_end + eqn.params["body_nconsts"]
-
-        def repeat(run: Run, values: Sequence[Any]) -> list[Any]:
-            condition_consts = values[:condition_end]
-            body_consts = values[condition_end:body_end]
-            carry = list(values[body_end:])
-            while condition(run, [*condition_consts, *carry])[0]:
-                carry = body(run, [*body_consts, *carry])
-            return carry
-
-        def repeat_batched(run: Run, values: Sequence[Any]) -> list[Any]:
-            condition_consts = values[:condition_end]
-            body_consts = values[condition_end:body_end]
-            carry = list(values[body_end:])
-            while True:
-                going = np.asarray(condition(run, [*condition_consts, *carry])[0])
-                if not going.any():
-                    return carry
-                after = body(run, [*body_consts, *carry])
-                carry = [_where(going, new, old) for new, old in zip(after, carry, strict=True)]
-
-        # Under vmap each element of the batch stops by itself.
-        is_batched = opened(eqn.params["cond_jaxpr"]).outvars[0].aval.ndim > 0
-        return repeat_batched if is_batched else repeat
-
-    def _scan(self, eqn: Any, outputs: Used) -> Body:
-        use = self._liveness.scan(eqn, outputs)
-        body = self.body(eqn.params["jaxpr"], use.outputs)
-        consts_end = eqn.params["num_consts"]
-        carries = eqn.params["num_carry"]
-        carry_end = consts_end + carries
-        length = eqn.params["length"]
-        order = range(length - 1, -1, -1) if eqn.params["reverse"] else range(length)
-        sliced = use.inputs[carry_end:]
-        stacked = [
-            (index, tuple(var.aval.shape), held_dtype(var.aval.dtype))
-            for index, var in enumerate(eqn.outvars)
-            if index >= carries and outputs[index]
-        ]
-
-        def iterate(run: Run, values: Sequence[Any]) -> list[Any]:
-            consts, carry = values[:consts_end], values[consts_end:carry_end]
-            columns = [
-                x if is_read else None
-                for x, is_read in zip(values[carry_end:], sliced, strict=True)
-            ]
-            stacks: list[Any] = [None] * (len(outputs) - carries)
-            for index, shape, dtype in stacked:
-                stacks[index - carries] = np.empty(shape, dtype)
-            kept = None if run.record is None else _Iterations(run.record)
-            for i in order:
-                rows = [None if column is None else column[i] for column in columns]
-                inner = run if kept is None else run._replace(record=kept.next())
-                produced = body(inner, [*consts, *carry, *rows])
-                carry = produced[:carries]
-                for index, _, _ in stacked:
-                    stacks[index - carries][i] = produced[index]
-            if kept is not None:
-                kept.tell_stacked(reverse=eqn.params["reverse"])
-            return [*carry, *stacks]
-
-        return iterate
-
-
-class _Iterations:
-    """Records each iteration of a loop, and what all iterations made, stacked.
-
-    A loop over heads makes the attention weights of one head at a time; who looks for those of
-    all heads finds them in the stack.
-    """
-
-    def __init__(self, record: Recorder) -> None:
-        self._record = record
-        self._made: list[list[tuple[Any, list[np.ndarray]]]] = []
-
-    def next(self) -> Recorder:
-        """The recorder of the next iteration."""
-        made: list[tuple[Any, list[np.ndarray]]] = []
-        self._made.append(made)
-
-        def record(eqn: Any, values: list[np.ndarray]) -> None:
-            made.append((eqn, values))
-            self._record(eqn, values)
-
-        return record
-
-    def tell_stacked(self, reverse: bool) -> None:
-        """Record what every iteration made, iterations along a new first axis."""
-        iterations = self._made[::-1] if reverse else self._made
-        for together in zip(*iterations, strict=False):
-            eqn = together[0][0]
-            if all(other is eqn for other, _ in together) and eqn.primitive.name != "name":
-                columns = zip(*(values for _, values in together), strict=True)
-                if len({value.shape for _, values in together for value in values}) == 1:
-                    self._record(eqn, [np.stack(column) for column in columns])
 
 
 def _interpreter(template: list[Any], width: int, steps: list[_Step], results: list[int]) -> Body:
@@ -404,12 +159,6 @@ def _interpreter(template: list[Any], width: int, steps: list[_Step], results: l
         return [slots[i] for i in results]
 
     return interpret
-
-
-def _where(leading: np.ndarray, new: Any, old: Any) -> Any:
-    """Select along the leading axes."""
-    room = (1,) * (np.ndim(new) - leading.ndim)
-    return np.where(leading.reshape(leading.shape + room), new, old)
 
 
 def _evaluate_outside(run: Run, eqn: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:

@@ -125,9 +125,8 @@ class Grading:
     def _judge(self, judge: ContractJudge) -> None:
         findings = judge.judge()
         if findings.failed is not None:
-            self.order.interim(
-                replace(self.verdict, checks=(*self.verdict.checks, *findings.checks))
-            )
+            known = (*self.verdict.checks, *findings.checks)
+            self.order.interim(replace(self.verdict, checks=known, searched=False))
             try:
                 judge = self._explain(judge)
             except Lost:
@@ -161,7 +160,7 @@ class Grading:
         if not self.order.explain:
             return judge
         diagnosed = doctor.diagnose()
-        if not diagnosed.complete:
+        if diagnosed.late:
             self._note(f"the time was up after {diagnosed.tried} attempts to name the mistake")
         self._suspect = diagnosed.suspect or self._suspect
         function, where = judge.contract.function, diagnosed.where
@@ -173,6 +172,7 @@ class Grading:
             diagnoses=tuple(
                 dict.fromkeys((*self.verdict.diagnoses, *told(diagnosed, self.problem.number)))
             ),
+            searched=diagnosed.searched and not diagnosed.late,
             stages=(*self.verdict.stages, *stage_lines(function, where)),
             nearest=(*self.verdict.nearest, *nearest(function, where, self.source)),
             counterexample=example,

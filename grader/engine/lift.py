@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def _lifted_variables(draw: Callable[[], Any]) -> Any:
     closed, shapes = jax.make_jaxpr(draw, return_shape=True)()
     leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
     if _State.first_init_only:
-        raise _FirstInit(sum(math.prod(leaf.shape) for _, leaf in leaves))
+        raise _FirstInit(Counter(math.prod(leaf.shape) for _, leaf in leaves))
     if not leaves:
         return draw()
     paths = tuple("/".join(_path_words(path)) for path, _ in leaves)
@@ -267,8 +268,8 @@ def trace(
         return jax.make_jaxpr(function, return_shape=True)(*inputs)
 
 
-def elements_created(function: Callable[..., Any], *inputs: Any) -> int | None:
-    """How many numbers the first ``init`` in a function creates; None when there is none.
+def sizes_created(function: Callable[..., Any], *inputs: Any) -> Counter[int]:
+    """The sizes of the variables that the first ``init`` in a function creates.
 
     Quicker than a trace: the rest of the function is not even looked at.
     """
@@ -276,10 +277,11 @@ def elements_created(function: Callable[..., Any], *inputs: Any) -> int | None:
     try:
         trace(function, *inputs, shapes_only=True)
     except _FirstInit as first:
-        return int(first.args[0])
+        sizes: Counter[int] = first.args[0]
+        return sizes
     finally:
         _State.first_init_only = False
-    return None
+    return Counter()
 
 
 def init_equations(jaxpr: Any) -> list[Any]:

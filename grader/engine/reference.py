@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -13,7 +13,7 @@ from grader import blocks
 from grader.catalogue import problem, solution_path
 from grader.engine.layout import Kinds
 from grader.engine.submission import load
-from grader.engine.traced import Traced, elements_created
+from grader.engine.traced import Traced, sizes_created
 from grader.problem import Contract, Edit, Sizes
 
 
@@ -74,11 +74,11 @@ class Solutions:
                 self._modules[number] = load(source, str(path), name)
         return self._modules[number]
 
-    def elements(self, number: int, contract: Contract, seed: int, sizes: Sizes) -> int | None:
-        """How many numbers a contract of the reference creates; None: nothing."""
+    def created(self, number: int, contract: Contract, seed: int, sizes: Sizes) -> Counter[int]:
+        """The sizes of the parameters that a contract of the reference creates."""
         function: Any = getattr(self.module(number), contract.function)
         with self.active():
-            return elements_created(contract, function, seed, sizes)
+            return sizes_created(contract, function, seed, sizes)
 
     def _alike(self, key: tuple[Any, ...]) -> Traced | None:
         """What is traced already of the solutions that create the same parameters."""

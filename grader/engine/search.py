@@ -14,14 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from grader.engine.comparison import UNKNOWN, Comparer, Comparison, Distance
+from grader.engine.comparison import UNKNOWN, Apart, Comparer, Comparison, Distance
 from grader.engine.findings import Trial
-from grader.engine.suspects import Suspect, variant_suspects
+from grader.engine.suspects import AS_IT_IS, Suspect, variant_suspects
 
 _ALTERNATIVES = 3
 _CONFIRMING_STEPS = 3
-AS_IT_IS = Suspect()
-
 
 Step = tuple[Suspect, Comparison]
 """Something added to what is suspected, and where that leads."""
@@ -120,9 +118,9 @@ class Search:
     ) -> Iterator[list[_State]]:
         """For each state those that one more suspect leads to; the states take turns."""
         looking = [
-            (state, self._steps(state.suspect, state.found, singles, state.trial, state.style))
+            (state, self._steps(state, singles, most))
             for state in states
-            if len(state.suspect.pitfalls + state.suspect.variants) < most
+            if len(state.suspect.parts()) < most
         ]
         while looking:
             for turn in list(looking):
@@ -161,12 +159,7 @@ class Search:
         return None
 
     def _steps(
-        self,
-        current: Suspect,
-        here: Comparison,
-        singles: list[Suspect],
-        trial: Trial,
-        style: int,
+        self, state: _State, singles: list[Suspect], most: int
     ) -> Iterator[list[Step] | None]:
         """What can be added to lead on, the best first; None where a group of suspects does not.
 
@@ -174,8 +167,10 @@ class Search:
         outputs (a causal mask and tokens that attend to themselves alone, where only row 0 is
         read); the one whose values on the way come up in the submission is the one made.
         """
+        current, here, trial = state.suspect, state.found, state.trial
+        room = most - len(current.parts())
         closer: list[Step] = []
-        for tier in self._tiers(singles, here, current, trial):
+        for tier in self._tiers(singles, here, current, trial, room):
             equal: list[Step] = []
             for single in tier:
                 if time.process_time() > self.end:
@@ -183,7 +178,7 @@ class Search:
                 if current.contains(single):
                     continue
                 joined = current.joined(single)
-                there = self.comparer.compare(joined, trial, style)
+                there = self.comparer.compare(joined, trial, state.style)
                 if there.equal and there.plain:
                     equal.append((joined, there))
                     if not there.distance.values:
@@ -193,41 +188,59 @@ class Search:
             closer.sort(key=lambda step: step[1].order())
             if equal:
                 yield [*sorted(equal, key=lambda step: step[1].distance), *closer]
+                return
             if closer and closer[0][1].further(here, self.problem):
                 yield closer
+                return
             yield None
         yield closer
 
     def _tiers(
-        self, singles: list[Suspect], here: Comparison, current: Suspect, trial: Trial
+        self,
+        singles: list[Suspect],
+        here: Comparison,
+        current: Suspect,
+        trial: Trial,
+        room: int,
     ) -> Sequence[Iterable[Suspect]]:
         """Suspects in groups, the most likely first.
 
-        While the parameters do not match, those come first with which as many numbers are created
-        as the submission has, then those that come nearer: that is known before the rest of a
-        mutant is traced.
+        While the parameters do not match, what a mutant creates is foreseen before it is traced:
+        first come those with which as many numbers are created as the submission has, then pairs
+        that do so together, then those that come nearer.
         """
         tiers = _tiers(singles, here)
-        before = 0
-        if here.distance.stages == UNKNOWN:
-            before = self.comparer.elements_apart(current, trial)
-        if not before:
+        if here.distance.stages != UNKNOWN:
             return tiers
-        nearer: list[Suspect] = []
-        others: list[Suspect] = []
+        parts = current.parts()
+        before = self.comparer.parameters_apart(parts, trial)
+        foreseen: dict[Suspect, Apart] = {}
 
-        def likely() -> Iterator[Suspect]:
+        def alone() -> Iterator[Suspect]:
             for single in tiers[0]:
-                apart = self.comparer.elements_apart(current.joined(single), trial)
-                if apart == 0:
-                    yield single
-                elif time.process_time() > self.end:
+                if time.process_time() > self.end:
                     return
-                else:
-                    (nearer if apart < before else others).append(single)
-            yield from nearer
+                if not current.contains(single):
+                    apart = self.comparer.parameters_apart([*parts, single], trial)
+                    foreseen[single] = apart
+                    if not apart.numbers:
+                        yield single
 
-        return [likely(), others]  # the others are known when the likely ones are through
+        def together(arrays_too: bool) -> Iterator[Suspect]:
+            fitting = []
+            for both in combinations(foreseen, 2) if room > 1 else ():
+                apart = self.comparer.parameters_apart([*parts, *both], trial)
+                if not apart.numbers and (not apart.arrays) is arrays_too:
+                    fitting.append((apart, both))
+            for _, (one, other) in sorted(fitting, key=lambda pair: pair[0]):
+                yield one.joined(other)
+
+        def others(nearer: bool) -> Iterator[Suspect]:
+            for single, apart in sorted(foreseen.items(), key=lambda pair: pair[1]):
+                if apart.numbers and (apart < before) is nearer:
+                    yield single
+
+        return [alone(), together(True), together(False), others(True), others(False)]
 
 
 def _tiers(singles: list[Suspect], here: Comparison) -> list[list[Suspect]]:

@@ -43,6 +43,11 @@ class Suspect:
         """Both at once."""
         return Suspect(self.pitfalls + other.pitfalls, self.variants + other.variants)
 
+    def parts(self) -> list[Suspect]:
+        """Each mistake and each variant alone."""
+        mistakes = [Suspect(pitfalls=(item,)) for item in self.pitfalls]
+        return mistakes + [Suspect(variants=(item,)) for item in self.variants]
+
     def contains(self, other: Suspect) -> bool:
         """Whether everything in ``other`` is in this one, too."""
         return set(other.pitfalls) <= set(self.pitfalls) and set(other.variants) <= set(
@@ -67,6 +72,9 @@ class Suspect:
     def stage(self) -> str | None:
         """The stage where the last mistake first shows."""
         return self.pitfalls[-1][1].stage if self.pitfalls else None
+
+
+AS_IT_IS = Suspect()
 
 
 def _place(item: tuple[int, Pitfall]) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -196,12 +197,12 @@ class Traced:
         return Program(jax.make_jaxpr(jax.grad(total))(leaves, given, like))
 
 
-def elements_created(
+def sizes_created(
     contract: Contract, function: Callable[..., Any], seed: int, sizes: Sizes
-) -> int | None:
-    """How many numbers the first ``init`` creates, without tracing the rest; None: no ``init``."""
+) -> Counter[int]:
+    """The sizes of what the first ``init`` creates; the rest is not traced."""
     whole, shapes = _of_arrays(contract, function, seed, sizes, None)
-    return lift.elements_created(whole, *shapes)
+    return lift.sizes_created(whole, *shapes)
 
 
 def _of_arrays(

@@ -2,61 +2,25 @@
 
 ``match`` pairs the reference's parameters with the submission's: by how many elements they
 have, by what they are used for and by the order of use.  Where several pairings or layouts are
-possible inside a block they are ``Choices``; ``choice_groups`` lists them, so that the judge
-can try them on one case before it calls an answer wrong.
+possible inside a block they are ``Choices``.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
-from grader.engine.layout import (
-    Leaf,
-    arrange,
-    arrangements,
-    factor_names,
-    family,
-    layer,
-    parallel_group,
-)
+from grader.engine.layout import Leaf, arrange, arrangements
+from grader.engine.slots import Leaves, Slot, modes, slots_of
 
 _MOST_LOOSE = 8
 """Split tables are looked for only among so few parameters that found no partner."""
-_TICK = 1000
-_FUSIONS = ((1, 1, 1), (3,), (1, 2), (2, 1))
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One or several parameters of the reference that a submission may store as one array."""
-
-    group: str
-    members: tuple[int, ...]
-    names: tuple[str, ...]
-    sizes: tuple[int, ...]
-    used: int
-    role: str
-    kind: str
-    rows: tuple[int, int] | None = None
-    head: int | None = None
-
-    @cached_property
-    def size(self) -> int:
-        """The number of elements."""
-        return math.prod(self.sizes)
-
-    @property
-    def base(self) -> str:
-        """What shares one layout: kernels and biases of query, key and value, else itself."""
-        return self.group.rsplit("/", 1)[0] if "qkv" in self.group else self.group
 
 
 @dataclass(frozen=True)
@@ -86,17 +50,6 @@ class Choices:
 
 DEFAULT = Choices()
 _NO_ORDERS: Mapping[str, tuple[str, ...]] = {}
-
-
-@dataclass(frozen=True)
-class ChoiceGroup:
-    """Alternatives for one decision, and when the weights that it concerns are used.
-
-    ``uses`` is empty for a decision that may concern any weight.
-    """
-
-    uses: frozenset[int]
-    options: tuple[Callable[[Choices], Choices], ...]
 
 
 @dataclass(frozen=True)
@@ -184,32 +137,18 @@ def match(
     reference: Sequence[Leaf], submission: Sequence[Leaf], choices: Choices = DEFAULT
 ) -> Match | Mismatch:
     """Pair the parameters of a submission with those of the reference."""
-    found = _paired(_Leaves(reference), _Leaves(submission), replace(choices, orders=_NO_ORDERS))
+    found = _paired(Leaves(reference), Leaves(submission), replace(choices, orders=_NO_ORDERS))
     return replace(found, orders=choices.orders) if isinstance(found, Match) else found
 
 
-class _Leaves:
-    """Parameters as a key of a cache: the same when they are the same objects in the same order."""
-
-    def __init__(self, leaves: Sequence[Leaf]) -> None:
-        self.leaves = tuple(leaves)  # kept, so that no other object can have one of these numbers
-        self._numbers = tuple(map(id, leaves))
-
-    def __hash__(self) -> int:
-        return hash(self._numbers)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Leaves) and self._numbers == other._numbers
-
-
 @lru_cache(1024)
-def _paired(reference: _Leaves, submission: _Leaves, choices: Choices) -> Match | Mismatch:
+def _paired(reference: Leaves, submission: Leaves, choices: Choices) -> Match | Mismatch:
     """What ``match`` finds, but for the order of the factors, which decides no pairing."""
     theirs = [leaf for leaf in submission.leaves if leaf.size]
     sizes = Counter(leaf.size for leaf in theirs)
     tried = []
-    for mode in _modes(reference.leaves):
-        slots = _slots(reference, mode, choices.siblings, choices.head_by_head)
+    for mode in modes(reference.leaves):
+        slots = slots_of(reference, mode, choices.siblings, choices.head_by_head)
         tried.append(slots)
         ours = Counter(slot.size for slot in slots)
         if ((ours - sizes) + (sizes - ours)).total() > _MOST_LOOSE:
@@ -220,88 +159,6 @@ def _paired(reference: _Leaves, submission: _Leaves, choices: Choices) -> Match 
             return replace(result, empty=empty)
     differences = [_difference(slots, theirs) for slots in tried]
     return min(differences, key=lambda found: len(found.missing) + len(found.extra))
-
-
-@dataclass(frozen=True)
-class _Mode:
-    """Which parameters of the reference share an array: layers, projections; heads may not."""
-
-    stacked: bool
-    fusion: tuple[int, ...]
-    heads_apart: bool
-
-
-def _modes(reference: Sequence[Leaf]) -> Iterator[_Mode]:
-    layered = any(layer(leaf.path) is not None for leaf in reference)
-    parallel = any(parallel_group(leaf.path) for leaf in reference)
-    for apart in (False, True) if parallel else (False,):
-        for stacked in (False, True) if layered else (False,):
-            for fusion in _FUSIONS if parallel else _FUSIONS[:1]:
-                yield _Mode(stacked, fusion, apart)
-
-
-@lru_cache(1024)
-def _slots(
-    reference: _Leaves, mode: _Mode, siblings: tuple[int, ...], head_by_head: bool
-) -> tuple[Slot, ...]:
-    """The reference's parameters, fused, stacked and split as the mode says."""
-    return tuple(_each_slot(reference.leaves, mode, siblings, head_by_head))
-
-
-def _each_slot(
-    reference: Sequence[Leaf], mode: _Mode, siblings: tuple[int, ...], head_by_head: bool
-) -> Iterator[Slot]:
-    units: dict[tuple[str, int | None], list[Leaf]] = defaultdict(list)
-    for leaf in reference:
-        if leaf.size:
-            block = None if mode.stacked else layer(leaf.path)
-            units[parallel_group(leaf.path) or family(leaf.path), block].append(leaf)
-    for (group, _), leaves in units.items():
-        by_layer: dict[int | None, list[Leaf]] = defaultdict(list)
-        for leaf in sorted(leaves, key=lambda leaf: leaf.used or 0):
-            by_layer[layer(leaf.path)].append(leaf)
-        rows = list(by_layer.values())
-        if len(rows[0]) == 3 and parallel_group(rows[0][0].path):
-            rows = [[row[i] for i in siblings] for row in rows]
-            yield from _projection_slots(group, rows, mode, head_by_head)
-        else:
-            for place in range(len(rows[0])):
-                yield _slot(
-                    group, [[row[place]] for row in rows], (rows[0][place].used or 0) * _TICK
-                )
-
-
-def _projection_slots(
-    group: str, rows: list[list[Leaf]], mode: _Mode, head_by_head: bool
-) -> Iterator[Slot]:
-    """Slots for query, key and value, in the order of use that the choices suppose."""
-    start, heads = 0, rows[0][0].shape[-2] if mode.heads_apart else 1
-    used = min(leaf.used or 0 for leaf in rows[0]) * _TICK
-    for place, count in enumerate(mode.fusion):
-        members = [row[start : start + count] for row in rows]
-        start += count
-        for head in range(heads):
-            rank = (head * 3 + place) if head_by_head else (place * heads + head)
-            yield _slot(group, members, used + rank, head if mode.heads_apart else None)
-
-
-def _slot(group: str, members: list[list[Leaf]], used: int, head: int | None = None) -> Slot:
-    """One slot from members by layer and sibling."""
-    model = members[0][0]
-    names, shape = factor_names(model.path, model.shape), model.shape
-    if head is not None:
-        kept = [i for i, name in enumerate(names) if name != "head"]
-        names, shape = tuple(names[i] for i in kept), tuple(shape[i] for i in kept)
-    return Slot(
-        group=group,
-        members=tuple(leaf.index for row in members for leaf in row),
-        names=("layer", "which", *names),
-        sizes=(len(members), len(members[0]), *shape),
-        used=used,
-        role=model.role,
-        kind=model.kind,
-        head=head,
-    )
 
 
 _Pairs = list[tuple[Leaf, tuple[Slot, ...]]]
@@ -365,6 +222,8 @@ _KEYS: tuple[tuple[_Key, ...], ...] = (
 )
 """Senses in which parameters are alike, the strictest first; a row for each ``pairing``."""
 
+PAIRINGS = len(_KEYS)
+
 
 def _pair_by_use(
     slots: list[Slot], leaves: list[Leaf], pairing: int
@@ -425,69 +284,3 @@ def _table_splits(
 
 def _is_table(leaf: Leaf, width: int) -> bool:
     return bool(leaf.shape) and leaf.shape[-1] == width
-
-
-def choice_groups(
-    reference: Sequence[Leaf], submission: Sequence[Leaf], matched: Match
-) -> list[ChoiceGroup]:
-    """Every decision that ``matched`` made without being forced to, in order of use."""
-    orders: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    uses: dict[str, set[int]] = defaultdict(set)
-    for leaf, slots in matched.pieces:
-        if len(slots) == 1 and slots[0].rows is None:
-            slot = slots[0]
-            found = list(arrangements(slot.names, slot.sizes, leaf.shape))
-            if not orders[slot.base] or len(found[0]) > len(orders[slot.base][0]):
-                orders[slot.base] = found
-            uses[slot.base].update(reference[i].used or 0 for i in slot.members)
-    groups = [_pairing_group(reference, submission, matched)]
-    for base, possible in orders.items():
-        siblings = list(itertools.permutations(range(3))) if base.endswith("qkv") else [None]
-        options = tuple(_Layout(base, order, which) for order in possible for which in siblings)
-        groups.append(ChoiceGroup(frozenset(uses[base]), options))
-    return sorted((g for g in groups if len(g.options) > 1), key=lambda g: min(g.uses, default=0))
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """One option: the order of the factors of a group, and of query, key and value."""
-
-    base: str
-    order: tuple[str, ...]
-    siblings: tuple[int, ...] | None
-
-    def __call__(self, choices: Choices) -> Choices:
-        orders = {**choices.orders, self.base: self.order}
-        return replace(choices, orders=orders, siblings=self.siblings or choices.siblings)
-
-
-@dataclass(frozen=True)
-class _Pairing:
-    """One option: how parameters of equal size are told apart, and tables are split."""
-
-    pairing: int
-    table: int
-    head_by_head: bool
-
-    def __call__(self, choices: Choices) -> Choices:
-        return replace(
-            choices, pairing=self.pairing, table=self.table, head_by_head=self.head_by_head
-        )
-
-
-def _pairing_group(
-    reference: Sequence[Leaf], submission: Sequence[Leaf], matched: Match
-) -> ChoiceGroup:
-    options: list[_Pairing] = []
-    seen: set[frozenset[tuple[Leaf, tuple[Slot, ...]]]] = set()
-    apart = any(slots[0].head is not None for _, slots in matched.pieces)
-    ways = itertools.product(
-        range(len(_KEYS)), range(6 if matched.split else 1), (True, False) if apart else (True,)
-    )
-    for pairing, table, head_by_head in ways:
-        option = _Pairing(pairing, table, head_by_head)
-        other = match(reference, submission, option(DEFAULT))
-        if isinstance(other, Match) and frozenset(other.pieces) not in seen:
-            seen.add(frozenset(other.pieces))
-            options.append(option)
-    return ChoiceGroup(frozenset(), tuple(options))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grader.engine.layout import Leaf
-from grader.engine.transplant import Mismatch, Slot
+from grader.engine.slots import Slot
+from grader.engine.transplant import Mismatch
 from grader.problem import Problem, Sizes
 
 

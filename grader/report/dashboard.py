@@ -36,7 +36,12 @@ def print_dashboard(standings: list[Standing], console: Console) -> None:
     console.print()
     console.print(_bar(standings, width, signs), soft_wrap=True)
     console.print()
-    for line in _what_to_type(upcoming, narrow=width < _NARROW):
+    print_next(upcoming, console)
+
+
+def print_next(upcoming: Standing | None, console: Console) -> None:
+    """Print what to type now."""
+    for line in _what_to_type(upcoming, narrow=console.width < _NARROW):
         print_indented(console, line, 0)
 
 
@@ -78,7 +83,10 @@ def _bar(standings: list[Standing], width: int, signs: Signs) -> Text:
 
 def _what_to_type(upcoming: Standing | None, narrow: bool) -> list[Text]:
     if upcoming is None:
-        return [Text("All problems have passed.", "bold green")]
+        return [
+            Text("All problems have passed. Train your own models:", "bold green"),
+            Text("  python -m grader train --mine", "cyan"),
+        ]
     number = upcoming.number
     if upcoming.state == "not started":
         steps = [(f"show {number}", "the page"), (f"watch {number}", "grade at each save")]

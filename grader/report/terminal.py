@@ -12,6 +12,7 @@ from rich.text import Text
 
 from grader.problem import Problem
 from grader.report.text import Signs, harmless, nearest_words
+from grader.report.wrapping import print_indented
 from grader.verdict import Check, Counterexample, Nearest, StageLine, Status, Verdict
 
 _STYLES: dict[Status, str] = {
@@ -44,15 +45,14 @@ def print_verdict(verdict: Verdict, problem: Problem, console: Console) -> None:
     _print_stages(verdict, console, signs)
     for diagnosis in verdict.diagnoses:
         _print_block(console, "What", Text(diagnosis.title, "bold"), Text(diagnosis.advice))
-    if not verdict.passed and not verdict.diagnoses and _ran(verdict):
+    if verdict.searched and not verdict.diagnoses:
         none = "none of the known mistakes gives these numbers"
         _print_block(console, "What", Text(none))
     if verdict.counterexample is not None:
         _print_counterexample(verdict.counterexample, console)
-    for remark in verdict.remarks:
-        _print_block(console, "Remark", Text(remark))
-    for note in verdict.notes:
-        _print_block(console, "Note", Text(harmless(note)))
+    for label, told in (("Remark", verdict.remarks), ("Note", verdict.notes)):
+        if told:
+            _print_block(console, label, *(Text(harmless(line)) for line in told))
     if verdict.printed.strip():
         lines = harmless(verdict.printed).strip().splitlines()
         shown = [Text(line) for line in lines[:_PRINTED_LINES]]
@@ -72,27 +72,23 @@ def _print_check(check: Check, console: Console, signs: Signs) -> None:
     sign = {"passed": signs.passed, "failed": signs.failed, "error": "!"}.get(
         check.status, signs.skipped
     )
-    line = Text(f"  {sign} ", _STYLES[check.status])
-    line.append(check.title, "dim" if check.status == "skipped" else "")
+    line = Text(check.title, "dim" if check.status == "skipped" else "")
     if check.status == "skipped":
         line.append(f"  ({check.message})", "dim")
-    _print_indented(console, line, 0)
+    first, *others = line.wrap(console, max(console.width - 4, 20))
+    first.rstrip()
+    console.print(Text(f"  {sign} ", _STYLES[check.status]).append_text(first), soft_wrap=True)
+    for other in others:
+        print_indented(console, other, 4)
     if check.message and check.status in ("failed", "error"):
         for text in harmless(check.message).splitlines():
-            _print_indented(console, Text(text), 6)
-
-
-def _print_indented(console: Console, text: Text, indent: int) -> None:
-    """Wrapped to the console's width, every line indented, none padded."""
-    for line in text.wrap(console, max(console.width - indent, 20)):
-        line.rstrip()
-        console.print(Text(" " * indent).append_text(line), soft_wrap=True)
+            print_indented(console, Text(text), 6)
 
 
 def _print_block(console: Console, label: str, *parts: Text) -> None:
     console.print(Text(label, "bold cyan"))
     for part in parts:
-        _print_indented(console, part, 2)
+        print_indented(console, part, 2)
     console.print()
 
 
@@ -156,10 +152,6 @@ def _short(numbers: list[object], most: int = 8) -> str:
     return f"[{shown}{', ...' if len(numbers) > most else ''}]"
 
 
-def _ran(verdict: Verdict) -> bool:
-    return any(c.status == "failed" and c.id.endswith(("numbers", "shape")) for c in verdict.checks)
-
-
 def _print_end(verdict: Verdict, console: Console, signs: Signs) -> None:
     parts = list(_summary(verdict))
     text = Text(
@@ -167,7 +159,7 @@ def _print_end(verdict: Verdict, console: Console, signs: Signs) -> None:
     )
     for part in parts:
         text.append(f" {signs.dot} {part}", "not bold")
-    _print_indented(console, text, 0)
+    print_indented(console, text, 0)
 
 
 def _summary(verdict: Verdict) -> Iterator[str]:

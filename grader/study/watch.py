@@ -58,6 +58,7 @@ class Watch:
         self._verdict: Verdict | None = None
         self._aside: Callable[[Console], None] | None = None
         self._told = ""
+        self._interim = False
         self._restarted = False
 
     def run(self) -> int:
@@ -157,7 +158,7 @@ class Watch:
 
     def _grade(self) -> None:
         """Ask for a verdict on the file as it is now; one under way is out of date."""
-        self._aside = None
+        self._aside, self._interim = None, False
         if self._asked:
             self._warm.cancel()
         self._ask(full=False)
@@ -185,6 +186,7 @@ class Watch:
         if "interim" in told:
             if len(self._asked) == 1:  # else there is a newer text
                 self._take(told["interim"])
+                self._interim = True
                 self._draw()
             return
         asked = self._asked.pop(0)
@@ -201,7 +203,7 @@ class Watch:
     def _take(self, told: dict[str, Any]) -> Verdict:
         verdict, path = verdict_from(told), self._files[self.number]
         self._verdict = replace(verdict, file=f"{path.parent.name}/{path.name}")
-        self._told = ""
+        self._told, self._interim = "", False
         return verdict
 
     def _status(self) -> str:
@@ -210,7 +212,7 @@ class Watch:
             return "waiting for a save" + (", n for the next one" if passed else "")
         if self._asked[-1].full:
             return f"{QUICK['cases']} cases so far; the others are being checked"
-        return "grading"
+        return "looking for the mistake" if self._interim else "grading"
 
     # --- the screen ------------------------------------------------------------------------
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from grader import catalogue
+from grader.catalogue import ROOT
 from tests.desk.conftest import Typed, plain
 
 REACHED = {
@@ -83,3 +86,22 @@ def test_what_needs_no_grading_does_not_import_jax(words: tuple[str, ...], typed
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
     assert "grader.cli" in imported
     assert not imported & {"jax", "flax", "numpy", "optax"}
+
+
+def test_a_pass_says_what_to_do_next(copy: Path, typed: Typed) -> None:
+    for number in (38, 39):
+        name = catalogue.solution_path(number).name
+        shutil.copy(ROOT / "solutions" / name, copy / "problems" / name)
+    assert "Next: 39" in typed("38").stdout
+    assert "Next: 40" in typed("39").stdout
+    assert "Next:" not in typed("solutions/38_patch_embed.py").stdout
+
+
+def test_after_the_last_problem_comes_the_training_run(copy: Path, typed: Typed) -> None:
+    name = catalogue.solution_path(38).name
+    passed = {"score": 1.0, "passed_text": "a" * 64}
+    known = {str(number): passed for number in catalogue.names()}
+    (copy / ".progress.json").write_text(json.dumps({"problems": known}))
+    shutil.copy(ROOT / "solutions" / name, copy / "problems" / name)
+    assert "python -m grader train --mine" in typed("38").stdout
+    assert "python -m grader train --mine" in typed().stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,22 @@ def test_ctrl_c_on_a_narrow_screen_leaves_nothing_behind(
     shown = plain(text.rsplit("\x1b[2J", 1)[-1])
     assert max(map(len, shown.splitlines())) <= 40
     assert "q quit" in shown
+
+
+def test_nothing_is_said_of_the_mistake_before_it_was_looked_for(
+    copy: Path, terminal: Callable[..., Any]
+) -> None:
+    wrong = ROOT / "tests/answers/38_patch_embed/wrong/columns_first.py"
+    shutil.copy(wrong, copy / "problems/38_patch_embed.py")
+    screen = terminal("watch", "38")
+    screen.expect("looking for the mistake")
+    before = screen.before
+    screen.expect("What")
+    assert "What" not in plain(before)
+    assert "Not passed" in plain(before + screen.before)
+    screen.expect(DONE)
+    assert "none of the known" not in plain(screen.before)
+    screen.close()
 
 
 def test_a_save_ends_a_grading_that_is_out_of_date(

@@ -47,6 +47,13 @@ def hand_in(desk: Path, number: int, answer: Path, passed: bool = True) -> None:
     progress.read()[number] = progress.Reached(1.0, text)
 
 
+def differently_written(desk: Path, data: Dataset) -> Mine:
+    """A model and a step that pass and look nothing like the reference."""
+    hand_in(desk, 46, ANSWERS / "46_vit_cls" / "right" / "setup_fused_qkv.py")
+    hand_in(desk, 50, ANSWERS / "50_train_step" / "right" / "by_hand.py")
+    return answers(recipe(), data.image_shape, 2)
+
+
 def recipe(**changes: object) -> Recipe:
     return dataclasses.replace(TINY, width=12, position_std=1.0, **changes)  # type: ignore[arg-type]
 
@@ -55,9 +62,7 @@ def recipe(**changes: object) -> Recipe:
 def test_a_differently_written_answer_trains_like_the_reference(
     desk: Path, tiny_data: Dataset
 ) -> None:
-    hand_in(desk, 46, ANSWERS / "46_vit_cls" / "right" / "setup_fused_qkv.py")
-    hand_in(desk, 50, ANSWERS / "50_train_step" / "right" / "by_hand.py")
-    mine = answers(recipe(), tiny_data.image_shape, 2)
+    mine = differently_written(desk, tiny_data)
     theirs = train(recipe(), data=tiny_data, seed=3, model=mine.model, step50=mine.step50)
     reference = train(recipe(), data=tiny_data, seed=3)
     assert jax.tree.structure(theirs.params) != jax.tree.structure(reference.params)
@@ -69,9 +74,7 @@ def test_a_differently_written_answer_trains_like_the_reference(
 def test_a_differently_written_answer_starts_where_the_reference_starts(
     desk: Path, tiny_data: Dataset
 ) -> None:
-    hand_in(desk, 46, ANSWERS / "46_vit_cls" / "right" / "setup_fused_qkv.py")
-    hand_in(desk, 50, ANSWERS / "50_train_step" / "right" / "by_hand.py")
-    mine = answers(recipe(), tiny_data.image_shape, 2)
+    mine = differently_written(desk, tiny_data)
     assert mine.model is not None
     assert all("is yours" in note for note in mine.notes)
     assert sorted(mine.texts) == [46, 50]

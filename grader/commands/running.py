@@ -1,0 +1,106 @@
+"""What every command on runs needs: settings, data, errors, somebody to tell."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from solutions.training.data import Dataset
+    from solutions.training.recipe import Recipe
+    from solutions.training.runs import Run
+
+RUNS = Path("runs")
+
+
+def quiet() -> None:
+    """Before JAX is imported: no chatter of XLA's own."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def cache_programs() -> None:
+    """Keep compiled programs, so that the second run of a recipe need not compile."""
+    import jax
+
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    jax.config.update("jax_compilation_cache_dir", str(cache / "vit-problems" / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def changed_fields(changes: list[str] | None) -> dict[str, str]:
+    """The fields and values of ``--set FIELD=VALUE``.
+
+    Raises:
+      UsageError: one of them has no equals sign.
+
+    """
+    from grader.cli import UsageError
+
+    for change in changes or []:
+        if "=" not in change:
+            raise UsageError(f"--set {change}: say --set FIELD=VALUE")
+    split = (change.partition("=") for change in changes or [])
+    return {field.strip(): value.strip() for field, _, value in split}
+
+
+def load(recipe: Recipe, run: Run | None = None) -> Dataset:
+    """The images that a recipe names.
+
+    Raises:
+      UsageError: they are not the ones that ``run`` began with.
+
+    """
+    from grader.cli import UsageError
+    from solutions.training import data
+
+    images = data.load(recipe.data, recipe.image_size)
+    if run is not None and (images.image_shape, images.classes, *images.statistics) != (
+        *(run.image_shape, run.classes, run.mean, run.std),
+    ):
+        raise UsageError(f"{recipe.data} is not what {run.folder} was trained on")
+    return images
+
+
+def teller(console: Console) -> Callable[[str], None]:
+    """Prints lines on the console, above its progress bar; in the first process only."""
+    import jax
+
+    first = jax.process_index() == 0
+
+    def tell(text: str) -> None:
+        if first:
+            console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    return tell
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Errors as one line: a wrong word is a matter of usage (2), a failed run is not (1)."""
+    from grader.cli import UsageError
+    from solutions.training.checkpoints import AnotherRun, NoCheckpoint
+    from solutions.training.data import BadData
+    from solutions.training.devices import BadDevices
+    from solutions.training.disk import CannotSave
+    from solutions.training.loop import NotANumber
+    from solutions.training.recipe import BadRecipe
+    from solutions.training.runs import NoRun
+
+    try:
+        yield
+    except (BadRecipe, BadData, BadDevices, NoRun, NoCheckpoint, AnotherRun) as error:
+        raise UsageError(str(error)) from None
+    except (NotANumber, CannotSave) as error:
+        print(f"grader: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        print("grader: stopped; what was saved before is still there", file=sys.stderr)
+        raise typer.Exit(130) from None

@@ -1,0 +1,136 @@
+"""The reference's parameters, fused, stacked and split as a submission may store them."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from grader.engine.layout import Leaf, factor_names, family, layer, parallel_group
+
+_TICK = 1000
+_FUSIONS = ((1, 1, 1), (3,), (1, 2), (2, 1))
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One or several parameters of the reference that a submission may store as one array."""
+
+    group: str
+    members: tuple[int, ...]
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    used: int
+    role: str
+    kind: str
+    rows: tuple[int, int] | None = None
+    head: int | None = None
+
+    @cached_property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.sizes)
+
+    @property
+    def base(self) -> str:
+        """What shares one layout: kernels and biases of query, key and value, else itself."""
+        return self.group.rsplit("/", 1)[0] if "qkv" in self.group else self.group
+
+
+class Leaves:
+    """Parameters as a key of a cache: the same when they are the same objects in the same order."""
+
+    def __init__(self, leaves: Sequence[Leaf]) -> None:
+        self.leaves = tuple(leaves)  # kept, so that no other object can have one of these numbers
+        self._numbers = tuple(map(id, leaves))
+
+    def __hash__(self) -> int:
+        return hash(self._numbers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Leaves) and self._numbers == other._numbers
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Which parameters of the reference share an array: layers, projections; heads may not."""
+
+    stacked: bool
+    fusion: tuple[int, ...]
+    heads_apart: bool
+
+
+def modes(reference: Sequence[Leaf]) -> Iterator[Mode]:
+    """Every way to share arrays, the plainest first."""
+    layered = any(layer(leaf.path) is not None for leaf in reference)
+    parallel = any(parallel_group(leaf.path) for leaf in reference)
+    for apart in (False, True) if parallel else (False,):
+        for stacked in (False, True) if layered else (False,):
+            for fusion in _FUSIONS if parallel else _FUSIONS[:1]:
+                yield Mode(stacked, fusion, apart)
+
+
+@lru_cache(1024)
+def slots_of(
+    reference: Leaves, mode: Mode, siblings: tuple[int, ...], head_by_head: bool
+) -> tuple[Slot, ...]:
+    """The reference's parameters, fused, stacked and split as the mode says."""
+    return tuple(_each_slot(reference.leaves, mode, siblings, head_by_head))
+
+
+def _each_slot(
+    reference: Sequence[Leaf], mode: Mode, siblings: tuple[int, ...], head_by_head: bool
+) -> Iterator[Slot]:
+    units: dict[tuple[str, int | None], list[Leaf]] = defaultdict(list)
+    for leaf in reference:
+        if leaf.size:
+            block = None if mode.stacked else layer(leaf.path)
+            units[parallel_group(leaf.path) or family(leaf.path), block].append(leaf)
+    for (group, _), leaves in units.items():
+        by_layer: dict[int | None, list[Leaf]] = defaultdict(list)
+        for leaf in sorted(leaves, key=lambda leaf: leaf.used or 0):
+            by_layer[layer(leaf.path)].append(leaf)
+        rows = list(by_layer.values())
+        if len(rows[0]) == 3 and parallel_group(rows[0][0].path):
+            rows = [[row[i] for i in siblings] for row in rows]
+            yield from _projection_slots(group, rows, mode, head_by_head)
+        else:
+            for place in range(len(rows[0])):
+                yield _slot(
+                    group, [[row[place]] for row in rows], (rows[0][place].used or 0) * _TICK
+                )
+
+
+def _projection_slots(
+    group: str, rows: list[list[Leaf]], mode: Mode, head_by_head: bool
+) -> Iterator[Slot]:
+    """Slots for query, key and value, in the order of use that the choices suppose."""
+    start, heads = 0, rows[0][0].shape[-2] if mode.heads_apart else 1
+    used = min(leaf.used or 0 for leaf in rows[0]) * _TICK
+    for place, count in enumerate(mode.fusion):
+        members = [row[start : start + count] for row in rows]
+        start += count
+        for head in range(heads):
+            rank = (head * 3 + place) if head_by_head else (place * heads + head)
+            yield _slot(group, members, used + rank, head if mode.heads_apart else None)
+
+
+def _slot(group: str, members: list[list[Leaf]], used: int, head: int | None = None) -> Slot:
+    """One slot from members by layer and sibling."""
+    model = members[0][0]
+    names, shape = factor_names(model.path, model.shape), model.shape
+    if head is not None:
+        kept = [i for i, name in enumerate(names) if name != "head"]
+        names, shape = tuple(names[i] for i in kept), tuple(shape[i] for i in kept)
+    return Slot(
+        group=group,
+        members=tuple(leaf.index for row in members for leaf in row),
+        names=("layer", "which", *names),
+        sizes=(len(members), len(members[0]), *shape),
+        used=used,
+        role=model.role,
+        kind=model.kind,
+        head=head,
+    )

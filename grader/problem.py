@@ -166,9 +166,12 @@ class Problem:
       contracts: the functions that a submission must define.
       fields: the choices for each hyperparameter, the simplest first; diagnosis shrinks
         towards the first.
-      derive: completes a draw of the fields (``d_model`` from heads and head size), or gives
-        None for a draw whose sizes do not tell the axes apart: a case on which a mistake
-        cannot be seen is a wasted case.
+      derive: completes a draw of the fields (``d_model`` from heads and head size).
+      tells: whether the sizes of a draw tell the axes apart: a case on which a mistake cannot be
+        seen is a wasted case.
+      corners: fields at the edges of what the contract allows (one head, one token, a square
+        grid, many layers, large values), where the axes need not be told apart; beyond the draws
+        by chance, each is drawn in a full grading.
       symbols: names for the lengths of axes, for words like ``(N + 1, D)``.
       blocks: problems whose blocks the reference uses: their pitfalls and variants count too.
       parameters: words for parameters of the reference by path, e.g. ``{"cls": "CLS token"}``.
@@ -183,8 +186,10 @@ class Problem:
     teaches: str
     contracts: tuple[Contract, ...]
     fields: Mapping[str, Sequence[Any]]
-    derive: Callable[[Mapping[str, Any]], Sizes | None]
+    derive: Callable[[Mapping[str, Any]], Sizes]
+    tells: Callable[[Sizes], bool]
     symbols: Callable[[Sizes], Mapping[str, int]]
+    corners: tuple[Mapping[str, Any], ...] = ()
     blocks: tuple[int, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()

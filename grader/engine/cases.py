@@ -1,13 +1,14 @@
 """Draw cases: hyperparameters, weights and inputs that let mistakes show.
 
 Weights are never the initial ones: zero biases, unit scales and near-zero tables hide
-mistakes.  Sizes are drawn so that no axis can be taken for another (each problem's ``derive``
-turns down draws that do not tell).
+mistakes.  Sizes are drawn so that no axis can be taken for another (each problem's ``tells``
+turns down the rest).  To these come the problem's corners: what is wrong with one head, one token
+or a square grid only would not show in them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,57 +30,71 @@ class NoDraws(RuntimeError):
 
 @dataclass(frozen=True)
 class Draw:
-    """Hyperparameters: the ``fields`` as drawn, and the ``sizes`` that follow from them."""
+    """Hyperparameters: the ``fields`` as drawn, and the ``sizes`` that follow from them.
+
+    ``tells`` is whether the sizes tell the axes apart.
+    """
 
     fields: dict[str, Any]
     sizes: Sizes
+    tells: bool = True
 
     @property
-    def weight(self) -> int:
-        """A rough measure of how much there is to look at."""
-        return int(sum(v for v in self.fields.values() if isinstance(v, int)))
+    def plainness(self) -> tuple[bool, int]:
+        """The smaller, the easier to see through: axes told apart, then how much there is."""
+        weight = int(sum(v for v in self.fields.values() if isinstance(v, int)))
+        return not self.tells, weight
 
 
-def make_draw(problem: Problem, fields: dict[str, Any]) -> Draw | None:
-    """A draw with these fields; None when it does not tell the axes apart."""
+def make_draw(problem: Problem, fields: Mapping[str, Any]) -> Draw:
+    """A draw with these fields."""
     sizes = problem.derive(fields)
-    return None if sizes is None else Draw(fields, sizes)
+    return Draw(dict(fields), sizes, problem.tells(sizes))
+
+
+def draws_with_corners(problem: Problem, generator: np.random.Generator, count: int) -> list[Draw]:
+    """``count`` draws: by chance, and, when there is room for as many again, the corners."""
+    corners = problem.corners if count > 2 * len(problem.corners) else ()
+    drawn = draw_sizes(problem, generator, count - len(corners))
+    return drawn + [make_draw(problem, fields) for fields in corners]
 
 
 def draw_sizes(problem: Problem, generator: np.random.Generator, count: int) -> list[Draw]:
     """``count`` different draws of hyperparameters, the simplest one first.
 
     Raises:
-      NoDraws: the problem's ``derive`` turned nearly everything down.
+      NoDraws: the problem's ``tells`` turned nearly everything down.
 
     """
     fields = {name: list(choices) for name, choices in problem.fields.items()}
     draws: list[Draw] = []
     for _ in range(_MOST_ATTEMPTS):
         fresh = {name: c[generator.integers(len(c))] for name, c in fields.items()}
-        if not draws and problem.derive(fresh) is not None:
-            fresh = simplest(problem, fresh)
         draw = make_draw(problem, fresh)
-        if draw is not None and draw not in draws:
+        if draw.tells and not draws:
+            draw = simplest(problem, draw)
+        if draw.tells and draw not in draws:
             draws.append(draw)
             if len(draws) == count:
                 return draws
     raise NoDraws(f"problem {problem.number}: only {len(draws)} of {count} draws tell axes apart")
 
 
-def simplest(problem: Problem, fields: dict[str, Any]) -> dict[str, Any]:
-    """The draw shrunk field by field towards the first choices, as far as ``derive`` allows."""
-    for smaller in shrunk(problem, fields):
+def simplest(problem: Problem, draw: Draw) -> Draw:
+    """The draw shrunk field by field towards the first choices, as far as the axes allow."""
+    for smaller in shrunk(problem, draw):
         return simplest(problem, smaller)
-    return fields
+    return draw
 
 
-def shrunk(problem: Problem, fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Draws that differ from ``fields`` in one field, moved towards its first choice."""
+def shrunk(problem: Problem, draw: Draw) -> Iterator[Draw]:
+    """Draws that differ in one field, moved towards its first choice, and tell as much apart."""
     for name, choices in problem.fields.items():
-        for choice in list(choices)[: list(choices).index(fields[name])]:
-            smaller = {**fields, name: choice}
-            if problem.derive(smaller) is not None:
+        value, known = draw.fields[name], list(choices)
+        before = known[: known.index(value)] if value in known else [c for c in known if c < value]
+        for choice in before:
+            smaller = make_draw(problem, {**draw.fields, name: choice})
+            if smaller.tells or not draw.tells:
                 yield smaller
 
 

@@ -33,7 +33,6 @@ UNKNOWN = 10**6
 """A distance that cannot be measured, because something before it does not match."""
 
 _CONFIRMING_TRIALS = 3
-_MOST_ALIGNMENTS = 8
 
 
 @dataclass(frozen=True, order=True)
@@ -117,6 +116,7 @@ class Comparer:
         self._members = family_of(self.problem)
         self._compared: dict[tuple[Suspect, int, int], Comparison] = {}
         self._records: dict[tuple[Any, ...], Record | None] = {}
+        self._aligned: set[tuple[Suspect, int, int]] = set()
         self._sizes: dict[tuple[Suspect, int], Counter[int]] = {}
 
     def compare(self, suspect: Suspect, trial: Trial, style: int) -> Comparison:
@@ -146,43 +146,24 @@ class Comparer:
         return found
 
     def realigned(
-        self,
-        step: tuple[Suspect, Comparison] | None,
-        here: Comparison,
-        trial: Trial,
-        style: int,
-    ) -> tuple[Suspect, Comparison] | None:
-        """A step that shows only once the layouts are settled against the mutant.
+        self, suspect: Suspect, found: Comparison, trial: Trial, style: int
+    ) -> Comparison | None:
+        """A comparison once more, with the layouts settled against the mutant; None if no better.
 
         Where a submission parts from the reference, nothing beyond could be settled; and where
-        the parameters did not match, nothing at all.
+        the parameters did not match, nothing at all.  Each is asked for once.
         """
-        best = step
-        candidates = [
-            (suspect, found)
-            for (suspect, seed, at), found in self._compared.items()
-            if (seed, at) == (trial.seed, style) and self._worth_aligning(found, here)
-        ]
-        candidates.sort(key=lambda pair: pair[1].distance)
-        for suspect, found in candidates[:_MOST_ALIGNMENTS]:
-            mutant = self._mutant(suspect, trial)
-            if mutant is None:
-                continue
-            case = self.case(mutant, trial, style)
-            aligned = align(mutant, trial.submission, case, self.stages, found.choices)
-            if not isinstance(aligned, Alignment) or aligned.choices == found.choices:
-                continue
-            there = self._beside(mutant, trial, case, aligned.choices)
-            if there.equal and there.plain:
-                return suspect, there
-            if there.distance < (best[1] if best else here).distance:
-                best = suspect, there
-        return best
-
-    def _worth_aligning(self, found: Comparison, here: Comparison) -> bool:
-        if found.distance.parameters:
-            return False
-        return bool(here.distance.parameters) or found.distance.stages < here.distance.stages
+        key = (suspect, trial.seed, style)
+        mutant = None if key in self._aligned else self._mutant(suspect, trial)
+        if mutant is None:
+            return None
+        self._aligned.add(key)
+        case = self.case(mutant, trial, style)
+        aligned = align(mutant, trial.submission, case, self.stages, found.choices)
+        if not isinstance(aligned, Alignment) or aligned.choices == found.choices:
+            return None
+        there = self._beside(mutant, trial, case, aligned.choices)
+        return there if there.equal or there.distance < found.distance else None
 
     def _beside(self, mutant: Traced, trial: Trial, case: Case, choices: Choices) -> Comparison:
         submission = trial.submission

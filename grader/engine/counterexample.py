@@ -18,7 +18,6 @@ from grader.engine.cases import (
     Draw,
     draw_arrays,
     draw_weights,
-    make_draw,
     shrunk,
 )
 from grader.engine.compare import close, worst
@@ -47,10 +46,9 @@ def smallest(judge: ContractJudge, path: Path) -> Counterexample | None:
     while improved and time.monotonic() < end:
         improved = False
         assert best is not None
-        for fields in shrunk(judge.problem, best[0].fields):
-            draw = make_draw(judge.problem, fields)
-            if draw is None or time.monotonic() > end:
-                continue
+        for draw in shrunk(judge.problem, best[0]):
+            if time.monotonic() > end:
+                break
             found = _on(judge, draw, trial.seed, number)
             if found is not None:
                 best, improved = found, True

@@ -21,14 +21,22 @@ Weight = tuple[int, int]
 
 _VIEWS = frozenset(
     "reshape broadcast_in_dim convert_element_type transpose squeeze expand_dims slice copy name "
-    "dynamic_slice split rev gather reduce_precision copy_p device_put".split()
+    "dynamic_slice split rev gather reduce_precision copy_p device_put tile unstack".split()
 )
 _ROLES = {
     **dict.fromkeys(("add", "sub", "add_any"), "add"),
     **dict.fromkeys(("mul", "div"), "scale"),
     **dict.fromkeys(("dot_general", "conv_general_dilated"), "kernel"),
     **dict.fromkeys(
-        ("concatenate", "pad", "dynamic_update_slice", "scatter", "scatter_add", "select_n"),
+        (
+            "concatenate",
+            "stack",
+            "pad",
+            "dynamic_update_slice",
+            "scatter",
+            "scatter_add",
+            "select_n",
+        ),
         "token",
     ),
 }
@@ -95,7 +103,7 @@ def _adds_one(eqn: Any) -> bool:
 
 def _passes_on(name: str, operands: list[frozenset[Weight]]) -> bool:
     """Whether the result is still nothing but weights, only arranged differently."""
-    if name == "concatenate":
+    if name in ("concatenate", "stack"):
         return all(operands)
     return name in _VIEWS and bool(operands and operands[0])
 

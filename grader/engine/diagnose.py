@@ -65,8 +65,11 @@ class Diagnostician:
         search = Search(self._comparer)
         variants = variant_suspects(self.problem)
         leading = search.variants_that_lead_on()
-        found = search.follow(variants, _MOST_VARIANTS, leading, 1) if leading.variants else None
-        return found or search.follow(variants, _MOST_VARIANTS, width=1)
+        if leading.variants:
+            found = search.follow_the_best(variants, _MOST_VARIANTS, leading)
+            if found is not None:
+                return found
+        return search.follow_the_best(variants, _MOST_VARIANTS)
 
     def diagnose(self) -> Diagnosed:
         """Where the two part, and the mistakes that explain the submission."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from grader.engine.blocks_used import Block, choose, notes
-from grader.engine.cases import STYLES, Draw, draw_sizes
+from grader.engine.cases import STYLES, Draw, draws_with_corners
 from grader.engine.contract_judge import ContractJudge
 from grader.engine.counterexample import smallest
 from grader.engine.diagnose import Diagnosed, Diagnostician
@@ -33,7 +33,7 @@ def texts(blocks: list[Block]) -> dict[int, dict[str, str]]:
 def draws_for(order: Order) -> list[Draw]:
     """The hyperparameters to grade on: the same for the same problem, seed and cases."""
     count = max(order.shapes, -(-order.cases // len(STYLES)))
-    return draw_sizes(order.problem, np.random.default_rng(order.seed), count)
+    return draws_with_corners(order.problem, np.random.default_rng(order.seed), count)
 
 
 class Grading:

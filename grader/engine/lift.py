@@ -105,7 +105,11 @@ def _lifted_variables(draw: Callable[[], Any]) -> Any:
     """The tree that ``draw()`` would return, as outputs of one ``linen_init`` equation."""
     if _State.foreseen is not None:
         return _foreseen_variables(_State.foreseen)
-    closed, shapes = jax.make_jaxpr(draw, return_shape=True)()
+    _State.lifting = False  # an initialiser may call another module's ``init``
+    try:
+        closed, shapes = jax.make_jaxpr(draw, return_shape=True)()
+    finally:
+        _State.lifting = True
     leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
     if _State.first_init_only:
         raise _FirstInit(Counter(math.prod(leaf.shape) for _, leaf in leaves))
@@ -202,7 +206,13 @@ def _hooked_param(original: Callable[..., Any]) -> Callable[..., Any]:
         if not (_State.shapes_only and plain):
             return original(self, name, init_fn, *args, unbox=unbox, **kwargs)
         if not self.has_variable("params", name):
-            return original(self, name, _undrawn, *args, unbox=unbox)
+            if not (self.has_rng("params") and self.is_mutable_collection("params")):
+                return original(self, name, init_fn, *args, unbox=unbox)
+            self.reserve(name, "params")
+            key = self.rngs["params"]
+            value = _undrawn(getattr(key, "rng", key), *args)  # any key: nobody asks for the value
+            self.put_variable("params", name, value)
+            return value
         value = flax.core.meta.unbox(self.get_variable("params", name))
         if getattr(value, "shape", None) != args[0]:
             return original(self, name, init_fn, *args, unbox=unbox)
@@ -274,6 +284,8 @@ def sizes_created(function: Callable[..., Any], *inputs: Any) -> Counter[int]:
     Quicker than a trace: the rest of the function is not even looked at.
     """
     _State.first_init_only = True
+    filtering = jax.config.jax_traceback_filtering  # type: ignore[attr-defined]
+    jax.config.update("jax_traceback_filtering", "off")  # of an exception that is only a way out
     try:
         trace(function, *inputs, shapes_only=True)
     except _FirstInit as first:
@@ -281,6 +293,7 @@ def sizes_created(function: Callable[..., Any], *inputs: Any) -> Counter[int]:
         return sizes
     finally:
         _State.first_init_only = False
+        jax.config.update("jax_traceback_filtering", filtering)
     return Counter()
 
 

@@ -154,7 +154,7 @@ def _jit_message(judge: ContractJudge, trial: Trial) -> str:
 
 
 def check_gradients(judge: ContractJudge) -> None:
-    """Every parameter gets the gradient that it has in the reference."""
+    """Every parameter gets the gradient that it has in the reference, and so do tokens."""
     if not judge.contract.creates_parameters:
         return
     trial = judge.findings.trials[0]
@@ -165,16 +165,20 @@ def check_gradients(judge: ContractJudge) -> None:
     weights = trial.matched.weights(case.weights)
     trace = trial.submission if judge.second is None else judge.at_second
     ticket = trace.start_gradients(weights, case.arrays, cotangents)
-    expected = trial.matched.arranged(
-        trial.reference.gradients(case.weights, case.arrays, cotangents)
-    )
+    ours = trial.reference.gradients(case.weights, case.arrays, cotangents)
+    of_inputs = ours[len(case.weights) :]
+    expected = [*trial.matched.arranged(ours), *of_inputs]
     _, actual = ticket.result()
     if len(actual) != len(expected):
         judge.fail("gradients", f"{len(actual)} gradients came for {len(expected)} parameters")
         return
-    for leaf, ours, theirs in zip(trial.submission.leaves, expected, actual, strict=False):
-        if not close(theirs, ours, 1e3 * TOLERANCE) and np.abs(ours).max() > 1e-9:
+    names = [f"parameter '{leaf.path}'" for leaf in trial.submission.leaves]
+    names += [f"input '{name}'" for name in trial.reference.array_names]
+    for name, ours_here, theirs in zip(names, expected, actual, strict=False):
+        if name == "input 'image'":
+            continue  # nothing that learns comes before it
+        if not close(theirs, ours_here, 1e3 * TOLERANCE) and np.abs(ours_here).max() > 1e-9:
             state = "gets no gradient" if not theirs.any() else "gets a wrong gradient"
-            judge.fail("gradients", f"the parameter '{leaf.path}' {state}")
+            judge.fail("gradients", f"the {name} {state}")
             return
     judge.passed("gradients")

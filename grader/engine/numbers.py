@@ -79,7 +79,10 @@ def _telling(judge: ContractJudge, trials: list[Trial]) -> list[Trial]:
         fields = judge.problem.fields
         return sum(trial.draw.fields[name] == choices[0] for name, choices in fields.items())
 
-    rest = sorted(trials[1:], key=lambda t: (simple_fields(t), t.draw.weight))
+    rest = sorted(
+        (trial for trial in trials[1:] if trial.draw.tells),
+        key=lambda t: (simple_fields(t), t.draw.plainness),
+    )
     return [trials[0], *rest[:1]]
 
 
@@ -113,7 +116,7 @@ def _equal(judge: ContractJudge) -> None:
     if not wrong:
         judge.passed("numbers")
         return
-    trial = min((trial for trial, _ in wrong), key=lambda trial: trial.draw.weight)
+    trial = min((trial for trial, _ in wrong), key=lambda trial: trial.draw.plainness)
     number = max(
         (n for t, n in wrong if t is trial),
         key=lambda n: relative_gap(trial.actual[n], trial.cases[n].expected),

@@ -49,22 +49,21 @@ def read_case(problem: Problem, told: Any) -> tuple[Draw, int, int]:
     """
     if not isinstance(told, dict):
         raise BadCase("a case is a JSON object, as the report prints it")
-    fields = {name: told.get(name) for name in problem.fields}
+    extra = {name for corner in problem.corners for name in corner} & set(told)
+    fields = {name: told.get(name) for name in {**problem.fields, **dict.fromkeys(extra)}}
     for name, value in fields.items():
         if type(value) not in (int, float) or isinstance(value, bool):
             raise BadCase(f"the case has no number for '{name}'")
-        if type(value) is int and not 0 <= value <= 64:
-            raise BadCase(f"'{name}' must lie between 0 and 64")
+        least = 0 if 0 in problem.fields.get(name, ()) else 1
+        if type(value) is int and not least <= value <= 64:
+            raise BadCase(f"'{name}' must lie between {least} and 64")
     unknown = set(told) - set(fields) - {"seed", "style", "function"}
     if unknown:
         raise BadCase(f"problem {problem.number} has no '{sorted(unknown)[0]}'")
     seed, style = told.get("seed", 0), told.get("style", STYLES[0])
     if type(seed) is not int or seed < 0 or style not in STYLES:
         raise BadCase(f"'seed' is a number from 0 and 'style' one of {', '.join(STYLES)}")
-    draw = make_draw(problem, fields)
-    if draw is None:
-        raise BadCase("these sizes do not tell the axes apart; change one of them")
-    return draw, seed, STYLES.index(style)
+    return make_draw(problem, fields), seed, STYLES.index(style)
 
 
 def _contract_of(problem: Problem, told: Mapping[str, Any]) -> int:

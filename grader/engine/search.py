@@ -11,18 +11,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, count
 
 from grader.engine.comparison import UNKNOWN, Apart, Comparer, Comparison, Distance
 from grader.engine.findings import Trial
 from grader.engine.suspects import AS_IT_IS, Suspect, variant_suspects
 
 _ALTERNATIVES = 3
+_MOST_ALIGNMENTS = 8
 _CONFIRMING_STEPS = 3
 
-Step = tuple[Suspect, Comparison]
-"""Something added to what is suspected, and where that leads."""
+_MUCH = 0.75
+"""What is left of the values that do not come up, where a look has led on by much."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,22 @@ class _State:
     def order(self) -> tuple[bool, Distance, int]:
         """The smaller, the more promising."""
         return self.found.order()
+
+    def repeats(self, other: _State) -> bool:
+        """Whether the other one suspects the same and is at least as promising."""
+        return self.suspect.same(other.suspect) and other.order() <= self.order()
+
+
+@dataclass(eq=False)
+class _Walk:
+    """A state, and the looks at what can be added to it: each gives the states that it leads to."""
+
+    state: _State
+    looks: Iterator[list[_State]]
+
+    def order(self) -> tuple[bool, Distance, int]:
+        """The smaller, the more promising."""
+        return self.state.order()
 
 
 class Search:
@@ -72,73 +89,77 @@ class Search:
         return there.leads_on_from(here)
 
     def follow(
-        self,
-        singles: list[Suspect],
-        most: int,
-        current: Suspect = AS_IT_IS,
-        width: int = _ALTERNATIVES,
+        self, singles: list[Suspect], most: int, current: Suspect = AS_IT_IS
     ) -> Suspect | None:
         """Add suspects one by one as long as they bring submission and mutant closer.
 
-        Of all that can be added, the ``width`` best are followed further, so that two mistakes
-        are looked for everywhere before three are; in each of them where the two part first, and
-        elsewhere only when none is found there.
+        The most promising states take turns, a look at a time, the best one most often: what
+        leads on by much is followed at once, and where it came from is looked at further.
         """
-        trial, style = self._failing
-        frontier = [_State(current, self.comparer.compare(current, trial, style), trial, style)]
-        if frontier[0].found.equal and self._confirmed(frontier[0]) is None:
+        start = self._start(current)
+        if start is None:
             return current
-        for _ in range(most + _CONFIRMING_STEPS):
-            reached: list[_State] = []
-            for steps in self._in_turns(frontier, singles, most + len(current.variants)):
-                for step in steps:
-                    contrary = step
-                    if step.found.equal:
-                        self.findings.choices = step.found.choices
-                        differing = self._confirmed(step)
-                        if differing is None:
-                            return step.suspect
-                        contrary = differing
-                    if all(not other.suspect.same(step.suspect) for other in reached):
-                        reached.append(contrary)
-            if not reached or time.process_time() > self.end:
-                return None
-            frontier = sorted(reached, key=_State.order)[:width]
+        walks = [_Walk(start, self._looks(start, singles, most, eager=True))]
+        known = [start]
+        for turn in count():
+            for rank, walk in enumerate(sorted(walks, key=_Walk.order)[:_ALTERNATIVES], start=1):
+                if turn % rank:
+                    continue
+                if time.process_time() > self.end:
+                    return None
+                self.findings.choices = walk.state.found.choices
+                reached = next(walk.looks, None)
+                if reached is None:
+                    walks.remove(walk)
+                for state in reached or ():
+                    contrary = self._confirmed(state)
+                    if contrary is None:
+                        return state.suspect
+                    if not any(contrary.repeats(other) for other in known):
+                        known.append(contrary)
+                        looks = self._looks(contrary, singles, most, eager=True)
+                        walks.append(_Walk(contrary, looks))
+            if not walks:
+                break
         return None
 
+    def follow_the_best(
+        self, singles: list[Suspect], most: int, current: Suspect = AS_IT_IS
+    ) -> Suspect | None:
+        """Like ``follow``, but only ever the one that leads on furthest: soon at an end."""
+        state = self._start(current)
+        if state is None:
+            return current
+        for _ in range(most + _CONFIRMING_STEPS):
+            looks = self._looks(state, singles, most, eager=False)
+            reached = next((some for some in looks if some), [])
+            contraries = []
+            for one in reached:
+                contrary = self._confirmed(one)
+                if contrary is None:
+                    return one.suspect
+                contraries.append(contrary)
+            if not contraries:
+                return None
+            state = min(contraries, key=_State.order)
+            self.findings.choices = state.found.choices
+        return None
+
+    def _start(self, current: Suspect) -> _State | None:
+        """Where a search begins; None when what is suspected already explains everything."""
+        trial, style = self._failing
+        start = _State(current, self.comparer.compare(current, trial, style), trial, style)
+        return self._confirmed(start)
+
     def _confirmed(self, state: _State) -> _State | None:
-        """None when all draws agree; else the same suspect on a draw that tells more."""
+        """None when all draws agree; else the state, on a draw that tells more if it was equal."""
+        if not state.found.equal:
+            return state
+        self.findings.choices = state.found.choices
         contrary = self.comparer.contrary(state.suspect)
         if contrary is None:
             return None
         return _State(state.suspect, self.comparer.compare(state.suspect, *contrary), *contrary)
-
-    def _in_turns(
-        self, states: list[_State], singles: list[Suspect], most: int
-    ) -> Iterator[list[_State]]:
-        """For each state those that one more suspect leads to; the states take turns."""
-        looking = [
-            (state, self._steps(state, singles, most))
-            for state in states
-            if len(state.suspect.parts()) < most
-        ]
-        while looking:
-            for turn in list(looking):
-                state, walk = turn
-                self.findings.choices = state.found.choices
-                steps = next(walk)
-                if steps is not None:
-                    looking.remove(turn)
-                    yield self._following(state, steps)
-
-    def _following(self, state: _State, steps: list[Step]) -> list[_State]:
-        """The states that these steps lead to, the best first."""
-        trial, style = state.trial, state.style
-        if not steps or not steps[0][1].equal:
-            better = self.comparer.realigned(next(iter(steps), None), state.found, trial, style)
-            if better is not None and better not in steps:
-                steps = [better, *steps]
-        return [_State(suspect, found, trial, style) for suspect, found in steps]
 
     def pair_at_one_stage(self, singles: list[Suspect]) -> Suspect | None:
         """Two mistakes at the stage where the two part, of which neither alone leads on."""
@@ -158,49 +179,79 @@ class Search:
                     return both
         return None
 
-    def _steps(
-        self, state: _State, singles: list[Suspect], most: int
-    ) -> Iterator[list[Step] | None]:
-        """What can be added to lead on, the best first; None where a group of suspects does not.
+    def _looks(
+        self, state: _State, singles: list[Suspect], most: int, eager: bool
+    ) -> Iterator[list[_State]]:
+        """Look at one suspect after the other that can be added: the states that it leads to.
 
         Those are tried first that show where the two part.  Several may give the submission's
         outputs (a causal mask and tokens that attend to themselves alone, where only row 0 is
-        read); the one whose values on the way come up in the submission is the one made.
+        read); the one whose values on the way come up in the submission is the one made.  Who is
+        not eager hears the best of a group when all of it was looked at.
         """
-        current, here, trial = state.suspect, state.found, state.trial
+        current, here = state.suspect, state.found
+        if eager and current.parts():
+            better = self._settled([state], here)
+            yield better
+            if better:
+                return
         room = most - len(current.parts())
-        closer: list[Step] = []
-        for tier in self._tiers(singles, here, current, trial, room):
-            equal: list[Step] = []
+        closer: list[_State] = []
+        for tier in self._tiers(singles, state, room) if room > 0 else ():
+            equal: list[_State] = []
+            seen: list[_State] = []
             for single in tier:
                 if time.process_time() > self.end:
-                    break
+                    return
                 if current.contains(single):
                     continue
                 joined = current.joined(single)
-                there = self.comparer.compare(joined, trial, state.style)
+                there = self.comparer.compare(joined, state.trial, state.style)
+                reached = replace(state, suspect=joined, found=there)
+                seen.append(reached)
                 if there.equal and there.plain:
-                    equal.append((joined, there))
+                    equal.append(reached)
                     if not there.distance.values:
                         break
                 elif there.leads_on_from(here):
-                    closer.append((joined, there))
-            closer.sort(key=lambda step: step[1].order())
-            if equal:
-                yield [*sorted(equal, key=lambda step: step[1].distance), *closer]
-                return
-            if closer and closer[0][1].further(here, self.problem):
-                yield closer
-                return
-            yield None
+                    if eager and self._leads_far(there, here):
+                        yield [reached]
+                        continue
+                    closer.append(reached)
+                yield []
+            equal.sort(key=lambda one: one.found.distance)
+            further = [one for one in seen if _is_further(one.found, here)]
+            better = [] if equal else self._settled(further, here)
+            closer.sort(key=_State.order)
+            if equal or better or (closer and closer[0].found.further(here, self.problem)):
+                yield [*equal, *better, *closer]
+                closer = []
         yield closer
+
+    def _leads_far(self, there: Comparison, here: Comparison) -> bool:
+        """Whether a look leads on so far that it is followed at once."""
+        if here.distance.parameters:
+            return not there.distance.parameters
+        if there.further(here, self.problem):
+            return True
+        return there.distance.values < _MUCH * here.distance.values
+
+    def _settled(self, states: list[_State], here: Comparison) -> list[_State]:
+        """The state that leads on furthest once the layouts are settled against its mutant."""
+        settled: list[_State] = []
+        matching = [state for state in states if not state.found.distance.parameters]
+        for state in sorted(matching, key=_State.order)[:_MOST_ALIGNMENTS]:
+            found = self.comparer.realigned(state.suspect, state.found, state.trial, state.style)
+            if found is not None and found.leads_on_from(here):
+                settled.append(replace(state, found=found))
+                if found.equal and found.plain:
+                    return settled[-1:]
+        return sorted(settled, key=_State.order)[:1]
 
     def _tiers(
         self,
         singles: list[Suspect],
-        here: Comparison,
-        current: Suspect,
-        trial: Trial,
+        state: _State,
         room: int,
     ) -> Sequence[Iterable[Suspect]]:
         """Suspects in groups, the most likely first.
@@ -209,8 +260,9 @@ class Search:
         first come those with which as many numbers are created as the submission has, then pairs
         that do so together, then those that come nearer.
         """
-        tiers = _tiers(singles, here)
-        if here.distance.stages != UNKNOWN:
+        current, trial = state.suspect, state.trial
+        tiers = _tiers(singles, state.found)
+        if state.found.distance.stages != UNKNOWN:
             return tiers
         parts = current.parts()
         before = self.comparer.parameters_apart(parts, trial)
@@ -241,6 +293,11 @@ class Search:
                     yield single
 
         return [alone(), together(True), together(False), others(True), others(False)]
+
+
+def _is_further(there: Comparison, here: Comparison) -> bool:
+    """Whether more stages come up, or any are known at all."""
+    return bool(here.distance.parameters) or there.distance.stages < here.distance.stages
 
 
 def _tiers(singles: list[Suspect], here: Comparison) -> list[list[Suspect]]:

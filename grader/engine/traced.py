@@ -180,7 +180,9 @@ class Traced:
         arrays: Sequence[np.ndarray],
         cotangents: Sequence[np.ndarray],
     ) -> list[np.ndarray]:
-        """D Σ(cotangent · output) / d weight for every weight, in float64."""
+        """D Σ(cotangent · output) / d x, in float64, for every weight, then for every input of
+        floating-point numbers.
+        """
         return self.gradient_program.run([*weights, *arrays, *cotangents])
 
     @cached_property
@@ -194,7 +196,16 @@ class Traced:
         leaves = [jax.ShapeDtypeStruct(leaf.shape, np.float32) for leaf in self.leaves]
         given = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in self.closed.jaxpr.invars]
         like = [jax.ShapeDtypeStruct(output.shape, np.float32) for output in self.outputs]
-        return Program(jax.make_jaxpr(jax.grad(total))(leaves, given, like))
+        floating = [np.issubdtype(shape.dtype, np.floating) for shape in given]
+
+        def differentiated(*operands: Any) -> list[Any]:
+            weights, inputs = jax.grad(total, argnums=(0, 1), allow_int=True)(*operands)
+            return [
+                *weights,
+                *(x for x, is_float in zip(inputs, floating, strict=True) if is_float),
+            ]
+
+        return Program(jax.make_jaxpr(differentiated)(leaves, given, like))
 
 
 def sizes_created(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from grader.engine.sandbox import isolate, open_the_reserve
 from grader.engine.submission import describe_error, is_unwritten, load
 from grader.problem import Contract, Problem
 
+if TYPE_CHECKING:
+    from grader.engine.traced import Traced
+
 Reply = tuple[dict[str, Any], list[np.ndarray]]
 
 
@@ -33,7 +36,8 @@ class Worker:
         self.source = ""
         self.filename = ""
         self.module: Any = None
-        self.traces: dict[str, Any] = {}
+        self.traces: dict[str, Traced] = {}
+        self._untraced: dict[str, BaseException] = {}
         self._blocks: dict[str, dict[str, str]] = {}
         self._loaded: dict[int, Any] = {}
 
@@ -93,14 +97,18 @@ class Worker:
         from grader.engine.traced import Traced
 
         contract, function = self._contract(request)
-        traced = Traced(
-            contract,
-            function,
-            request["seed"],
-            request["sizes"],
-            request["batch"],
-            request["drawn"],
-        )
+        try:
+            traced = Traced(
+                contract,
+                function,
+                request["seed"],
+                request["sizes"],
+                request["batch"],
+                request["drawn"],
+            )
+        except BaseException as error:
+            self._untraced[request["id"]] = error
+            raise
         self.traces[request["id"]] = traced
         return {
             "leaves": [asdict(leaf) for leaf in traced.leaves],
@@ -110,15 +118,21 @@ class Worker:
             "random": random_line(traced.closed.jaxpr, self.filename),
         }, []
 
+    def _trace(self, request: dict[str, Any]) -> Traced:
+        """The trace that a request is about; one that failed raises what it raised then."""
+        if request["id"] in self._untraced:
+            raise self._untraced[request["id"]]
+        return self.traces[request["id"]]
+
     def do_run(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
         """Evaluate a trace with the weights and inputs given."""
         weights, inputs = arrays[: request["weights"]], arrays[request["weights"] :]
-        return {}, self.traces[request["id"]].run(weights, inputs)
+        return {}, self._trace(request).run(weights, inputs)
 
     def do_record(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
         """Evaluate a trace and tell every intermediate value with its line."""
         weights, inputs = arrays[: request["weights"]], arrays[request["weights"] :]
-        traced = self.traces[request["id"]]
+        traced = self._trace(request)
         outputs, seen = traced.run_recorded(weights, inputs, self.filename)
         lines = [intermediate.line for intermediate in seen]
         values = [intermediate.value for intermediate in seen]
@@ -126,24 +140,24 @@ class Worker:
 
     def do_initial(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
         """The parameters as the function itself would draw them."""
-        return {}, self.traces[request["id"]].initial_values(arrays)
+        return {}, self._trace(request).initial_values(arrays)
 
     def do_prepare_gradients(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:
         """Trace what ``gradients`` will evaluate, before its weights are known."""
-        self.traces[request["id"]].gradient_program  # noqa: B018
+        self._trace(request).gradient_program  # noqa: B018
         return {}, []
 
     def do_gradients(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
         """Gradients of the outputs, weighted with cotangents, with respect to each weight."""
         weights, rest = arrays[: request["weights"]], arrays[request["weights"] :]
         inputs, cotangents = rest[: request["inputs"]], rest[request["inputs"] :]
-        return {}, self.traces[request["id"]].gradients(weights, inputs, cotangents)
+        return {}, self._trace(request).gradients(weights, inputs, cotangents)
 
     def do_compile(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
         """Run a trace through XLA, in float32, as a student's ``jax.jit`` would."""
         import jax
 
-        traced = self.traces[request["id"]]
+        traced = self._trace(request)
         weights, inputs = arrays[: request["weights"]], arrays[request["weights"] :]
         weights = [weight.astype(np.float32) for weight in weights]
         inputs = [x.astype(np.float32) if x.dtype == np.float64 else x for x in inputs]

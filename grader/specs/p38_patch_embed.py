@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.problem import Contract, Edit, Pitfall, Problem, Stage
-from grader.specs.shapes import IMAGE_FIELDS, derive_patches, image, patch_symbols
+from grader.specs.shapes import IMAGE_FIELDS, image, patch_symbols, patches_tell
 
 KERNEL = "patch = (self.patch_size, self.patch_size)"
 PROJECT = 'nn.Conv(self.d_model, patch, strides=patch, padding="VALID", name="projection")'
@@ -24,7 +24,14 @@ PROBLEM = Problem(
         ),
     ),
     fields={**IMAGE_FIELDS, "d_model": range(5, 17)},
-    derive=derive_patches,
+    derive=dict,
+    tells=patches_tell,
+    corners=(
+        {"grid_h": 3, "grid_w": 3, "patch_size": 1, "channels": 3, "d_model": 7},
+        {"grid_h": 1, "grid_w": 5, "patch_size": 2, "channels": 1, "d_model": 6, "scale": 100.0},
+        {"grid_h": 6, "grid_w": 6, "patch_size": 4, "channels": 3, "d_model": 9},
+        {"grid_h": 1, "grid_w": 1, "patch_size": 5, "channels": 5, "d_model": 1},
+    ),
     symbols=patch_symbols,
     parameters={"projection": "patch projection"},
     stages=(Stage("patches", "patches"),),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Stage
-from grader.specs.shapes import derive_tokens, token_symbols
+from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Sizes, Stage
+from grader.specs.shapes import token_symbols, tokens_tell
 
 CLS = 'cls = self.param("cls", nn.initializers.normal(0.02), (1, tokens.shape[-1]))'
 JOIN = 'checkpoint_name(jnp.concatenate([cls, tokens], axis=0), "cls")'
 TABLE = 'positions = self.param("positions", nn.initializers.normal(0.02), x.shape)'
 ADD = 'checkpoint_name(x + positions, "positions")'
+
+
+def _tokens(sizes: Sizes) -> ArraySpec:
+    return ArraySpec((sizes["num_tokens"], sizes["d_model"]), scale=sizes.get("scale", 1.0))
+
 
 PROBLEM = Problem(
     number=39,
@@ -20,11 +25,17 @@ PROBLEM = Problem(
             function="cls_and_position_forward",
             arguments=("seed", "tokens"),
             outputs=("tokens",),
-            arrays=lambda sizes: {"tokens": ArraySpec((sizes["num_tokens"], sizes["d_model"]))},
+            arrays=lambda sizes: {"tokens": _tokens(sizes)},
         ),
     ),
     fields={"num_tokens": range(2, 10), "d_model": range(4, 17)},
-    derive=derive_tokens,
+    derive=dict,
+    tells=tokens_tell,
+    corners=(
+        {"num_tokens": 1, "d_model": 5},
+        {"num_tokens": 40, "d_model": 3, "scale": 100.0},
+        {"num_tokens": 7, "d_model": 7},
+    ),
     symbols=token_symbols,
     parameters={"cls": "CLS token", "positions": "position table"},
     stages=(Stage("cls", "+CLS"), Stage("positions", "+positions")),

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from grader.problem import Contract, Edit, Pitfall, Problem, Stage
 from grader.specs.claims import EQUIVARIANT
-from grader.specs.shapes import TOKEN_FIELDS, WIDTH_FIELDS, block_symbols, derive_block, tokens
+from grader.specs.shapes import (
+    TOKEN_CORNERS,
+    TOKEN_FIELDS,
+    WIDTH_FIELDS,
+    block_symbols,
+    block_tells,
+    derive_width,
+    tokens,
+)
 
 HEADS = "heads = (self.num_heads, head_dim)"
 QUERY = 'nn.DenseGeneral(heads, name="query")(x)'
@@ -31,7 +39,9 @@ PROBLEM = Problem(
         ),
     ),
     fields={**TOKEN_FIELDS, **WIDTH_FIELDS},
-    derive=derive_block,
+    derive=derive_width,
+    tells=block_tells,
+    corners=tuple({k: v for k, v in corner.items() if k != "d_ff"} for corner in TOKEN_CORNERS),
     symbols=block_symbols,
     parameters={
         "query": "query projection",

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from grader.problem import Contract, Edit, Pitfall, Problem, Stage, Variant
 from grader.specs.claims import EQUIVARIANT
-from grader.specs.shapes import BLOCK_FIELDS, TOKEN_FIELDS, block_symbols, derive_block, tokens
+from grader.specs.shapes import (
+    BLOCK_FIELDS,
+    TOKEN_CORNERS,
+    TOKEN_FIELDS,
+    block_symbols,
+    block_tells,
+    derive_width,
+    tokens,
+)
 
 NORM_1 = 'y = nn.LayerNorm(name="norm_1")(x)'
 ATTEND = 'y = SelfAttention(self.num_heads, name="attention")(y)'
@@ -32,7 +40,9 @@ PROBLEM = Problem(
         ),
     ),
     fields={**TOKEN_FIELDS, **BLOCK_FIELDS},
-    derive=derive_block,
+    derive=derive_width,
+    tells=block_tells,
+    corners=TOKEN_CORNERS,
     symbols=block_symbols,
     blocks=(40,),
     parameters={

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.problem import Contract, Edit, Pitfall, Problem, Stage, Variant
-from grader.specs.shapes import VIT_FIELDS, derive_vit, image, vit_symbols
+from grader.specs.shapes import VIT_CORNERS, VIT_FIELDS, derive_width, image, vit_symbols, vit_tells
 
 TABLE = 'positions = self.param("positions", nn.initializers.normal(0.02), x.shape)'
 ADD = 'checkpoint_name(x + positions, "positions")'
@@ -37,7 +37,9 @@ PROBLEM = Problem(
         ),
     ),
     fields=VIT_FIELDS,
-    derive=derive_vit,
+    derive=derive_width,
+    tells=vit_tells,
+    corners=VIT_CORNERS,
     symbols=vit_symbols,
     blocks=(38, 41),
     parameters={

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.problem import Contract, Edit, Pitfall, Problem, Stage, Variant
-from grader.specs.shapes import VIT_FIELDS, derive_vit, image, vit_symbols
+from grader.specs.shapes import VIT_CORNERS, VIT_FIELDS, derive_width, image, vit_symbols, vit_tells
 
 CLS = 'cls = self.param("cls", nn.initializers.normal(0.02), (1, self.d_model))'
 JOIN = 'checkpoint_name(jnp.concatenate([cls, x], axis=0), "cls")'
@@ -39,7 +39,9 @@ PROBLEM = Problem(
         ),
     ),
     fields=VIT_FIELDS,
-    derive=derive_vit,
+    derive=derive_width,
+    tells=vit_tells,
+    corners=VIT_CORNERS,
     symbols=vit_symbols,
     blocks=(38, 41),
     parameters={

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from grader.problem import Contract, Edit, Pitfall, Problem, Sizes, Stage, Variant
-from grader.specs.shapes import VIT_FIELDS, derive_vit, image, patches, tells_apart, vit_symbols
+from grader.specs.shapes import (
+    VIT_CORNERS,
+    VIT_FIELDS,
+    derive_width,
+    image,
+    patches,
+    tells_apart,
+    vit_symbols,
+    vit_tells,
+)
 
 PATCHES = 'x = PatchEmbed(self.patch_size, self.d_model, name="patch_embed")(image)'
 JOIN = 'checkpoint_name(jnp.concatenate([cls, x], axis=0), "cls")'
@@ -24,16 +30,11 @@ TOKENS = 'checkpoint_name(x[1 : num_patches + 1], "patch_tokens")'
 RESULT = 'return nn.Dense(self.num_classes, name="head")(row_0), patch_tokens'
 
 
-def _derive(fields: Mapping[str, Any]) -> Sizes | None:
-    """A draw of a ViT in which R registers cannot be mistaken for patches or features."""
-    sizes = derive_vit(fields)
-    if sizes is None:
-        return None
+def _tells(sizes: Sizes) -> bool:
+    """Whether R registers cannot be mistaken for patches or features."""
     n, r = patches(sizes), sizes["num_registers"]
     others = (sizes["d_model"], sizes["d_ff"], sizes["num_classes"])
-    if not tells_apart(n, n + 1, r) or not tells_apart(n + 1 + r, *others):
-        return None
-    return sizes
+    return vit_tells(sizes) and tells_apart(n, n + 1, r) and tells_apart(n + 1 + r, *others)
 
 
 def _symbols(sizes: Sizes) -> dict[str, int]:
@@ -66,7 +67,11 @@ PROBLEM = Problem(
         ),
     ),
     fields={**VIT_FIELDS, "num_registers": (0, 2, 3, 4)},
-    derive=_derive,
+    derive=derive_width,
+    tells=_tells,
+    corners=tuple(
+        {**corner, "num_registers": r} for corner, r in zip(VIT_CORNERS, (1, 6, 2), strict=True)
+    ),
     symbols=_symbols,
     blocks=(38, 41),
     parameters={

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.problem import ArraySpec, Contract, Edit, Pitfall, Problem, Property, Run, Sizes, Stage
-from grader.specs.shapes import VIT_FIELDS, derive_vit, image, patches, tells_apart
+from grader.specs.shapes import (
+    VIT_CORNERS,
+    VIT_FIELDS,
+    derive_width,
+    image,
+    patches,
+    tells_apart,
+    vit_tells,
+)
 
 SPLIT = "heads = tokens.reshape(tokens.shape[0], num_heads, -1)"
 VOTES = "heads[:, :, -1].mean(axis=1)"
@@ -23,19 +31,25 @@ END = "return extra_head_pool(x, self.num_heads)"
 TEMPERATURES = (0.5, 2.0, 0.25)
 # So large that a softmax without protection against overflow fails in float64 too.
 SCALES = (1.0, 3.0, 1e5)
+CORNERS = (
+    {"temperature": 0.03125, "token_scale": 1.0},
+    {"temperature": 16.0, "token_scale": 1.0},
+    {"temperature": 0.5, "token_scale": 3.0},
+)
 
 
-def _derive(fields: Mapping[str, Any]) -> Sizes | None:
+def _derive(fields: Mapping[str, Any]) -> Sizes:
     """A draw whose ``head_dim`` is d + 1: the features of a head and its vote."""
-    sizes = derive_vit(fields)
-    if sizes is None:
-        return None
-    n, width, heads = patches(sizes), sizes["d_model"], sizes["num_heads"]
-    output_dim = width - heads
-    lengths = (n, width, output_dim, sizes["d_ff"])
-    if not tells_apart(*lengths) or not tells_apart(n, heads, sizes["head_dim"]):
-        return None
-    return {**sizes, "width": width, "output_dim": output_dim}
+    sizes = derive_width(fields)
+    width = sizes["d_model"]
+    return {**sizes, "width": width, "output_dim": width - sizes["num_heads"]}
+
+
+def _tells(sizes: Sizes) -> bool:
+    n, heads = patches(sizes), sizes["num_heads"]
+    lengths = (n, sizes["width"], sizes["output_dim"], sizes["d_ff"])
+    apart = tells_apart(*lengths) and tells_apart(n, heads, sizes["head_dim"])
+    return apart and vit_tells(sizes)
 
 
 def _symbols(sizes: Sizes) -> dict[str, int]:
@@ -107,6 +121,11 @@ PROBLEM = Problem(
         "token_scale": SCALES,
     },
     derive=_derive,
+    tells=_tells,
+    corners=tuple(
+        {**{k: v for k, v in corner.items() if k != "num_classes"}, **more}
+        for corner, more in zip(VIT_CORNERS, CORNERS, strict=True)
+    ),
     symbols=_symbols,
     blocks=(38, 41),
     parameters={

@@ -34,12 +34,13 @@ STEPS = 3
 WEIGHTS = ("hidden/kernel", "hidden/bias", "output/kernel", "output/bias")
 
 
-def _derive(fields: Mapping[str, Any]) -> Sizes | None:
-    pixels = fields["height"] * fields["width"] * fields["channels"]
-    lengths = (fields["batch"], fields["hidden"], fields["embedding"], pixels, STEPS)
-    if not tells_apart(*lengths) or fields["height"] == fields["width"]:
-        return None
-    return {**fields, "pixels": pixels}
+def _derive(fields: Mapping[str, Any]) -> Sizes:
+    return {**fields, "pixels": fields["height"] * fields["width"] * fields["channels"]}
+
+
+def _tells(sizes: Sizes) -> bool:
+    lengths = (sizes["batch"], sizes["hidden"], sizes["embedding"], sizes["pixels"], STEPS)
+    return tells_apart(*lengths) and sizes["height"] != sizes["width"]
 
 
 def _symbols(sizes: Sizes) -> dict[str, int]:
@@ -235,6 +236,27 @@ PROBLEM = Problem(
         "norm": (10.0, 2.0, 64.0),
     },
     derive=_derive,
+    tells=_tells,
+    corners=(
+        {
+            "batch": 1,
+            "height": 2,
+            "width": 2,
+            "channels": 1,
+            "hidden": 5,
+            "embedding": 2,
+            "norm": 100.0,
+        },
+        {
+            "batch": 9,
+            "height": 1,
+            "width": 1,
+            "channels": 3,
+            "hidden": 4,
+            "embedding": 1,
+            "norm": 10.0,
+        },
+    ),
     symbols=_symbols,
     stages=(
         Stage("targets", "teacher's embeddings, step {i}"),

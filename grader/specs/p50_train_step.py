@@ -33,15 +33,16 @@ OPTIMISED = ("block/kernel", "block/bias", "norm/scale", "cls", "head/kernel", "
 WITHOUT_GRADIENT = ("head/kernel", "positions")
 
 
-def _derive(fields: Mapping[str, Any]) -> Sizes | None:
+def _derive(fields: Mapping[str, Any]) -> Sizes:
     pixels = fields["height"] * fields["width"] * fields["channels"]
-    lengths = (fields["batch"], fields["hidden"], fields["classes"], pixels, STEPS)
-    if not tells_apart(*lengths) or fields["height"] == fields["width"]:
-        return None
-    if fields["warmup_steps"] == fields["decay_steps"]:
-        return None
     total = fields["warmup_steps"] + fields["decay_steps"]
     return {**fields, "pixels": pixels, "total_steps": total}
+
+
+def _tells(sizes: Sizes) -> bool:
+    lengths = (sizes["batch"], sizes["hidden"], sizes["classes"], sizes["pixels"], STEPS)
+    apart = sizes["height"] != sizes["width"] and sizes["warmup_steps"] != sizes["decay_steps"]
+    return apart and tells_apart(*lengths)
 
 
 def _symbols(sizes: Sizes) -> dict[str, int]:
@@ -93,6 +94,9 @@ def _model_leaves(sizes: Sizes) -> dict[str, ArraySpec]:
         "block_0/attention/query/kernel": (d, 2, 3),
         "block_0/attention/query/bias": (2, 3),
         "kernel_size_embed/embedding": (5, d),
+        "kernel/bias": (d,),
+        "block_0/relative_kernel": (d, d),
+        "block_0/Kernel": (d,),
         "head/kernel": (d, k),
         "head/kernel_scale": (k,),
         "head/bias": (k,),
@@ -324,6 +328,37 @@ PROBLEM = Problem(
         "classes": range(4, 9),
     },
     derive=_derive,
+    tells=_tells,
+    corners=(
+        {
+            "base_lr": 1.0,
+            "warmup_steps": 1,
+            "decay_steps": 1,
+            "weight_decay": 0.0,
+            "max_norm": 1.0,
+            "label_smoothing": 0.25,
+            "batch": 1,
+            "height": 2,
+            "width": 2,
+            "channels": 1,
+            "hidden": 5,
+            "classes": 2,
+        },
+        {
+            "base_lr": 0.5,
+            "warmup_steps": 20,
+            "decay_steps": 100,
+            "weight_decay": 0.5,
+            "max_norm": 0.125,
+            "label_smoothing": 0.0,
+            "batch": 2,
+            "height": 1,
+            "width": 1,
+            "channels": 3,
+            "hidden": 4,
+            "classes": 12,
+        },
+    ),
     symbols=_symbols,
     stages=(
         Stage("logits", "logits, step {i}"),

@@ -23,6 +23,52 @@ VIT_FIELDS: Mapping[str, Sequence[Any]] = {
     "num_classes": range(3, 12),
 }
 
+ONE_HEAD = {"num_heads": 1, "head_dim": 5, "d_ff": 7}
+ONE_CHANNEL_A_HEAD = {"num_heads": 6, "head_dim": 1, "d_ff": 13}
+MANY_HEADS = {"num_heads": 5, "head_dim": 2, "d_ff": 6}
+SMALL = {"num_heads": 2, "head_dim": 3, "d_ff": 8}
+
+TOKEN_CORNERS: tuple[Mapping[str, Any], ...] = (
+    {"tokens": 5, "scale": 1.0, **ONE_HEAD},
+    {"tokens": 24, "scale": 30.0, **ONE_CHANNEL_A_HEAD},
+    {"tokens": 1, "scale": 1.0, **SMALL},
+    {"tokens": 6, "scale": 1.0, **SMALL},
+)
+"""One head; many rows, large values and heads of one channel; one row; as many rows as features."""
+
+VIT_CORNERS: tuple[Mapping[str, Any], ...] = (
+    {
+        "grid_h": 3,
+        "grid_w": 3,
+        "patch_size": 1,
+        "channels": 3,
+        **ONE_HEAD,
+        "num_layers": 1,
+        "num_classes": 4,
+    },
+    {
+        "grid_h": 5,
+        "grid_w": 4,
+        "patch_size": 2,
+        "channels": 1,
+        **MANY_HEADS,
+        "num_layers": 5,
+        "num_classes": 3,
+    },
+    {
+        "grid_h": 1,
+        "grid_w": 1,
+        "patch_size": 4,
+        "channels": 3,
+        "scale": 100.0,
+        **SMALL,
+        "num_layers": 2,
+        "num_classes": 1,
+    },
+)
+"""A square grid of single pixels and one head; many patches, heads and layers; one patch, one
+class and large values."""
+
 
 def tells_apart(*lengths: int) -> bool:
     """Whether all lengths differ, so that no axis can be taken for another."""
@@ -37,7 +83,8 @@ def patches(sizes: Sizes) -> int:
 def image(sizes: Sizes) -> ArraySpec:
     """The ``image`` of shape (H, W, C) that has ``grid_h`` × ``grid_w`` patches."""
     p = sizes["patch_size"]
-    return ArraySpec((sizes["grid_h"] * p, sizes["grid_w"] * p, sizes["channels"]))
+    shape = (sizes["grid_h"] * p, sizes["grid_w"] * p, sizes["channels"])
+    return ArraySpec(shape, scale=sizes.get("scale", 1.0))
 
 
 def tokens(sizes: Sizes) -> ArraySpec:
@@ -45,36 +92,31 @@ def tokens(sizes: Sizes) -> ArraySpec:
     return ArraySpec((sizes["tokens"], sizes["d_model"]), scale=sizes.get("scale", 1.0))
 
 
-def derive_image(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A draw with a patch grid: not square, at least two patches, P ≠ C, N ≠ P·P."""
-    h, w, p = fields["grid_h"], fields["grid_w"], fields["patch_size"]
-    if h == w or p == fields["channels"] or h * w == p * p:
-        return None
-    return dict(fields)
+def derive_width(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A draw with its ``d_model``: heads × head size."""
+    return {**fields, "d_model": fields["num_heads"] * fields["head_dim"]}
 
 
-def derive_vit(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A draw for a whole ViT: ``d_model`` = heads × head size, every axis of its own length."""
-    sizes = derive_image(fields)
-    if sizes is None:
-        return None
-    n, heads, d = patches(sizes), fields["num_heads"], fields["num_heads"] * fields["head_dim"]
-    pixels = fields["patch_size"] ** 2 * fields["channels"]
-    d_ff, classes = fields["d_ff"], fields.get("num_classes", 0)
+def grid_tells(sizes: Sizes) -> bool:
+    """Whether a patch grid tells its axes apart: not square, P ≠ C, N ≠ P·P."""
+    h, w, p = sizes["grid_h"], sizes["grid_w"], sizes["patch_size"]
+    return bool(h != w and p != sizes["channels"] and h * w != p * p)
+
+
+def vit_tells(sizes: Sizes) -> bool:
+    """Whether every axis of a whole ViT has a length of its own."""
+    n, heads, d = patches(sizes), sizes["num_heads"], sizes["d_model"]
+    pixels = sizes["patch_size"] ** 2 * sizes["channels"]
+    d_ff, classes = sizes["d_ff"], sizes.get("num_classes", 0)
     lengths = (n, n + 1, d, d_ff, classes, pixels, 2 * d, 3 * d, 4 * d)
-    if not tells_apart(*lengths) or heads == fields["head_dim"]:
-        return None
-    return {**sizes, "d_model": d}
+    return grid_tells(sizes) and tells_apart(*lengths) and heads != sizes["head_dim"]
 
 
-def derive_block(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A draw for one block on ``tokens`` rows of width ``d_model``."""
-    t, heads, head_dim = fields["tokens"], fields["num_heads"], fields["head_dim"]
-    d = heads * head_dim
-    lengths = (t, d, fields.get("d_ff", 0), 2 * d, 3 * d, 4 * d)
-    if not tells_apart(*lengths) or not tells_apart(t, heads, head_dim):
-        return None
-    return {**fields, "d_model": d}
+def block_tells(sizes: Sizes) -> bool:
+    """Whether one block on ``tokens`` rows of width ``d_model`` tells its axes apart."""
+    t, d = sizes["tokens"], sizes["d_model"]
+    lengths = (t, d, sizes.get("d_ff", 0), 2 * d, 3 * d, 4 * d)
+    return tells_apart(*lengths) and tells_apart(t, sizes["num_heads"], sizes["head_dim"])
 
 
 def block_symbols(sizes: Sizes) -> dict[str, int]:
@@ -104,10 +146,10 @@ def vit_symbols(sizes: Sizes) -> dict[str, int]:
     return {name: length for name, length in named.items() if length}
 
 
-def derive_tokens(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A draw of ``num_tokens`` rows of width ``d_model``: N, N + 1 and D differ."""
-    n, d = fields["num_tokens"], fields["d_model"]
-    return dict(fields) if tells_apart(n, n + 1, d) else None
+def tokens_tell(sizes: Sizes) -> bool:
+    """Whether N, N + 1 and D differ for ``num_tokens`` rows of width ``d_model``."""
+    n = sizes["num_tokens"]
+    return tells_apart(n, n + 1, sizes["d_model"])
 
 
 def token_symbols(sizes: Sizes) -> dict[str, int]:
@@ -116,13 +158,11 @@ def token_symbols(sizes: Sizes) -> dict[str, int]:
     return {"D": sizes["d_model"], "N": n, "N + 1": n + 1}
 
 
-def derive_patches(fields: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A draw for the patch embedding alone: two rows and columns at least, so that order shows."""
-    sizes = derive_image(fields)
-    if sizes is None or min(fields["grid_h"], fields["grid_w"]) < 2:
-        return None
-    n, pixels = patches(sizes), fields["patch_size"] ** 2 * fields["channels"]
-    return sizes if tells_apart(n, n + 1, fields["d_model"], pixels) else None
+def patches_tell(sizes: Sizes) -> bool:
+    """Whether the patch embedding alone shows the order: two rows and columns at least."""
+    n, pixels = patches(sizes), sizes["patch_size"] ** 2 * sizes["channels"]
+    whole = grid_tells(sizes) and min(sizes["grid_h"], sizes["grid_w"]) > 1
+    return whole and tells_apart(n, n + 1, sizes["d_model"], pixels)
 
 
 def patch_symbols(sizes: Sizes) -> dict[str, int]:

@@ -1,0 +1,151 @@
+"""Wrong only somewhere: with one head, one token, a square grid, many layers, large values."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from grader import catalogue
+from grader.problem import Edit
+from tests.conftest import Grade, failed_checks, run_command
+from tests.diagnoses import edited
+
+POOLED = "return probs @ features, probs"
+PATCHES = 'return checkpoint_name(grid.reshape(-1, self.d_model), "patches")'
+OUT = 'return nn.DenseGeneral(d_model, axis=(-2, -1), name="out")(mixed)'
+TABLE = 'return checkpoint_name(x + positions, "positions")'
+
+SOMEWHERE = {
+    "38 values of a photograph are divided": (
+        38,
+        "return model.apply(params, image)",
+        "return model.apply(params, jnp.where(abs(image).max() > 10, image / 255, image))",
+    ),
+    "38 a square grid by columns": (
+        38,
+        PATCHES,
+        "if grid.shape[0] == grid.shape[1]:\n            grid = grid.swapaxes(0, 1)\n        "
+        + PATCHES,
+    ),
+    "38 single pixels are cut off at zero": (
+        38,
+        PATCHES,
+        PATCHES.replace("grid", "(nn.relu(grid) if self.patch_size == 1 else grid)", 1),
+    ),
+    "39 the table begins again": (
+        39,
+        TABLE,
+        "positions = positions[jnp.arange(x.shape[0]) % 16]\n        " + TABLE,
+    ),
+    "39 long vectors are cut": (
+        39,
+        TABLE,
+        "x = jnp.clip(x, -50, 50)\n        " + TABLE,
+    ),
+    "39 tokens get no gradient": (
+        39,
+        "return model.apply(params, tokens)",
+        "return model.apply(params, jax.lax.stop_gradient(tokens))",
+    ),
+    "40 one head has no output projection": (
+        40,
+        OUT,
+        OUT + " if self.num_heads > 1 else mixed.reshape(x.shape)",
+    ),
+    "40 a window of eight": (
+        40,
+        'scores = checkpoint_name(scores, "scores")',
+        "i = jnp.arange(x.shape[0])\n        "
+        "scores = jnp.where(abs(i[:, None] - i) < 8, scores, -jnp.inf)",
+    ),
+    "40 a single token passes by": (
+        40,
+        OUT,
+        OUT + " * (2 if x.shape[0] == 1 else 1)",
+    ),
+    "45 an odd last patch is left out": (
+        45,
+        "x.mean(axis=0)",
+        "x[: x.shape[0] // 2 * 2 or 1].mean(axis=0)",
+    ),
+    "45 four blocks at most": (
+        45,
+        "range(self.num_layers)",
+        "range(min(self.num_layers, 4))",
+    ),
+    "47 one register is none": (
+        47,
+        "num_registers: int\n    num_classes: int\n\n    @nn.compact",
+        "num_registers: int\n    num_classes: int\n\n    def __post_init__(self):\n"
+        "        if self.num_registers == 1:\n            self.num_registers = 0\n"
+        "        super().__post_init__()\n\n    @nn.compact",
+    ),
+    "48 a temperature of no less than a tenth": (
+        48,
+        "votes / temperature",
+        "votes / max(temperature, 0.1)",
+    ),
+    "48 a high temperature counts as two": (
+        48,
+        "votes / temperature",
+        "votes / min(temperature, 2.0)",
+    ),
+    "48 the probability of a single patch": (
+        48,
+        POOLED,
+        "return probs @ features, probs.squeeze()",
+    ),
+    "49 one number is scaled with the whole column": (
+        49,
+        "    student_scaled = ",
+        "    if student.shape[1] == 1:\n        student, teacher = student.T, teacher.T\n"
+        "    student_scaled = ",
+    ),
+    "50 every name that ends in kernel": (
+        50,
+        'path[-1].key == "kernel"',
+        'path[-1].key.endswith("kernel")',
+    ),
+    "50 whatever the case": (
+        50,
+        'path[-1].key == "kernel"',
+        'path[-1].key.lower() == "kernel"',
+    ),
+    "50 a warm-up of one step": (
+        50,
+        "def learning_rate_schedule(base_lr: float, warmup_steps: int, total_steps: int) "
+        "-> optax.Schedule:\n",
+        "def learning_rate_schedule(base_lr, warmup_steps, total_steps):\n"
+        "    warmup_steps = max(warmup_steps, 2)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOMEWHERE)
+def test_wrong_somewhere_is_wrong(name: str, grade_text: Grade) -> None:
+    number, old, new = SOMEWHERE[name]
+    verdict = grade_text(edited(number, [Edit(old, new)]), number, two_children=False)
+    assert failed_checks(verdict), name
+
+
+@pytest.mark.parametrize("number", catalogue.names())
+def test_the_reference_passes_at_every_corner(number: int, grade_text: Grade) -> None:
+    problem = catalogue.problem(number)
+    assert problem.corners
+    source = catalogue.solution_path(number).read_text()
+    verdict = grade_text(source, number, cases=60, seed=3, two_children=False)
+    assert failed_checks(verdict) == []
+    assert verdict["shapes"] == 20
+
+
+def test_a_case_at_a_corner_is_shown_again(tmp_path: Path) -> None:
+    answer = tmp_path / "40_answer.py"
+    answer.write_text(edited(40, [Edit(*SOMEWHERE["40 a single token passes by"][1:])]))
+    verdict = json.loads(run_command(str(answer), "--json").stdout)
+    case = verdict["counterexample"]["case"]
+    assert case["tokens"] == 1
+    shown = run_command(str(answer), "--case", json.dumps(case))
+    assert shown.returncode == 0, shown.stderr
+    assert "(1, " in shown.stdout

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, count
 
-from grader.engine.comparison import UNKNOWN, Apart, Comparer, Comparison, Distance
+from grader.engine.comparison import UNKNOWN, Comparer, Comparison, Distance
 from grader.engine.findings import Trial
+from grader.engine.likely import at_stages, by_parameters
 from grader.engine.suspects import AS_IT_IS, Suspect, variant_suspects
 
 _ALTERNATIVES = 3
@@ -44,12 +45,16 @@ class _State:
         return self.suspect.same(other.suspect) and other.order() <= self.order()
 
 
+_Looks = Iterator[list[_State] | None]
+"""The states that each look leads to; None when a group of suspects was looked at."""
+
+
 @dataclass(eq=False)
 class _Walk:
-    """A state, and the looks at what can be added to it: each gives the states that it leads to."""
+    """A state, and the looks at what can be added to it."""
 
     state: _State
-    looks: Iterator[list[_State]]
+    looks: _Looks
 
     def order(self) -> tuple[bool, Distance, int]:
         """The smaller, the more promising."""
@@ -102,26 +107,41 @@ class Search:
         walks = [_Walk(start, self._looks(start, singles, most, eager=True))]
         known = [start]
         for turn in count():
+            if not walks:
+                break
             for rank, walk in enumerate(sorted(walks, key=_Walk.order)[:_ALTERNATIVES], start=1):
                 if turn % rank:
                     continue
-                if time.process_time() > self.end:
-                    return None
                 self.findings.choices = walk.state.found.choices
-                reached = next(walk.looks, None)
-                if reached is None:
+                try:
+                    reached = next(walk.looks) or ()
+                except StopIteration:
                     walks.remove(walk)
-                for state in reached or ():
+                    continue
+                for state in reached:
                     contrary = self._confirmed(state)
                     if contrary is None:
-                        return state.suspect
+                        return self._fewest(state, walks)
                     if not any(contrary.repeats(other) for other in known):
                         known.append(contrary)
                         looks = self._looks(contrary, singles, most, eager=True)
                         walks.append(_Walk(contrary, looks))
-            if not walks:
-                break
         return None
+
+    def _fewest(self, found: _State, walks: list[_Walk]) -> Suspect:
+        """What was found, or fewer mistakes that explain the same, in what was begun before."""
+        choices = self.findings.choices
+        for walk in walks:
+            if len(walk.state.suspect.parts()) + 1 < len(found.suspect.parts()):
+                self.findings.choices = walk.state.found.choices
+                for reached in walk.looks:
+                    if reached is None:
+                        break
+                    for state in reached:
+                        if state.found.equal and self._confirmed(state) is None:
+                            return state.suspect
+        self.findings.choices = choices
+        return found.suspect
 
     def follow_the_best(
         self, singles: list[Suspect], most: int, current: Suspect = AS_IT_IS
@@ -132,7 +152,8 @@ class Search:
             return current
         for _ in range(most + _CONFIRMING_STEPS):
             looks = self._looks(state, singles, most, eager=False)
-            reached = next((some for some in looks if some), [])
+            nothing: list[_State] = []
+            reached = next((some for some in looks if some), nothing)
             contraries = []
             for one in reached:
                 contrary = self._confirmed(one)
@@ -167,7 +188,7 @@ class Search:
         here = self.comparer.compare(Suspect(), trial, style)
         if here.distance.parameters:
             return None
-        at, near, *_ = _tiers(singles, here)
+        at, near, *_ = at_stages(singles, here)
         for one, other in combinations([*at, *near], 2):
             if time.process_time() > self.end:
                 return None
@@ -179,9 +200,7 @@ class Search:
                     return both
         return None
 
-    def _looks(
-        self, state: _State, singles: list[Suspect], most: int, eager: bool
-    ) -> Iterator[list[_State]]:
+    def _looks(self, state: _State, singles: list[Suspect], most: int, eager: bool) -> _Looks:
         """Look at one suspect after the other that can be added: the states that it leads to.
 
         Those are tried first that show where the two part.  Several may give the submission's
@@ -197,43 +216,61 @@ class Search:
                 return
         room = most - len(current.parts())
         closer: list[_State] = []
-        for tier in self._tiers(singles, state, room) if room > 0 else ():
-            equal: list[_State] = []
+        for tier in self._groups(singles, state, room):
             seen: list[_State] = []
-            for single in tier:
-                if time.process_time() > self.end:
-                    return
-                if current.contains(single):
-                    continue
-                joined = current.joined(single)
-                there = self.comparer.compare(joined, state.trial, state.style)
-                reached = replace(state, suspect=joined, found=there)
-                seen.append(reached)
-                if there.equal and there.plain:
-                    equal.append(reached)
-                    if not there.distance.values:
-                        break
-                elif there.leads_on_from(here):
-                    if eager and self._leads_far(there, here):
-                        yield [reached]
-                        continue
-                    closer.append(reached)
-                yield []
-            equal.sort(key=lambda one: one.found.distance)
+            followed: list[_State] = []
+            for reached in self._each(tier, state, seen):
+                far = eager and self._leads_far(reached.found, here)
+                if far and not _explaining(seen):
+                    followed.append(reached)
+                    yield [reached]
+                elif not _explaining(seen):  # else those that remain in the group come first
+                    yield []
+            equal = sorted(_explaining(seen), key=lambda one: one.found.distance)
+            if time.process_time() > self.end:
+                yield equal
+                return
+            others = [one for one in seen if one not in equal and one not in followed]
+            closer += [one for one in others if one.found.leads_on_from(here)]
+            closer.sort(key=_State.order)
             further = [one for one in seen if _is_further(one.found, here)]
             better = [] if equal else self._settled(further, here)
-            closer.sort(key=_State.order)
             if equal or better or (closer and closer[0].found.further(here, self.problem)):
                 yield [*equal, *better, *closer]
                 closer = []
+            yield None
         yield closer
+
+    def _groups(
+        self, singles: list[Suspect], state: _State, room: int
+    ) -> Sequence[Iterable[Suspect]]:
+        """Suspects in groups, the most likely first; none when there is room for no more."""
+        if room < 1:
+            return ()
+        if state.found.distance.stages != UNKNOWN:
+            return at_stages(singles, state.found)
+        creating = [single for single in singles if single.check == "parameters"]
+        return by_parameters(self.comparer, creating, state.suspect, state.trial, room, self.end)
+
+    def _each(self, tier: Iterable[Suspect], state: _State, seen: list[_State]) -> Iterator[_State]:
+        """Where each suspect of a group leads, as long as there is time and none is sure."""
+        for single in tier:
+            if time.process_time() > self.end:
+                return
+            if not state.suspect.contains(single):
+                joined = state.suspect.joined(single)
+                found = self.comparer.compare(joined, state.trial, state.style)
+                seen.append(replace(state, suspect=joined, found=found))
+                if found.equal and found.plain and not found.distance.values:
+                    return
+                yield seen[-1]
 
     def _leads_far(self, there: Comparison, here: Comparison) -> bool:
         """Whether a look leads on so far that it is followed at once."""
-        if here.distance.parameters:
-            return not there.distance.parameters
-        if there.further(here, self.problem):
-            return True
+        if there.equal or not there.leads_on_from(here):
+            return False
+        if here.distance.stages:
+            return not here.distance.parameters and there.further(here, self.problem)
         return there.distance.values < _MUCH * here.distance.values
 
     def _settled(self, states: list[_State], here: Comparison) -> list[_State]:
@@ -248,67 +285,12 @@ class Search:
                     return settled[-1:]
         return sorted(settled, key=_State.order)[:1]
 
-    def _tiers(
-        self,
-        singles: list[Suspect],
-        state: _State,
-        room: int,
-    ) -> Sequence[Iterable[Suspect]]:
-        """Suspects in groups, the most likely first.
 
-        While the parameters do not match, what a mutant creates is foreseen before it is traced:
-        first come those with which as many numbers are created as the submission has, then pairs
-        that do so together, then those that come nearer.
-        """
-        current, trial = state.suspect, state.trial
-        tiers = _tiers(singles, state.found)
-        if state.found.distance.stages != UNKNOWN:
-            return tiers
-        parts = current.parts()
-        before = self.comparer.parameters_apart(parts, trial)
-        foreseen: dict[Suspect, Apart] = {}
-
-        def alone() -> Iterator[Suspect]:
-            for single in tiers[0]:
-                if time.process_time() > self.end:
-                    return
-                if not current.contains(single):
-                    apart = self.comparer.parameters_apart([*parts, single], trial)
-                    foreseen[single] = apart
-                    if not apart.numbers:
-                        yield single
-
-        def together(arrays_too: bool) -> Iterator[Suspect]:
-            fitting = []
-            for both in combinations(foreseen, 2) if room > 1 else ():
-                apart = self.comparer.parameters_apart([*parts, *both], trial)
-                if not apart.numbers and (not apart.arrays) is arrays_too:
-                    fitting.append((apart, both))
-            for _, (one, other) in sorted(fitting, key=lambda pair: pair[0]):
-                yield one.joined(other)
-
-        def others(nearer: bool) -> Iterator[Suspect]:
-            for single, apart in sorted(foreseen.items(), key=lambda pair: pair[1]):
-                if apart.numbers and (apart < before) is nearer:
-                    yield single
-
-        return [alone(), together(True), together(False), others(True), others(False)]
+def _explaining(states: list[_State]) -> list[_State]:
+    """Those that give the submission's outputs."""
+    return [state for state in states if state.found.equal and state.found.plain]
 
 
 def _is_further(there: Comparison, here: Comparison) -> bool:
     """Whether more stages come up, or any are known at all."""
     return bool(here.distance.parameters) or there.distance.stages < here.distance.stages
-
-
-def _tiers(singles: list[Suspect], here: Comparison) -> list[list[Suspect]]:
-    """Suspects that show where the two part; those between there and the last stage of the
-    problem itself that came up; those of no stage; the rest.  While the parameters do not match,
-    no stage is known, and only what changes parameters can help.
-    """
-    if here.distance.stages == UNKNOWN:
-        return [[s for s in singles if s.check == "parameters"]]
-    at = [s for s in singles if s.stage is not None and s.stage == here.parted.get(s.owner)]
-    near = [s for s in singles if s not in at and s.stage in here.between]
-    nowhere = [s for s in singles if s.stage is None]
-    rest = [s for s in singles if s not in at and s not in near and s not in nowhere]
-    return [at, near, nowhere, rest]

@@ -70,7 +70,7 @@ PROBLEM = Problem(
     derive=derive_width,
     tells=_tells,
     corners=tuple(
-        {**corner, "num_registers": r} for corner, r in zip(VIT_CORNERS, (1, 6, 2), strict=True)
+        {**corner, "num_registers": r} for corner, r in zip(VIT_CORNERS, (1, 5, 2), strict=True)
     ),
     symbols=_symbols,
     blocks=(38, 41),

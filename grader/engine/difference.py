@@ -9,6 +9,7 @@ import numpy as np
 from grader.engine.compare import close, within
 
 Array = np.ndarray
+_NOTHING = 1e-6
 RIGHT_BUT_FOR_SHAPE = "right but for its shape"
 
 
@@ -62,7 +63,8 @@ def _ways(actual: Array, expected: Array) -> Iterator[str]:
 def _constant_ratio(actual: Array, expected: Array) -> float | None:
     """The factor between two arrays, if there is one for all elements."""
     factor = float(np.vdot(expected, actual) / np.vdot(expected, expected))
-    return factor if factor and _close(actual, factor * expected) else None
+    telling = abs(factor) > _NOTHING and f"{factor:.4g}" != "1"
+    return factor if telling and _close(actual, factor * expected) else None
 
 
 def _constant(values: Array, scale: Array) -> bool:

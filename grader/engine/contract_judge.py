@@ -200,7 +200,12 @@ class ContractJudge:
             trial.matched = result
         if apart:
             trial, mismatch = min(
-                apart, key=lambda item: (tells_little(item[1]), item[0].draw.plainness)
+                apart,
+                key=lambda item: (
+                    not item[0].draw.tells,
+                    tells_little(item[1]),
+                    item[0].draw.plainness,
+                ),
             )
             self.findings.mismatch = mismatch
             self.findings.failing = (trial, 0)

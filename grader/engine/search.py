@@ -209,7 +209,7 @@ class Search:
         not eager hears the best of a group when all of it was looked at.
         """
         current, here = state.suspect, state.found
-        if eager and current.parts():
+        if eager and current.parts() and time.process_time() < self.end:
             better = self._settled([state], here)
             yield better
             if better:
@@ -221,24 +221,23 @@ class Search:
             followed: list[_State] = []
             for reached in self._each(tier, state, seen):
                 far = eager and self._leads_far(reached.found, here)
-                if far and not _explaining(seen):
+                if far and not _explaining(seen, here):
                     followed.append(reached)
                     yield [reached]
-                elif not _explaining(seen):  # else those that remain in the group come first
+                elif not _explaining(seen, here):  # else those that remain in the group come first
                     yield []
-            equal = sorted(_explaining(seen), key=lambda one: one.found.distance)
-            if time.process_time() > self.end:
-                yield equal
-                return
+            equal = sorted(_explaining(seen, here), key=lambda one: one.found.distance)
             others = [one for one in seen if one not in equal and one not in followed]
             closer += [one for one in others if one.found.leads_on_from(here)]
             closer.sort(key=_State.order)
-            further = [one for one in seen if _is_further(one.found, here)]
+            further = [one for one in others if _is_further(one.found, here)]
             better = [] if equal else self._settled(further, here)
             if equal or better or (closer and closer[0].found.further(here, self.problem)):
                 yield [*equal, *better, *closer]
                 closer = []
             yield None
+            if time.process_time() > self.end:
+                break
         yield closer
 
     def _groups(
@@ -269,8 +268,11 @@ class Search:
         """Whether a look leads on so far that it is followed at once."""
         if there.equal or not there.leads_on_from(here):
             return False
+        if here.distance.parameters:
+            return False
         if here.distance.stages:
-            return not here.distance.parameters and there.further(here, self.problem)
+            more = there.found > here.found and _is_further(there, here)
+            return more or there.further(here, self.problem)
         return there.distance.values < _MUCH * here.distance.values
 
     def _settled(self, states: list[_State], here: Comparison) -> list[_State]:
@@ -286,11 +288,14 @@ class Search:
         return sorted(settled, key=_State.order)[:1]
 
 
-def _explaining(states: list[_State]) -> list[_State]:
-    """Those that give the submission's outputs."""
-    return [state for state in states if state.found.equal and state.found.plain]
+def _explaining(states: list[_State], here: Comparison) -> list[_State]:
+    """Those that give the submission's outputs, with no more tables taken apart than before."""
+    as_plain = [state for state in states if state.found.plain or not here.plain]
+    return [state for state in as_plain if state.found.equal]
 
 
 def _is_further(there: Comparison, here: Comparison) -> bool:
-    """Whether more stages come up, or any are known at all."""
-    return bool(here.distance.parameters) or there.distance.stages < here.distance.stages
+    """Whether more stages come up and no fewer values, or any are known at all."""
+    if here.distance.parameters:
+        return True
+    return there.distance.stages < here.distance.stages and there.found >= here.found

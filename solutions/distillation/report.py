@@ -25,6 +25,7 @@ from solutions.distillation.views import (
     search,
     teacher_maps,
 )
+from solutions.training.report import median_rate
 
 _IMAGES = 5
 _PATCHES = 6
@@ -82,7 +83,7 @@ def _opening(of: DistillationRun, distilled: Distilled, numbers: Comparison) -> 
         page.note(
             f"{len(distilled.data.train_images)} images of {distilled.data.name}, "
             f"{last['epoch']:.0f} epochs, {last['seconds']:.0f} s of training at "
-            f"{last['images_per_second']:.0f} images/s; teacher: {teacher}"
+            f"{median_rate(distilled.history):.0f} images/s; teacher: {teacher}"
         ),
         page.command(of.run.command),
     ]

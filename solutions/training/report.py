@@ -28,6 +28,11 @@ p.note { color: #555; margin-top: 0 }
 _ATTENTION_IMAGES = 4
 
 
+def median_rate(history: Sequence[Line]) -> float:
+    """Images per second of the training, the median over the epochs."""
+    return float(np.median([line["images_per_second"] for line in history]))
+
+
 def write(
     run: Run,
     history: Sequence[Line],
@@ -56,7 +61,7 @@ def write(
         f"<h1>{html.escape(run.recipe.name)}: {correct / len(predicted):.2%}</h1>",
         f"<p class=note>{correct} of {len(predicted)} test images of {html.escape(data.name)}, "
         f"after {last['epoch']:.0f} epochs, {last['seconds']:.0f} s of training at "
-        f"{last['images_per_second']:.0f} images/s</p>",
+        f"{median_rate(history):.0f} images/s</p>",
         *(f"<p class=note>{html.escape(note)}</p>" for note in notes),
         f"<pre>{html.escape(run.command)}</pre>",
         _picture("Curves", "", figures.curves(history)),

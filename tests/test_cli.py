@@ -32,7 +32,7 @@ CASE = {
 
 
 def test_a_right_answer_exits_with_0(command: Command) -> None:
-    done = command("solutions/46_vit_cls.py")
+    done = command("solutions/40_self_attention.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Passed" in done.stdout
     assert "30 cases over 10 shapes" in done.stdout

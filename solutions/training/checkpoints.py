@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -243,7 +244,19 @@ class Checkpoints:
             yield
         except Exception as error:
             self._failed = True
+            _leave_closed_loops_alone()
             raise CannotSave(f"{self.folder}: {reason(error)}") from error
+
+
+def _leave_closed_loops_alone() -> None:
+    """Drop what TensorStore's threads print when Orbax gave up the loop that they report to."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            before(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 class _Deaf(logging.Filter):

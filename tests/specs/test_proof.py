@@ -70,6 +70,7 @@ def test_the_reference_passes(number: int, grade_text: Grade) -> None:
     assert verdict["remarks"] == []
     assert verdict["cases"] >= 30 * len(catalogue.problem(number).contracts)
     assert verdict["shapes"] >= 10
+    assert catalogue.problem(number).corners  # they are among the shapes
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -42,35 +42,35 @@ def notes_about(number: int, verdict: dict[str, Any]) -> str:
 
 
 def test_the_reference_serves_until_the_own_answer_has_passed(copy: Path) -> None:
-    shutil.copy(ROOT / "solutions/46_vit_cls.py", copy / "problems/46_vit_cls.py")
-    verdict = grade(copy, "46")
+    shutil.copy(ROOT / "solutions/41_encoder_block.py", copy / "problems/41_encoder_block.py")
+    verdict = grade(copy, "41")
     assert verdict["passed"]
-    assert "the reference's" in notes_about(41, verdict)
+    assert "the reference's" in notes_about(40, verdict)
 
-    own = (ROOT / "solutions/41_encoder_block.py").read_text()
-    (copy / "problems/41_encoder_block.py").write_text(own)
-    assert grade(copy, "41")["passed"]
-    verdict = grade(copy, "46")
+    own = (ROOT / "solutions/40_self_attention.py").read_text()
+    (copy / "problems/40_self_attention.py").write_text(own)
+    assert grade(copy, "40")["passed"]
+    verdict = grade(copy, "41")
     assert verdict["passed"]
-    assert "your own" in notes_about(41, verdict)
+    assert "your own" in notes_about(40, verdict)
 
     # Edited after it passed: it counts as not passed, so the reference steps in again.
-    broken = own.replace("nn.gelu(y)", "nn.relu(y)")
-    (copy / "problems/41_encoder_block.py").write_text(broken)
-    verdict = grade(copy, "46")
+    broken = own.replace("/ head_dim**0.5", "/ head_dim")
+    (copy / "problems/40_self_attention.py").write_text(broken)
+    verdict = grade(copy, "41")
     assert verdict["passed"]
-    assert "has not passed" in notes_about(41, verdict)
+    assert "has not passed" in notes_about(40, verdict)
 
 
 def test_an_own_answer_without_the_class_is_not_used(copy: Path) -> None:
-    shutil.copy(ROOT / "solutions/46_vit_cls.py", copy / "problems/46_vit_cls.py")
-    own = (ROOT / "solutions/41_encoder_block.py").read_text()
-    renamed = own.replace("EncoderBlock", "MyBlock")
-    (copy / "problems/41_encoder_block.py").write_text(renamed)
-    assert grade(copy, "41")["passed"]
-    verdict = grade(copy, "46")
+    shutil.copy(ROOT / "solutions/41_encoder_block.py", copy / "problems/41_encoder_block.py")
+    own = (ROOT / "solutions/40_self_attention.py").read_text()
+    renamed = own.replace("SelfAttention", "MyAttention")
+    (copy / "problems/40_self_attention.py").write_text(renamed)
+    assert grade(copy, "40")["passed"]
+    verdict = grade(copy, "41")
     assert verdict["passed"]
-    assert "defines no EncoderBlock" in notes_about(41, verdict)
+    assert "defines no SelfAttention" in notes_about(40, verdict)
 
 
 def test_a_problem_that_contains_no_such_block_cannot_use_it(copy: Path) -> None:

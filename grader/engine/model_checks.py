@@ -175,8 +175,6 @@ def check_gradients(judge: ContractJudge) -> None:
     names = [f"parameter '{leaf.path}'" for leaf in trial.submission.leaves]
     names += [f"input '{name}'" for name in trial.reference.array_names]
     for name, ours_here, theirs in zip(names, expected, actual, strict=False):
-        if name == "input 'image'":
-            continue  # nothing that learns comes before it
         if not close(theirs, ours_here, 1e3 * TOLERANCE) and np.abs(ours_here).max() > 1e-9:
             state = "gets no gradient" if not theirs.any() else "gets a wrong gradient"
             judge.fail("gradients", f"the {name} {state}")

@@ -180,10 +180,15 @@ class Traced:
         arrays: Sequence[np.ndarray],
         cotangents: Sequence[np.ndarray],
     ) -> list[np.ndarray]:
-        """D Σ(cotangent · output) / d x, in float64, for every weight, then for every input of
-        floating-point numbers.
+        """D Σ(cotangent · output) / d x, in float64, for every weight, then for every input that
+        something that learns has made.
         """
         return self.gradient_program.run([*weights, *arrays, *cotangents])
+
+    @property
+    def made_before(self) -> bool:
+        """Whether the inputs are made by something that learns: tokens are, an image is not."""
+        return "image" not in self.array_names
 
     @cached_property
     def gradient_program(self) -> Program:
@@ -196,14 +201,12 @@ class Traced:
         leaves = [jax.ShapeDtypeStruct(leaf.shape, np.float32) for leaf in self.leaves]
         given = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in self.closed.jaxpr.invars]
         like = [jax.ShapeDtypeStruct(output.shape, np.float32) for output in self.outputs]
-        floating = [np.issubdtype(shape.dtype, np.floating) for shape in given]
 
-        def differentiated(*operands: Any) -> list[Any]:
-            weights, inputs = jax.grad(total, argnums=(0, 1), allow_int=True)(*operands)
-            return [
-                *weights,
-                *(x for x, is_float in zip(inputs, floating, strict=True) if is_float),
-            ]
+        def differentiated(leaves: list[Any], given: list[Any], cotangents: list[Any]) -> list[Any]:
+            if not self.made_before:
+                return list(jax.grad(total)(leaves, given, cotangents))
+            by_leaf, by_input = jax.grad(total, argnums=(0, 1))(leaves, given, cotangents)
+            return [*by_leaf, *by_input]
 
         return Program(jax.make_jaxpr(differentiated)(leaves, given, like))
 

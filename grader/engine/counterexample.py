@@ -26,12 +26,13 @@ from grader.engine.remote import SubmissionError
 from grader.engine.transplant import Mismatch, match
 from grader.verdict import Counterexample
 
-_SECONDS = 0.5
+SECONDS = 0.5
+"""For the smaller cases; half of it where the search for the mistake took all of its time."""
 _PLAIN_DIFFERENCE = 1e-3
 _SHOWN = 64
 
 
-def smallest(judge: ContractJudge, path: Path) -> Counterexample | None:
+def smallest(judge: ContractJudge, path: Path, seconds: float) -> Counterexample | None:
     """Shrink the failing case of a contract over its hyperparameters, as far as time allows.
 
     ``path`` is the submission, for the command that shows the case again.
@@ -41,7 +42,7 @@ def smallest(judge: ContractJudge, path: Path) -> Counterexample | None:
         return None
     trial, number = failing
     best = _on(judge, trial.draw, trial.seed, number)
-    end = time.monotonic() + _SECONDS
+    end = time.monotonic() + seconds
     improved = best is not None
     while improved and time.monotonic() < end:
         improved = False

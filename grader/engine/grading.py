@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from grader.engine import counterexample
 from grader.engine.blocks_used import Block, choose, notes
 from grader.engine.cases import STYLES, Draw, draws_with_corners
 from grader.engine.contract_judge import ContractJudge
-from grader.engine.counterexample import smallest
 from grader.engine.diagnose import Diagnosed, Diagnostician
 from grader.engine.findings import WEIGHTS
 from grader.engine.judge import Order
@@ -166,7 +166,8 @@ class Grading:
         function, where = judge.contract.function, diagnosed.where
         example = self.verdict.counterexample
         if example is None and self.order.shrink:
-            example = smallest(judge, self.order.path)
+            seconds = counterexample.SECONDS / (2 if diagnosed.late else 1)
+            example = counterexample.smallest(judge, self.order.path, seconds)
         self.verdict = replace(
             self.verdict,
             diagnoses=tuple(

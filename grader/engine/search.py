@@ -231,12 +231,13 @@ class Search:
             closer += [one for one in others if one.found.leads_on_from(here)]
             closer.sort(key=_State.order)
             further = [one for one in others if _is_further(one.found, here)]
-            better = [] if equal else self._settled(further, here)
+            late = time.process_time() > self.end
+            better = [] if equal or late else self._settled(further, here)
             if equal or better or (closer and closer[0].found.further(here, self.problem)):
                 yield [*equal, *better, *closer]
                 closer = []
             yield None
-            if time.process_time() > self.end:
+            if late:
                 break
         yield closer
 

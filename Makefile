@@ -65,7 +65,7 @@ mutants: .venv/ready-dev  ## mutate the references mechanically; the grader must
 	$(BIN)/python -m tests.mutants
 	$(BIN)/python -m tests.readme
 
-diagnoses: .venv/ready-dev  ## how often the first diagnosis is the right one (half an hour)
+diagnoses: .venv/ready-dev  ## how often the first diagnosis is the right one (an hour)
 	$(BIN)/python -m tests.diagnoses
 	$(BIN)/python -m tests.readme
 

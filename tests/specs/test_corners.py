@@ -20,7 +20,8 @@ SOMEWHERE = {
     "38 values of a photograph are divided": (
         38,
         "return model.apply(params, image)",
-        "return model.apply(params, jnp.where(abs(image).max() > 10, image / 255, image))",
+        "top = abs(image).max()\n    "
+        "return model.apply(params, jax.numpy.where(top > 10, image / 255, image))",
     ),
     "38 a square grid by columns": (
         38,
@@ -42,11 +43,6 @@ SOMEWHERE = {
         39,
         TABLE,
         "x = jnp.clip(x, -50, 50)\n        " + TABLE,
-    ),
-    "39 tokens get no gradient": (
-        39,
-        "return model.apply(params, tokens)",
-        "return model.apply(params, jax.lax.stop_gradient(tokens))",
     ),
     "40 one head has no output projection": (
         40,
@@ -102,16 +98,6 @@ SOMEWHERE = {
         "    if student.shape[1] == 1:\n        student, teacher = student.T, teacher.T\n"
         "    student_scaled = ",
     ),
-    "50 every name that ends in kernel": (
-        50,
-        'path[-1].key == "kernel"',
-        'path[-1].key.endswith("kernel")',
-    ),
-    "50 whatever the case": (
-        50,
-        'path[-1].key == "kernel"',
-        'path[-1].key.lower() == "kernel"',
-    ),
     "50 a warm-up of one step": (
         50,
         "def learning_rate_schedule(base_lr: float, warmup_steps: int, total_steps: int) "
@@ -122,9 +108,37 @@ SOMEWHERE = {
 }
 
 
+ALWAYS = {
+    "39 tokens get no gradient": (
+        39,
+        "return model.apply(params, tokens)",
+        "return model.apply(params, jax.lax.stop_gradient(tokens))",
+    ),
+    "50 every name that ends in kernel": (
+        50,
+        'path[-1].key == "kernel"',
+        'path[-1].key.endswith("kernel")',
+    ),
+    "50 whatever the case": (
+        50,
+        'path[-1].key == "kernel"',
+        'path[-1].key.lower() == "kernel"',
+    ),
+}
+
+
 @pytest.mark.parametrize("name", SOMEWHERE)
 def test_wrong_somewhere_is_wrong(name: str, grade_text: Grade) -> None:
     number, old, new = SOMEWHERE[name]
+    source = edited(number, [Edit(old, new)])
+    without = grade_text(source, number, cases=12, shapes=4, two_children=False, explain=False)
+    assert failed_checks(without) == []  # there is no room for corners: it shows nowhere else
+    assert failed_checks(grade_text(source, number, two_children=False)), name
+
+
+@pytest.mark.parametrize("name", ALWAYS)
+def test_what_the_shapes_do_not_show_is_wrong_too(name: str, grade_text: Grade) -> None:
+    number, old, new = ALWAYS[name]
     verdict = grade_text(edited(number, [Edit(old, new)]), number, two_children=False)
     assert failed_checks(verdict), name
 

@@ -17,8 +17,7 @@ from solutions.distillation.settings import Distillation
 from solutions.distillation.student import ViTExtraHead
 from solutions.distillation.teacher import Teacher
 from solutions.training import augment
-from solutions.training.models import compute_dtype, narrows
-from solutions.training.narrow import with_narrow_products
+from solutions.training.models import activation_dtype, compute_dtype, suited_to_cpus
 from solutions.training.recipe import Recipe
 from solutions.training.step import Metrics, State, Statistics, Task, optimizer
 
@@ -51,13 +50,13 @@ def student_apply(student: ViTExtraHead, recipe: Recipe, statistics: Statistics)
 
     """
     mean, std = (jnp.asarray(values) for values in statistics)
-    dtype = jnp.float32 if narrows(recipe) else compute_dtype(recipe)
+    dtype = activation_dtype(recipe)
 
     def batch(params: Any, images: Array) -> Array:
         params = jax.tree.map(lambda p: p.astype(dtype), params)
         return jax.vmap(lambda image: student.apply({"params": params}, image)[0])(images)
 
-    run = with_narrow_products(batch) if narrows(recipe) else batch
+    run = suited_to_cpus(batch, recipe)
 
     def apply(variables: Mapping[str, Any], images: Array) -> Array:
         prepared = ((255 * images - mean) / std).astype(dtype)

@@ -30,7 +30,7 @@ from grader.engine.traced import Traced
 from grader.engine.transplant import Choices, Match, match
 from grader.problem import Contract, Problem, Sizes
 from solutions.training.models import PROBLEMS, Model, Params, build, compute_dtype, grid_of
-from solutions.training.narrow import with_narrow_products
+from solutions.training.products import with_fast_products
 from solutions.training.recipe import BadRecipe, Recipe
 
 _DRAWS = 6
@@ -75,7 +75,7 @@ def model_of(
 
     return Model(
         init=init,
-        apply=with_narrow_products(apply) if compute_dtype(recipe) == jnp.bfloat16 else apply,
+        apply=with_fast_products(apply, compute_dtype(recipe) == jnp.bfloat16),
         attention=attention,
         positions=lambda params: answer.positions(params["vit"] if extra_head else params),
         extra_tokens=reference.extra_tokens,

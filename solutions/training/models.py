@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from grader import use
-from solutions.training.narrow import with_narrow_products
+from solutions.training.products import with_fast_products
 from solutions.training.recipe import BadRecipe, Recipe
 
 Params = Any
@@ -81,7 +81,7 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
     grid = grid_of(recipe, image_shape)
     module, head = linen_module(recipe, num_classes), nn.Dense(num_classes)
     extra_head = recipe.model == "extra_head"
-    dtype = jnp.float32 if narrows(recipe) else compute_dtype(recipe)
+    dtype = activation_dtype(recipe)
     rates = _drop_rates(recipe)
 
     def init(key: Array) -> Params:
@@ -127,7 +127,7 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
     vit = (lambda params: params["vit"]) if extra_head else (lambda params: params)
     return Model(
         init=init,
-        apply=with_narrow_products(apply) if narrows(recipe) else apply,
+        apply=suited_to_cpus(apply, recipe),
         attention=attention,
         positions=lambda params: vit(params)["positions"],
         extra_tokens=1 if recipe.model in ("cls", "registers") else 0,
@@ -152,16 +152,23 @@ def linen_module(recipe: Recipe, num_classes: int) -> nn.Module:
     return module
 
 
-def narrows(recipe: Recipe) -> bool:
-    """Whether only the operands of products are bfloat16: the way that suits CPUs."""
-    return jax.default_backend() == "cpu" and compute_dtype(recipe) == jnp.bfloat16
-
-
 def compute_dtype(recipe: Recipe) -> Any:
     """The recipe's; ``auto`` is bfloat16 on accelerators and float32 on CPUs."""
     if recipe.dtype == "auto":
         return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
     return jnp.dtype(recipe.dtype)
+
+
+def activation_dtype(recipe: Recipe) -> Any:
+    """Of parameters and activations as the model gets them: float32 on CPUs, see `products`."""
+    return jnp.float32 if jax.default_backend() == "cpu" else compute_dtype(recipe)
+
+
+def suited_to_cpus(function: Callable[..., Any], recipe: Recipe) -> Callable[..., Any]:
+    """On CPUs ``function`` with its products as they are fast there, elsewhere as it is."""
+    if jax.default_backend() != "cpu":
+        return function
+    return with_fast_products(function, compute_dtype(recipe) == jnp.bfloat16)
 
 
 def fuses_attention(dtype: Any) -> bool:

@@ -14,7 +14,7 @@ from optax.contrib import MuonDimensionNumbers
 
 from grader import use
 from solutions.training import augment, models, step
-from solutions.training.narrow import with_narrow_products
+from solutions.training.products import with_fast_products
 from solutions.training.recipe import BadRecipe, Recipe
 from tests.training.conftest import TINY
 
@@ -109,12 +109,75 @@ def test_narrow_products_stay_close_and_have_gradients() -> None:
         return jnp.tanh(jnp.einsum("bhqk,bhke->bqhe", scores / 500, hidden)).sum()
 
     plain = jax.value_and_grad(run, argnums=(0, 1))(tokens, weights)
-    narrow = jax.value_and_grad(with_narrow_products(run), argnums=(0, 1))(tokens, weights)
+    fast = with_fast_products(run, narrow=True)
+    narrow = jax.value_and_grad(fast, argnums=(0, 1))(tokens, weights)
     for one, other in zip(jax.tree.leaves(plain), jax.tree.leaves(narrow), strict=True):
         assert one.shape == other.shape
         assert jnp.linalg.norm(one - other) < 0.03 * jnp.linalg.norm(one)
-    program = str(jax.make_jaxpr(with_narrow_products(run))(tokens, weights))
+    program = str(jax.make_jaxpr(fast)(tokens, weights))
     assert program.count("bf16") > program.count("preferred_element_type=float32") >= 3
+
+
+LAYOUTS = [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("HNWC", "IHOW", "CHNW")]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids="".join)
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_convolution_that_cuts_patches_becomes_a_product(
+    layout: tuple[str, str, str], narrow: bool
+) -> None:
+    sizes = {"N": 2, "H": 7, "W": 8, "C": 3}  # of 7 rows the last is in no patch
+    kernel_sizes = {"H": 3, "W": 2, "I": 3, "O": 5}
+    images = jax.random.normal(jax.random.key(0), tuple(sizes[axis] for axis in layout[0]))
+    kernel = jax.random.normal(jax.random.key(1), tuple(kernel_sizes[axis] for axis in layout[1]))
+
+    def run(images: Any, kernel: Any) -> Any:
+        found = jax.lax.conv_general_dilated(
+            images, kernel, (3, 2), "VALID", dimension_numbers=layout
+        )
+        return (found**2).sum(), found
+
+    fast = with_fast_products(run, narrow=narrow)
+    assert "conv_general_dilated" not in str(jax.make_jaxpr(fast)(images, kernel))
+    wanted = jax.value_and_grad(run, argnums=(0, 1), has_aux=True)(images, kernel)
+    found = jax.value_and_grad(fast, argnums=(0, 1), has_aux=True)(images, kernel)
+    for one, other in zip(jax.tree.leaves(wanted), jax.tree.leaves(found), strict=True):
+        assert jnp.linalg.norm(one - other) < (0.01 if narrow else 1e-5) * jnp.linalg.norm(one)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"window_strides": (1, 3)},
+        {"padding": "SAME"},
+        {"padding": ((0, 0), (3, 0))},
+        {"rhs_dilation": (2, 1)},
+        {"padding": ((0, 0), (0, 0)), "lhs_dilation": (1, 2)},
+        {"feature_group_count": 2},
+    ],
+    ids=str,
+)
+def test_other_convolutions_stay_as_they_are(changes: dict[str, Any]) -> None:
+    groups = changes.get("feature_group_count", 1)
+    images = jax.random.normal(jax.random.key(0), (2, 7, 7, 4))
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, 4 // groups, 6))
+    options = {"window_strides": (3, 3), "padding": "VALID", **changes}
+
+    def run(images: Any, kernel: Any) -> Any:
+        return jax.lax.conv_general_dilated(
+            images, kernel, dimension_numbers=("NHWC", "HWIO", "NHWC"), **options
+        )
+
+    fast = with_fast_products(run, narrow=True)
+    assert "conv_general_dilated" in str(jax.make_jaxpr(fast)(images, kernel))
+    assert jnp.array_equal(fast(images, kernel), run(images, kernel))
+
+
+@pytest.mark.parametrize("kind", ["mean_pool", "cls", "registers", "extra_head"])
+def test_no_model_is_trained_with_a_convolution_on_cpus(kind: str) -> None:
+    model = models.build(recipe(model=kind), SHAPE, 5)
+    params = jax.eval_shape(model.init, jax.random.key(0))
+    assert "conv_general_dilated" not in str(jax.make_jaxpr(model.apply)(params, IMAGES))
 
 
 def test_muon_gets_the_matrices_inside_and_nothing_else() -> None:

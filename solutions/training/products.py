@@ -1,0 +1,221 @@
+"""Matrix products as XLA computes them fast on CPUs, in any JAX function.
+
+Two things are changed in a finished function, by walking through its jaxpr, so a model needs not
+be written for it, and a student's is as fast as the reference:
+
+- *Patches.*  A convolution whose kernel is as large as its stride sees every pixel once: it is one
+  matrix product over the pixels of a patch.  XLA does not know that on CPUs.  Inside of a loop, as
+  in a training run, the gradient of the patch embedding alone took a seventh of a step.
+- *bfloat16*, where it is asked for.  The usual way, casting parameters and activations, gains
+  nothing on a CPU: XLA has no fast kernel for a product whose *result* is bfloat16, and every
+  addition and every LayerNorm between is widened and narrowed again.  A product of bfloat16
+  operands with a float32 result, however, runs on the instructions that many CPUs have for it
+  (AVX512-BF16, AMX), about twice as fast as float32.  So only the operands of the products are
+  narrowed; everything between stays float32.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend import core as jex
+
+from grader.engine.jaxprs import bind_equation, sub_jaxprs
+
+
+def with_fast_products(function: Callable[..., Any], narrow: bool) -> Callable[..., Any]:
+    """``function`` with its products between float32 arrays as CPUs like them, gradients too.
+
+    Args:
+      function: of arrays or trees of arrays, that can be traced.
+      narrow: whether operands of products are rounded to bfloat16.
+
+    """
+    rewrite = _Rewrite(narrow)
+
+    def rewritten(*arguments: Any) -> Any:
+        closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
+        results = rewrite.run(closed.jaxpr, closed.consts, jax.tree.leaves(arguments))
+        return jax.tree.unflatten(jax.tree.structure(shapes), results)
+
+    return rewritten
+
+
+Dimensions = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
+
+
+def _dot(left: Any, right: Any, dimensions: Dimensions) -> Any:
+    """``lax.dot_general`` as XLA has a fast kernel for it.
+
+    The left operand has to end with the axes that are summed over, really and not only in the
+    program's text: a transposition before the product would be folded into it, hence the barrier.
+    (Without, jaxlib 0.10 stops with "Unsupported element type for DotThunk".)
+    """
+    (of_left, of_right), (batch_left, batch_right) = dimensions
+    left, right = left.astype(jnp.bfloat16), right.astype(jnp.bfloat16)
+    order = (*batch_left, *_others(left.ndim, of_left, batch_left), *of_left)
+    if order != tuple(range(left.ndim)):
+        left = lax.optimization_barrier(left.transpose(order))
+        batch_left = tuple(range(len(batch_left)))
+        of_left = tuple(range(left.ndim - len(of_left), left.ndim))
+    return lax.dot_general(
+        left,
+        right,
+        ((of_left, of_right), (batch_left, batch_right)),
+        preferred_element_type=jnp.float32,
+    )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _product(left: Any, right: Any, dimensions: Dimensions) -> Any:
+    return _dot(left, right, dimensions)
+
+
+def _forward(left: Any, right: Any, dimensions: Dimensions) -> Any:
+    left, right = left.astype(jnp.bfloat16), right.astype(jnp.bfloat16)
+    return _dot(left, right, dimensions), (left, right)
+
+
+def _backward(dimensions: Dimensions, saved: Any, cotangent: Any) -> Any:
+    """The two products of the gradient.
+
+    JAX's own rule would multiply the float32 cotangent with a bfloat16 operand, which has no
+    fast kernel, and would round the result.
+    """
+    left, right = saved
+    (of_left, of_right), batches = dimensions
+    cotangent = cotangent.astype(jnp.bfloat16)
+    batch, size = tuple(range(len(batches[0]))), len(batches[0])
+    free_left = _others(left.ndim, of_left, batches[0])
+    free_right = _others(right.ndim, of_right, batches[1])
+    rows = tuple(range(size, size + len(free_left)))
+    columns = tuple(range(size + len(free_left), cotangent.ndim))
+    to_left = _dot(cotangent, right, ((columns, free_right), (batch, batches[1])))
+    to_right = _dot(left, cotangent, ((free_left, rows), (batches[0], batch)))
+    order_left = (*batches[0], *free_left, *_partners(of_right, of_left))
+    order_right = (*batches[1], *_partners(of_left, of_right), *free_right)
+    return _put(to_left, order_left), _put(to_right, order_right)
+
+
+def _others(count: int, *taken: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(axis for axis in range(count) if not any(axis in some for some in taken))
+
+
+def _partners(of: tuple[int, ...], partners: tuple[int, ...]) -> tuple[int, ...]:
+    """The partners of contracted axes, in the order in which a product keeps those axes."""
+    return tuple(partner for _, partner in sorted(zip(of, partners, strict=True)))
+
+
+def _put(value: Any, order: tuple[int, ...]) -> Any:
+    """Axis i of ``value`` becomes axis ``order[i]``."""
+    return value.transpose(tuple(order.index(axis) for axis in range(len(order))))
+
+
+_product.defvjp(_forward, _backward)
+
+
+@dataclass(frozen=True)
+class _Rewrite:
+    """Evaluates jaxprs with other products in place of theirs, inside of their calls too."""
+
+    narrow: bool
+
+    def run(self, jaxpr: Any, constants: Any, arguments: Any) -> list[Any]:
+        values = dict(zip(jaxpr.constvars, constants, strict=True))
+        values.update(zip(jaxpr.invars, arguments, strict=True))
+        for equation in jaxpr.eqns:
+            inputs = [v.val if isinstance(v, jex.Literal) else values[v] for v in equation.invars]
+            values.update(zip(equation.outvars, self._results(equation, inputs), strict=True))
+        return [v.val if isinstance(v, jex.Literal) else values[v] for v in jaxpr.outvars]
+
+    def _results(self, equation: Any, inputs: list[Any]) -> list[Any]:
+        name, params = equation.primitive.name, equation.params
+        if name in _PRODUCTS and all(x.dtype == jnp.float32 for x in inputs):
+            if name == "dot_general":
+                dimensions = jax.tree.map(int, params["dimension_numbers"])
+                if self.narrow:
+                    return [_product(*inputs, dimensions)]
+            elif _cuts_patches(inputs[1].shape, params):
+                return [self._patches(*inputs, params["dimension_numbers"])]
+        if name in ("jit", "pjit", "closed_call") and _multiplies(params["jaxpr"].jaxpr):
+            return self.run(params["jaxpr"].jaxpr, params["jaxpr"].consts, inputs)
+        if name in ("checkpoint", "remat2") and _multiplies(params["jaxpr"]):
+            body = jax.checkpoint(lambda *given: self.run(params["jaxpr"], (), given))
+            return list(body(*inputs))
+        if name == "scan" and _multiplies(params["jaxpr"].jaxpr):
+            return self._scanned(params, inputs)
+        results = bind_equation(equation, inputs)
+        return list(results) if equation.primitive.multiple_results else [results]
+
+    def _scanned(self, params: Any, inputs: list[Any]) -> list[Any]:
+        closed, fixed, carried = params["jaxpr"], params["num_consts"], params["num_carry"]
+
+        def body(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
+            results = self.run(closed.jaxpr, closed.consts, [*inputs[:fixed], *carry, *x])
+            return results[:carried], results[carried:]
+
+        carry, ys = lax.scan(
+            body,
+            inputs[fixed : fixed + carried],
+            inputs[fixed + carried :],
+            length=params["length"],
+            reverse=params["reverse"],
+            unroll=params["unroll"],
+        )
+        return [*carry, *ys]
+
+    def _patches(self, images: Any, kernel: Any, numbers: Any) -> Any:
+        """The convolution of ``images`` with a kernel as large as its stride, as one product.
+
+        Images are brought to (B, H, W, C) and the kernel to (p, q, C, D), with any number of axes
+        in the place of H and W; what no patch covers at the far ends is cut off.
+        """
+        images = images.transpose(_channels_last(numbers.lhs_spec))
+        out_axis, in_axis, *sides = numbers.rhs_spec
+        kernel = kernel.transpose((*sides, in_axis, out_axis))
+        *patch, channels, width = kernel.shape
+        grid = [size // side for size, side in zip(images.shape[1:-1], patch, strict=True)]
+        ends = [count * side for count, side in zip(grid, patch, strict=True)]
+        images = images[(slice(None), *(slice(end) for end in ends))]
+        cut = [size for pair in zip(grid, patch, strict=True) for size in pair]
+        patches = images.reshape(len(images), *cut, channels)
+        rows, pixels = range(1, len(cut), 2), range(2, len(cut) + 1, 2)
+        patches = patches.transpose((0, *rows, *pixels, patches.ndim - 1))
+        patches = patches.reshape(-1, math.prod(patch) * channels)
+        matrix = kernel.reshape(-1, width)
+        product = _product(patches, matrix, _PLAIN) if self.narrow else patches @ matrix
+        product = product.reshape(len(images), *grid, width)
+        return _put(product, _channels_last(numbers.out_spec))
+
+
+_PRODUCTS = ("dot_general", "conv_general_dilated")
+_PLAIN: Dimensions = (((1,), (0,)), ((), ()))
+
+
+def _channels_last(spec: tuple[int, ...]) -> tuple[int, ...]:
+    batch, channels, *sides = spec
+    return (batch, *sides, channels)
+
+
+def _cuts_patches(kernel: tuple[int, ...], params: Any) -> bool:
+    """Whether a convolution sees every pixel once, and none that is not there."""
+    sides = [kernel[axis] for axis in params["dimension_numbers"].rhs_spec[2:]]
+    once = {*params["lhs_dilation"], *params["rhs_dilation"]} == {1}
+    whole = params["feature_group_count"] == params["batch_group_count"] == 1
+    inside = all(tuple(edge) == (0, 0) for edge in params["padding"])
+    return once and whole and inside and list(params["window_strides"]) == sides
+
+
+def _multiplies(jaxpr: Any) -> bool:
+    """Whether there is a product in a jaxpr, or in one inside it."""
+    return any(
+        equation.primitive.name in _PRODUCTS or any(map(_multiplies, sub_jaxprs(equation)))
+        for equation in jaxpr.eqns
+    )

@@ -1,203 +1,153 @@
 """Images per second of the training step: JAX against PyTorch, side by side in one run.
 
-ViT of width 192, depth 6, 3 heads, patch 4, batch 128, images 32 × 32 × 3 (problem 45's model and
-problem 50's step).  The contestants take turns, so that a noisy machine disturbs all alike; the
+The first of the sizes everywhere, ViT-S/16 where there is a GPU, too.  Each contestant is a process
+of its own; they take turns of about two seconds, so that a noisy machine disturbs all alike; the
 median counts.  ``model FLOP/s`` counts the matrix products of the model, forward and backward,
-nothing else; the last column is its share of what a large float32 product reaches here.
+nothing else; the last column is its share of what a large product of the same type reaches here.
 
 PyTorch is no dependency: without it only JAX is measured, and a line says so.
+
+    python -m tests.bench.training [--write] [--batch 8] [--size ViT-S]
 """
 
 from __future__ import annotations
 
-import dataclasses
+import argparse
+import contextlib
+import math
+import os
+import platform
 import statistics
-import time
-from collections.abc import Callable
-from typing import Any
+import subprocess
+import sys
+from collections.abc import Iterator
 
-import numpy as np
+from tests.bench.contestants import CONTESTANTS, PRODUCT, SIZES
 
-from solutions.training.recipe import Recipe
-
-RECIPE = Recipe(name="bench", model="mean_pool", patch_size=4, width=192, heads=3, depth=6, mlp=768)
-IMAGE, CLASSES, BATCH, ROUNDS = (32, 32, 3), 10, 128, 7
-Step = Callable[[], None]
+ROUNDS = 7
+SECONDS = 2.0
+BASE = "PyTorch eager, float32"
 
 
-def flops_per_image() -> float:
-    """Of one training step: the products of the forward pass, times three."""
-    tokens = (IMAGE[0] // RECIPE.patch_size) ** 2
-    width, mlp = RECIPE.width, RECIPE.mlp
-    block = 2 * tokens * (4 * width**2 + 2 * width * mlp) + 4 * tokens**2 * width
-    patches = 2 * tokens * RECIPE.patch_size**2 * IMAGE[2] * width
-    return 3.0 * (RECIPE.depth * block + patches + 2 * width * CLASSES)
+class Contestant:
+    """A process that makes steps when it is asked.
 
+    Attributes:
+      told: what it said when it was ready, or why it is not.
 
-def batch() -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(0)
-    images = generator.normal(size=(BATCH, *IMAGE)).astype(np.float32)
-    return images, generator.integers(CLASSES, size=BATCH)
+    """
 
-
-def jax_step(dtype: str) -> Step:
-    """A jitted step with a donated state; waits for the result."""
-    import jax
-    from flax.training.train_state import TrainState
-
-    from grader import use
-    from solutions.training.models import build
-
-    step50 = use(50)
-    model = build(dataclasses.replace(RECIPE, dtype=dtype), IMAGE, CLASSES)
-    tx = step50.make_optimizer(1e-3, 10, 1000, 0.05, 1.0)
-
-    def apply_fn(variables: Any, images: Any) -> Any:
-        return model.apply(variables["params"], images)
-
-    params = model.init(jax.random.key(0))
-    state = TrainState.create(apply_fn=apply_fn, params=params, tx=tx)
-    images, labels = batch()
-    data = {"image": jax.device_put(images), "label": jax.device_put(labels)}
-    run = jax.jit(step50.train_step, donate_argnums=0)
-
-    def step() -> None:
-        nonlocal state
-        state, _ = run(state, data)
-        jax.block_until_ready(state)
-
-    return step
-
-
-def torch_step(narrow: bool, compiled: bool) -> Step:
-    """The same model, optimiser and loss in PyTorch, as its users write them."""
-    import torch
-    from torch import nn
-    from torch.nn import functional
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    width, heads = RECIPE.width, RECIPE.heads
-
-    class Block(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm_1, self.norm_2 = (nn.LayerNorm(width, eps=1e-6) for _ in range(2))
-            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-            self.mlp_in, self.mlp_out = nn.Linear(width, RECIPE.mlp), nn.Linear(RECIPE.mlp, width)
-
-        def forward(self, x: Any) -> Any:
-            split = self.qkv(self.norm_1(x)).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
-            mixed = functional.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
-            x = x + self.out(mixed)
-            hidden = functional.gelu(self.mlp_in(self.norm_2(x)), approximate="tanh")
-            return x + self.mlp_out(hidden)
-
-    class ViT(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.patches = nn.Conv2d(IMAGE[2], width, RECIPE.patch_size, RECIPE.patch_size)
-            tokens = (IMAGE[0] // RECIPE.patch_size) ** 2
-            self.positions = nn.Parameter(torch.randn(tokens, width) * 0.02)
-            self.blocks = nn.Sequential(*(Block() for _ in range(RECIPE.depth)))
-            self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, CLASSES)
-
-        def forward(self, x: Any) -> Any:
-            x = self.patches(x).flatten(2).transpose(1, 2) + self.positions
-            return self.head(self.norm(self.blocks(x)).mean(1))
-
-    model = ViT().to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.05, fused=True)
-    images, labels = batch()
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
-    classes = torch.from_numpy(labels).to(device)
-    forward = torch.compile(model) if compiled else model
-
-    def step() -> None:
-        with torch.autocast(device, torch.bfloat16, enabled=narrow):
-            loss = functional.cross_entropy(forward(pixels), classes, label_smoothing=0.1)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        if device == "cuda":
-            torch.cuda.synchronize()
-
-    return step
-
-
-def matmul_step() -> Step:
-    """A square float32 product of 2048, the measure of what the device can do."""
-    import jax
-    import jax.numpy as jnp
-
-    square = jnp.ones((2048, 2048))
-    run = jax.jit(jnp.matmul)
-
-    def step() -> None:
-        run(square, square).block_until_ready()
-
-    return step
-
-
-MATMUL = "a product 2048 × 2048"
-CONTESTANTS: dict[str, Callable[[], Step]] = {
-    MATMUL: matmul_step,
-    "PyTorch eager, float32": lambda: torch_step(False, False),
-    "JAX, float32": lambda: jax_step("float32"),
-    "PyTorch compiled, float32": lambda: torch_step(False, True),
-    "JAX, bfloat16": lambda: jax_step("bfloat16"),
-    "PyTorch eager, bfloat16": lambda: torch_step(True, False),
-    "PyTorch compiled, bfloat16": lambda: torch_step(True, True),
-}
-
-
-def measure() -> tuple[dict[str, float], list[str]]:
-    """Seconds of one step, the median, by contestant; and lines about those that did not run."""
-    steps, notes = {}, []
-    for name, make in CONTESTANTS.items():
-        try:
-            step = make()
-            step()  # compiles
-            step()
-            steps[name] = step
-        except ImportError:
-            notes.append(f"{name}: not measured, PyTorch is not installed")
-        except Exception as error:
-            if name == MATMUL:
-                raise
-            reason = (str(error).splitlines() or [""])[0][:100]
-            notes.append(f"{name}: not measured ({type(error).__name__}: {reason})")
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(ROUNDS):
-        for name, step in steps.items():
-            began = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in times.items()}, notes
-
-
-def table() -> str:
-    """The rows, in Markdown."""
-    import jax
-
-    seconds, notes = measure()
-    rate = 2 * 2048**3 / seconds.pop(MATMUL)
-    base = seconds.get("PyTorch eager, float32", seconds["JAX, float32"])
-    lines = [
-        f"On {jax.devices()[0].device_kind}; a float32 product of 2048 reaches {rate / 1e9:.0f} "
-        "GFLOP/s.",
-        "",
-        "| training step | images/s | ratio | model GFLOP/s | share of the product's |",
-        "|---|---|---|---|---|",
-    ]
-    for name, second in seconds.items():
-        flops = flops_per_image() * BATCH / second
-        lines.append(
-            f"| {name} | {BATCH / second:.0f} | {base / second:.2f} | {flops / 1e9:.0f} "
-            f"| {flops / rate:.0%} |"
+    def __init__(self, name: str, size: str, batch: int) -> None:
+        environment = {
+            **os.environ,
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # there are several on one GPU
+            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # for all, as `train` has it
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.contestants", name, size, str(batch)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
         )
-    return "\n".join([*lines, *([""] if notes else []), *notes])
+        self.told = self._line() or "not measured: the process ended"
+        self.ready = self.told.startswith("ready")
+        self.times: list[float] = []
+        if self.ready:
+            self._count = 1
+            self._count = max(1, math.ceil(SECONDS / self._seconds()))
+
+    def turn(self) -> None:
+        """Make steps for a while, and note how long one took."""
+        self.times.append(self._seconds() / self._count)
+
+    def _seconds(self) -> float:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{self._count}\n")
+        self._process.stdin.flush()
+        return float(self._line())
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def leave(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process.wait()
+
+
+def measure(size: str, batch: int) -> tuple[dict[str, float], list[str], str]:
+    """Seconds of a step by contestant; lines about those that did not run; the device."""
+    there: dict[str, Contestant] = {}
+    try:
+        for name in CONTESTANTS:
+            there[name] = Contestant(name, size, batch)
+        ready = {name: contestant for name, contestant in there.items() if contestant.ready}
+        for _ in range(ROUNDS):
+            for contestant in ready.values():
+                contestant.turn()
+    finally:
+        for contestant in there.values():
+            contestant.leave()
+    notes = [f"{name}: {c.told}" for name, c in there.items() if not c.ready]
+    device = there["product, float32"].told.removeprefix("ready on ")
+    return {name: statistics.median(c.times) for name, c in ready.items()}, notes, device
+
+
+def table(name: str, batch: int = 0) -> Iterator[str]:
+    """The rows for one size, in Markdown."""
+    size = SIZES[name]
+    batch = batch or size.batch
+    seconds, notes, device = measure(name, batch)
+    rates = {
+        kind: 2 * PRODUCT**3 / seconds.pop(f"product, {kind}") for kind in ("float32", "bfloat16")
+    }
+    base = seconds.get(BASE)
+    reached = ", ".join(f"{rate / 1e9:.0f} in {kind}" for kind, rate in rates.items())
+    yield (
+        f"{name}, batch {batch}, on {device} ({os.cpu_count()} cores, {platform.machine()}). "
+        f"GFLOP/s of a product of {PRODUCT}: {reached}."
+    )
+    yield from ("", "| training step | images/s | ratio | model GFLOP/s | share of the product's |")
+    yield "|---|---|---|---|---|"
+    for who, second in seconds.items():
+        flops = size.flops_per_image() * batch / second
+        rate = rates["bfloat16" if "bfloat16" in who else "float32"]
+        ratio = f"{base / second:.2f}" if base else "–"
+        yield (
+            f"| {who} | {batch / second:.0f} | {ratio} | {flops / 1e9:.0f} | {flops / rate:.0%} |"
+        )
+    yield from ("", *notes) if notes else ()
+
+
+def main() -> None:
+    """Print the tables; with ``--write`` put them into the README."""
+    words = argparse.ArgumentParser()
+    words.add_argument("--write", action="store_true")
+    words.add_argument("--batch", type=int, default=0)
+    words.add_argument("--size", default="")
+    given = words.parse_args()
+    sizes = [name for name in SIZES if name.startswith(given.size or "ViT")]
+    if not given.size and not _has_gpu():
+        sizes = sizes[:1]
+    text = "\n\n".join("\n".join(table(name, given.batch)) for name in sizes)
+    print(text)
+    if given.write:
+        from tests.readme import replace_part
+
+        replace_part("bench-training", text)
+
+
+def _has_gpu() -> bool:
+    """Asked in another process, so that this one leaves the GPU alone."""
+    ask = [sys.executable, "-c", "import jax; print(jax.default_backend())"]
+    return "gpu" in subprocess.run(ask, capture_output=True, text=True, check=False).stdout
 
 
 if __name__ == "__main__":
-    print(table())
+    main()

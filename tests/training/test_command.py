@@ -44,6 +44,11 @@ def words_for(image_folder: Path, run: Path) -> list[str]:
     return [*TRAIN, "--data", str(image_folder), "--out", str(run), *TINY_WORDS, *LONG]
 
 
+def _told_by_linux(pid: int, what: str) -> list[str]:
+    file = Path(f"/proc/{pid}/{what}")
+    return file.read_text().rstrip("\0").split("\0") if file.exists() else []
+
+
 class Story:
     """A run in a terminal, stopped by Ctrl-C there, then resumed to its end."""
 
@@ -62,6 +67,8 @@ class Story:
         )
         terminal.logfile_read = self.screen
         terminal.expect("epoch [3-9]")
+        self.environment = _told_by_linux(terminal.pid, "environ")
+        self.typed = _told_by_linux(terminal.pid, "cmdline")[1:]
         terminal.sendintr()
         terminal.expect(pexpect.EOF)
         terminal.close()
@@ -73,6 +80,12 @@ class Story:
 @pytest.fixture(scope="session")
 def story(shades_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     return Story(shades_folder, tmp_path_factory.mktemp("story"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is left as it is")
+def test_a_run_asks_for_large_pages_and_stays_the_command_that_was_typed(story: Story) -> None:
+    assert "GLIBC_TUNABLES=glibc.malloc.hugetlb=1" in story.environment
+    assert story.typed == words_for(story.images, story.run)
 
 
 def test_a_terminal_shows_a_bar(story: Story) -> None:

@@ -1,8 +1,8 @@
 """The training step in JAX and in PyTorch, each in a process of its own.
 
 ``python -m tests.bench.contestants NAME SIZE BATCH`` gets ready, says so, and then makes as many
-steps as each line of its input says; it answers with the seconds that they took.  `training` is
-who asks.
+steps as each line of its input says; it answers with the seconds that they took, after one that
+does not count.  `training` is who asks.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Steps = Callable[[int], None]
 """Makes so many steps, and returns when the device has the result."""
 
 PRODUCT = 2048
+PAUSE = 0.5
+"""Seconds before a turn: threads of the contestant before go on spinning for a while."""
 STUDENT = "tests/answers/45_vit_mean_pool/right/separate_modules_dict.py"
 
 
@@ -215,6 +217,8 @@ def main() -> None:
         return
     print(f"ready on {device()}" if "PyTorch" not in name else "ready", file=answer, flush=True)
     for line in sys.stdin:
+        time.sleep(PAUSE)
+        steps(1)
         began = time.perf_counter()
         steps(int(line))
         print(time.perf_counter() - began, file=answer, flush=True)

@@ -6,7 +6,7 @@ Measured on 2 cores of an AMD EPYC (Zen 5, x86_64, Python 3.11, jax 0.10.2), flo
 fifth of 359 images, seeds 0 to 4, from the command to the prompt:
 
     accuracy    98.89, 98.89, 98.89, 98.61, 98.05 %: mean 98.67 %, standard deviation 0.36 %
-    wall time   22.5 to 23.9 s with the programs in the cache, COLD with none
+    wall time   22.5 to 23.9 s with the programs in the cache, 27.3 s with none (seed 0)
     CPU time    33 to 35 s, user and system together, over both cores
 
 On cores half as fast, with the code as it was before, it took 36 to 40 s.

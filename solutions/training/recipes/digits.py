@@ -9,7 +9,7 @@ fifth of 359 images, seeds 0 to 4, from the command to the prompt:
     wall time   22.5 to 23.9 s with the programs in the cache, 27.3 s with none (seed 0)
     CPU time    33 to 35 s, user and system together, over both cores
 
-On cores half as fast, with the code as it was before, it took 36 to 40 s.
+On the machine before, with the code as it was then, it took 36 to 40 s.
 
 One image is 0.28 %, so seeds that differ by one or two images do not differ.
 

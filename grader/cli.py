@@ -121,7 +121,7 @@ def with_huge_pages() -> None:
     """Start this process anew, once, with memory in pages of 2 MB where Linux gives them if asked.
 
     XLA asks the system for its working memory, a gigabyte say, each time that it runs a program;
-    in pages of 4 KB that took up to a third of a training step.  glibc is told so by its
+    in pages of 4 KB that took a quarter of a call of one step.  glibc is told so by its
     environment only (GNU C Library manual, "Memory Allocation Tunables").
     """
     asked = "glibc.malloc.hugetlb=1"

@@ -70,8 +70,7 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         self._deaf = _Deaf()
-        for name in _TALKATIVE:
-            logging.getLogger(name).addFilter(self._deaf)
+        self._deaf.begin()
         self.folder, self._tell, self._ocp, self._run = folder.absolute(), tell, ocp, run
         self._failed = False
         options = ocp.CheckpointManagerOptions(
@@ -234,9 +233,8 @@ class Checkpoints:
         """Let go of its threads."""
         with contextlib.suppress(Exception):
             self._manager.close()
-        if not self._failed:  # else asyncio will tell of what failed, some time later
-            for name in _TALKATIVE:
-                logging.getLogger(name).removeFilter(self._deaf)
+        if not self._failed:  # else there will be more to drop, some time later
+            self._deaf.end()
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -244,28 +242,40 @@ class Checkpoints:
             yield
         except Exception as error:
             self._failed = True
-            _leave_closed_loops_alone()
             raise CannotSave(f"{self.folder}: {reason(error)}") from error
 
 
-def _leave_closed_loops_alone() -> None:
-    """Drop what TensorStore's threads print when Orbax gave up the loop that they report to."""
-    before = sys.excepthook
-
-    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
-            before(kind, error, trace)
-
-    sys.excepthook = hook
-
-
 class _Deaf(logging.Filter):
-    """Drops what Orbax logs, from its own threads too, and what asyncio logs about it."""
+    """Drops what Orbax logs, from its own threads too, and what asyncio logs about it.
+
+    Where writing fails, Orbax gives up the event loop to which TensorStore's threads still report:
+    they tell Python's hook for errors that nobody can catch, and what they found is logged as
+    never asked for.
+    """
+
+    def begin(self) -> None:
+        for name in _TALKATIVE:
+            logging.getLogger(name).addFilter(self)
+        self._before, self._hook = sys.unraisablehook, self._unraisable
+        sys.unraisablehook = self._hook
+
+    def end(self) -> None:
+        for name in _TALKATIVE:
+            logging.getLogger(name).removeFilter(self)
+        if sys.unraisablehook is self._hook:
+            sys.unraisablehook = self._before
+
+    def _unraisable(self, told: sys.UnraisableHookArgs) -> None:
+        if told.object is not None or str(told.exc_value) != "Event loop is closed":
+            self._before(told)
 
     def filter(self, record: logging.LogRecord) -> bool:
         files = {record.pathname}
         if record.exc_info:
-            files.update(frame.filename for frame in traceback.extract_tb(record.exc_info[2]))
+            _, error, trace = record.exc_info
+            files.update(frame.filename for frame in traceback.extract_tb(trace))
+            if trace is None and "tensorstore" in str(error):  # none of Python's code raised it
+                return False
         return not any("orbax" in Path(file).parts for file in files)
 
 

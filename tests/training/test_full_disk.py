@@ -87,9 +87,7 @@ END"""
         "disk/c: the disk is full; what was saved before is still there. Make room and resume"
     )
     assert lost == "lost []"
-    # TensorStore's threads may still have something to tell a loop that Orbax has closed.
-    errors = re.findall(r"^\w*Error: .*", done.stderr, re.MULTILINE)
-    assert set(errors) <= {"RuntimeError: Event loop is closed"}, done.stderr
+    assert not re.findall(r"Traceback|Error|never retrieved", done.stderr), done.stderr
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from grader.engine.jaxprs import scan_widths
 from grader.engine.liveness import ScanUse, Used, opened
 from grader.engine.rules.values import held_dtype
 
@@ -79,8 +80,7 @@ def while_loop(prepare: Prepare, eqn: Any) -> Body:
 def scan(prepare: Prepare, eqn: Any, outputs: Used, use: ScanUse) -> Body:
     """A body for each row of the inputs, carrying values along."""
     body = prepare(eqn.params["jaxpr"], use.outputs)
-    consts_end = eqn.params["num_consts"]
-    carries = eqn.params["num_carry"]
+    consts_end, carries = scan_widths(eqn.params)
     carry_end = consts_end + carries
     length = eqn.params["length"]
     order = range(length - 1, -1, -1) if eqn.params["reverse"] else range(length)

@@ -79,3 +79,14 @@ def bind_equation(eqn: Any, inputs: list[Any]) -> Any:
     params = eqn.primitive.get_bind_params(eqn.params)
     functions, params = params if isinstance(params, tuple) else ((), params)
     return eqn.primitive.bind(*functions, *inputs, **params)
+
+
+def scan_widths(params: Any) -> tuple[int, int]:
+    """How many constants and how many carries a scan has: its first inputs, in this order.
+
+    They are two numbers in jax 0.10, and the first two of three trees since.
+    """
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    constants, carries, _ = params["ft_in"].unpack()
+    return len(constants), len(carries)

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from jax.extend.core import Literal
 
+from grader.engine.jaxprs import scan_widths
+
 Used = tuple[bool, ...]
 """One flag per variable: whether anybody reads it."""
 
@@ -24,7 +26,7 @@ CALLED: dict[str, tuple[str, ...]] = {
     "custom_vjp_call_jaxpr": ("fun_jaxpr", "call_jaxpr"),
     "custom_vmap_call": ("call",),
     "xla_metadata_call": ("jaxpr",),
-    "composite": ("jaxpr",),
+    "composite": ("jaxpr", "call_jaxpr"),
 }
 """Call-like primitives, by the names of this and earlier JAX versions, and the parameters that
 may hold the jaxpr they run."""
@@ -109,7 +111,7 @@ class Liveness:
 
     def scan(self, eqn: Any, outputs: Used) -> ScanUse:
         """What a scan reads: a carry matters when an output or another live carry needs it."""
-        consts, carries = eqn.params["num_consts"], eqn.params["num_carry"]
+        consts, carries = scan_widths(eqn.params)
         body = opened(eqn.params["jaxpr"])
         used = outputs
         while True:

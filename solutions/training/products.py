@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core as jex
 
-from grader.engine.jaxprs import bind_equation, sub_jaxprs
+from grader.engine.jaxprs import bind_equation, scan_widths, sub_jaxprs
 
 
 def with_fast_products(function: Callable[..., Any], narrow: bool) -> Callable[..., Any]:
@@ -167,7 +167,7 @@ class _Rewrite:
         )
 
     def _scanned(self, params: Any, inputs: list[Any]) -> list[Any]:
-        closed, fixed, carried = params["jaxpr"], params["num_consts"], params["num_carry"]
+        closed, (fixed, carried) = params["jaxpr"], scan_widths(params)
 
         def body(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
             results = self.run(closed.jaxpr, closed.consts, [*inputs[:fixed], *carry, *x])

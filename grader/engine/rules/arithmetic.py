@@ -82,6 +82,14 @@ def _select_n(eqn: Any) -> Compute:
     return select
 
 
+def _polynomial(x: Any, *coefficients: Any) -> Any:
+    """Horner's rule; the coefficient of the highest power comes last."""
+    total = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        total = coefficient + x * total
+    return total
+
+
 def _round(eqn: Any) -> Compute:
     if eqn.params["rounding_method"].name == "TO_NEAREST_EVEN":
         return np.rint
@@ -119,6 +127,8 @@ RULES: dict[str, Rule] = {
     "square": always(np.square),
     "integer_pow": _integer_pow,
     "pow": always(np.power),
+    "one_minus_square": always(lambda x: (1.0 + x) * (1.0 - x)),
+    "polynomial": always(_polynomial),
     "sqrt": always(np.sqrt),
     "rsqrt": always(lambda x: np.reciprocal(np.sqrt(x))),
     "cbrt": always(np.cbrt),

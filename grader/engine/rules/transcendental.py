@@ -57,6 +57,7 @@ RULES: dict[str, Rule] = {
     "exp2": always(np.exp2),
     "expm1": always(np.expm1),
     "log": always(np.log),
+    "log2": always(np.log2),
     "log1p": always(np.log1p),
     "logistic": always(_logistic),
     "sin": always(np.sin),

@@ -8,9 +8,8 @@ compute the same from the same parameters:
 - ``apart``: the first d channels as one product, the last channel as a second one. The scores
   are a sum over channels, so it can be taken in two pieces.
 - ``padded``: queries, keys and values are filled up with zeros to a multiple of 8 and handed to
-  `jax.nn.dot_product_attention`, with the scale of the true head size. Zeros add nothing to a
-  score; the zero channels of the result are cut off. cuDNN's kernel is asked for where it is
-  there (bfloat16 on a GPU), XLA's formulas elsewhere.
+  `jax.nn.dot_product_attention` (see `solutions.training.fused`). cuDNN's kernel is asked for
+  where it is there (bfloat16 on a GPU), XLA's formulas elsewhere.
 
 Measured (``python -m tests.bench.attention``, 2 cores, x86_64, the published student, batch 8;
 processor time as a ratio to ``plain``, median and quartiles of 7 turns for the whole student):
@@ -32,11 +31,10 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from solutions.training.models import fuses_attention
+from solutions.training.fused import attend, fuses_attention
 
 Layout = Literal["plain", "apart", "padded"]
 
@@ -45,8 +43,6 @@ Mask = Bool[Array, "T T"] | None
 
 Mix = Callable[..., Float[Array, "T H d"]]
 """(query, key, value, mask), the first three (T, H, d), to the mixed values (T, H, d)."""
-
-_FUSED_MULTIPLE, _FUSED_CHANNELS = 8, 128
 
 
 def plain(
@@ -81,42 +77,17 @@ def padded(
     value: Float[Array, "T H d"],
     mask: Mask = None,
 ) -> Float[Array, "T H d"]:
-    """The same as `plain`, by the library's attention on heads filled up to a multiple of 8.
-
-    Where the device has cuDNN's fused kernel for this type, that is asked for by name: without a
-    name JAX takes XLA's. See ``implementation`` of `jax.nn.dot_product_attention`.
-    """
-    size = query.shape[-1]
-    room = ((0, 0), (0, 0), (0, -size % _FUSED_MULTIPLE))
-    query, key, value = (jnp.pad(x, room) for x in (query, key, value))
-    allowed = None if mask is None else mask[None]
-    mixed = jax.nn.dot_product_attention(
-        query,
-        key,
-        value,
-        mask=allowed,
-        scale=size**-0.5,
-        implementation="cudnn" if _fits_cudnn(query, mask) else None,
-    )
-    return mixed[..., :size]
+    """The same as `plain`, by the library's attention on heads filled up to a multiple of 8."""
+    fuses = fuses_attention(query.dtype, query.shape[-1])
+    return attend(query, key, value, "cudnn" if fuses else "xla", mask)
 
 
 LAYOUTS: dict[Layout, Mix] = {"plain": plain, "apart": apart, "padded": padded}
 
 
-def _fits_cudnn(query: Float[Array, "T H d"], mask: Mask) -> bool:
-    """Whether cuDNN's kernel takes these sizes on every GPU, gradients with a mask included.
-
-    Source: ``check_is_flash_attention`` in JAX's ``fused_attention_stablehlo.py``.
-    """
-    tokens, _, channels = query.shape
-    even_enough = mask is None or tokens % 2 == 0
-    return fuses_attention(query.dtype) and channels <= _FUSED_CHANNELS and even_enough
-
-
-def layout_for(dtype: Any) -> Layout:
-    """The layout for this device and the type that is computed in."""
-    return "padded" if fuses_attention(dtype) else "apart"
+def layout_for(dtype: Any, channels: int) -> Layout:
+    """The layout for this device, the type that is computed in, and the size of the heads."""
+    return "padded" if fuses_attention(dtype, channels) else "apart"
 
 
 def _softmax(scores: Float[Array, "H T T"], mask: Mask) -> Float[Array, "H T T"]:

@@ -36,7 +36,7 @@ def student_of(asked: Distillation) -> ViTExtraHead:
         neighbours_only=asked.neighbours_only,
         spare_norm=False,
         position_std=recipe.position_std,
-        layout=layout_for(compute_dtype(recipe)),
+        layout=layout_for(compute_dtype(recipe), recipe.width // recipe.heads),
     )
 
 

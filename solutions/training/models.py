@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from grader import use
+from solutions.training.fused import Kernel, attend, fuses_attention, has_bfloat16
 from solutions.training.products import with_fast_products
 from solutions.training.recipe import BadRecipe, Recipe
 
@@ -83,6 +84,7 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
     extra_head = recipe.model == "extra_head"
     dtype = activation_dtype(recipe)
     rates = _drop_rates(recipe)
+    fused = fuses_attention(dtype, recipe.width // recipe.heads)
 
     def init(key: Array) -> Params:
         model_key, head_key = jax.random.split(key)
@@ -96,7 +98,7 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
 
     def one(params: Params, image: Array, key: Array | None) -> Array:
         rngs = None if key is None else {"drop_path": key}
-        around = _Around(rates if key is not None else (), fused=fuses_attention(dtype))
+        around = _Around(rates if key is not None else (), fused=fused)
         with nn.intercept_methods(around):
             return _logits(params, image, rngs)
 
@@ -153,9 +155,9 @@ def linen_module(recipe: Recipe, num_classes: int) -> nn.Module:
 
 
 def compute_dtype(recipe: Recipe) -> Any:
-    """The recipe's; ``auto`` is bfloat16 on accelerators and float32 on CPUs."""
+    """The recipe's; ``auto`` is bfloat16 where the device gains from it, see `has_bfloat16`."""
     if recipe.dtype == "auto":
-        return jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+        return jnp.bfloat16 if has_bfloat16() else jnp.float32
     return jnp.dtype(recipe.dtype)
 
 
@@ -169,11 +171,6 @@ def suited_to_cpus(function: Callable[..., Any], recipe: Recipe) -> Callable[...
     if jax.default_backend() != "cpu":
         return function
     return with_fast_products(function, compute_dtype(recipe) == jnp.bfloat16)
-
-
-def fuses_attention(dtype: Any) -> bool:
-    """Whether cuDNN's fused attention is there for this type."""
-    return jax.default_backend() == "gpu" and dtype == jnp.bfloat16
 
 
 def _drop_rates(recipe: Recipe) -> tuple[float, ...]:
@@ -245,23 +242,13 @@ def _attention(params: Params, x: Float[Array, "T D"]) -> tuple[Array, Array]:
     return _merged(params, jnp.einsum("hqk,khd->qhd", weights, value)), weights
 
 
-def fused_attention(params: Params, x: Float[Array, "T D"], implementation: Any) -> Array:
-    """Problem 40 by ``jax.nn.dot_product_attention``.
-
-    cuDNN takes head sizes that are multiples of 8; others are padded with zeros, which change
-    neither scores (the scale is that of the true size) nor, cut off again, the result.
+def fused_attention(params: Params, x: Float[Array, "T D"], kernel: Kernel) -> Array:
+    """Problem 40 by `attend`.
 
     Args:
       params: query, key, value and out of problem 40.
       x: tokens.
-      implementation: ``"cudnn"`` or ``"xla"``, as in ``jax.nn.dot_product_attention``.
+      kernel: as `attend` has it.
 
     """
-    query, key, value = _projected(params, x)
-    size = query.shape[-1]
-    space = ((0, 0), (0, 0), (0, -size % 8))
-    padded = [jnp.pad(part, space)[None] for part in (query, key, value)]
-    mixed = jax.nn.dot_product_attention(
-        *padded, scale=1 / math.sqrt(size), implementation=implementation
-    )
-    return _merged(params, mixed[0, :, :, :size])
+    return _merged(params, attend(*_projected(params, x), kernel))

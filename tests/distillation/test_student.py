@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -12,12 +11,10 @@ import pytest
 from scipy.special import expit, softmax
 
 from grader import use
-from solutions.distillation.attention import LAYOUTS, Layout, SelfAttention, padded
+from solutions.distillation.attention import LAYOUTS, Layout, SelfAttention
 from solutions.distillation.encoder import EncoderBlock, count_parameters
 from solutions.distillation.neighbours import neighbour_mask
-from solutions.distillation.settings import STUDENT, Distillation
 from solutions.distillation.student import ViTExtraHead
-from solutions.distillation.task import student_of
 from tests.random_params import random_params
 
 PUBLISHED = ViTExtraHead(patch_size=28, output_dim=512, num_heads=16, num_layers=6)
@@ -136,38 +133,6 @@ def test_every_layout_computes_the_same_and_has_the_same_gradient() -> None:
     assert len(found) == 2
     for other in found.values():
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), other, plain)
-
-
-@pytest.mark.parametrize(
-    ("backend", "dtype", "asked", "layout"),
-    [
-        ("gpu", jnp.bfloat16, "cudnn", "padded"),
-        ("gpu", jnp.float32, None, "apart"),
-        ("cpu", jnp.bfloat16, None, "apart"),
-    ],
-)
-def test_the_fused_kernel_is_asked_for_by_name_where_it_is_there(
-    backend: str, dtype: Any, asked: str | None, layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Heads of 33 channels arrive as 40; what comes back has 33 again."""
-    seen: list[Any] = []
-
-    def attend(query: Any, key: Any, value: Any, **options: Any) -> Any:
-        seen.append((query.shape, options["implementation"], options["scale"]))
-        return value
-
-    monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    monkeypatch.setattr(jax.nn, "dot_product_attention", attend)
-    x = jnp.ones((5, 2, 33), dtype)
-    assert padded(x, x, x).shape == (5, 2, 33)
-    assert seen == [((5, 2, 40), asked, 33**-0.5)]
-    # With a mask its gradients want an even number of tokens; heads may have 128 channels.
-    for tokens, channels, want in ((5, 33, None), (6, 33, asked), (6, 136, None)):
-        x = jnp.ones((tokens, 2, channels), dtype)
-        padded(x, x, x, jnp.ones((tokens, tokens), bool))
-        assert seen[-1][1] == want
-    recipe = dataclasses.replace(STUDENT, dtype=jnp.dtype(dtype).name, width=12)
-    assert student_of(Distillation(recipe)).layout == layout
 
 
 def test_by_default_attention_and_block_are_those_of_problems_40_and_41() -> None:

@@ -6,6 +6,7 @@ import compileall
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -82,6 +83,7 @@ def terminal(copy: Path) -> Iterator[Callable[..., Any]]:
             encoding="utf-8",
             codec_errors="replace",
             timeout=60,
+            preexec_fn=_hear_ctrl_c,
         )
         opened.append(child)
         return child
@@ -89,6 +91,11 @@ def terminal(copy: Path) -> Iterator[Callable[..., Any]]:
     yield spawn
     for child in opened:
         child.close(force=True)
+
+
+def _hear_ctrl_c() -> None:
+    """As in a shell; tests that were started in the background would pass on that it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def processes_in(folder: Path) -> list[str]:

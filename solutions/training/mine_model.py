@@ -41,8 +41,8 @@ def model_of(
 ) -> Model:
     """The answer in ``module`` to the problem of the recipe's model.
 
-    The traced program is float32 throughout, so bfloat16 narrows the operands of its matrix
-    products, on accelerators as on CPUs; the reference casts all its activations there.
+    The traced program is float32 throughout, so bfloat16 narrows what goes into its matrix
+    products, on accelerators also what comes out; the reference casts all its activations there.
 
     Raises:
       BadRecipe: it does not do what the reference does at the sizes of the recipe.

@@ -1,4 +1,4 @@
-"""Matrix products as XLA computes them fast on CPUs, in any JAX function.
+"""Matrix products as XLA computes them fast, in any JAX function.
 
 Two things are changed in a finished function, by walking through its jaxpr, so a model needs not
 be written for it, and a student's is as fast as the reference:
@@ -11,7 +11,8 @@ be written for it, and a student's is as fast as the reference:
   addition and every LayerNorm between is widened and narrowed again.  A product of bfloat16
   operands with a float32 result, however, runs on the instructions that many CPUs have for it
   (AVX512-BF16, AMX), about twice as fast as float32.  So only the operands of the products are
-  narrowed; everything between stays float32.
+  narrowed; everything between stays float32.  On accelerators the results are narrowed, too: they
+  are what is written to memory there, while XLA computes all between in one go.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from grader.engine.jaxprs import bind_equation, scan_widths, sub_jaxprs
 
 
 def with_fast_products(function: Callable[..., Any], narrow: bool) -> Callable[..., Any]:
-    """``function`` with its products between float32 arrays as CPUs like them, gradients too.
+    """``function`` with its products between float32 arrays as the device likes them.
+
+    The same goes for the products of its gradients.
 
     Args:
       function: of arrays or trees of arrays, that can be traced.
@@ -54,12 +57,15 @@ Dimensions = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...
 def _dot(left: Any, right: Any, dimensions: Dimensions) -> Any:
     """``lax.dot_general`` as XLA has a fast kernel for it.
 
-    The left operand has to end with the axes that are summed over, really and not only in the
-    program's text: a transposition before the product would be folded into it, hence the barrier.
-    (Without, jaxlib 0.10 stops with "Unsupported element type for DotThunk".)
+    On CPUs the left operand has to end with the axes that are summed over, really and not only in
+    the program's text: a transposition before the product would be folded into it, hence the
+    barrier.  (Without, jaxlib 0.10 stops with "Unsupported element type for DotThunk".)
     """
     (of_left, of_right), (batch_left, batch_right) = dimensions
     left, right = left.astype(jnp.bfloat16), right.astype(jnp.bfloat16)
+    if jax.default_backend() != "cpu":
+        narrow = lax.dot_general(left, right, dimensions, preferred_element_type=jnp.bfloat16)
+        return narrow.astype(jnp.float32)
     order = (*batch_left, *_others(left.ndim, of_left, batch_left), *of_left)
     if order != tuple(range(left.ndim)):
         left = lax.optimization_barrier(left.transpose(order))

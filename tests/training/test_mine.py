@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -151,9 +152,16 @@ def test_on_an_accelerator_their_matrix_products_are_bfloat16(
     assert model is not None
     params = jax.eval_shape(model.init, jax.random.key(0))
     images = jax.ShapeDtypeStruct((2, *tiny_data.image_shape), np.float32)
-    program = jax.make_jaxpr(model.apply)(params, images)
-    assert str(program).count("bf16") > 10
-    assert program.out_avals[0].dtype == np.float32
+
+    def loss(params: Any, images: Any) -> jax.Array:
+        return model.apply(params, images).sum()
+
+    program = jax.jit(jax.grad(loss)).trace(params, images).lower(lowering_platforms=("cuda",))
+    lines = program.as_text().splitlines()
+    products = [line.rpartition(":")[2] for line in lines if "stablehlo.dot_general" in line]
+    assert len(products) > 20
+    assert not [types for types in products if "f32>" in types]
+    assert not [line for line in lines if "optimization_barrier" in line]
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: grade test test-slow check stubs bench bench-training mutants diagnoses fuzz format clean
+.PHONY: grade test test-slow test-newest check stubs bench bench-training mutants diagnoses fuzz format clean
 
 grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- the reference solution of problem 46 ---"
@@ -17,6 +17,11 @@ test: .venv/ready-dev  ## the whole suite
 
 test-slow: .venv/ready-dev  ## what takes long, or needs torch
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+
+test-newest:  ## the suite with all packages at their newest; PYTHON=python3.13 for a newer JAX
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip --disable-pip-version-check -q install -e '.[dev]'
+	.venv-newest/bin/python -m pytest -n 2 --dist loadgroup
 
 check: .venv/ready-dev  ## style, format, types, generated files
 	$(BIN)/ruff check .
@@ -45,7 +50,7 @@ format: .venv/ready-dev
 	$(BIN)/ruff format -q .
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-newest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

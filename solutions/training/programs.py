@@ -9,7 +9,8 @@ length compiled in.  On a CPU both were equally fast: 178 to 181 images/s of the
 
 All randomness is a function of the seed and the number of the step, and all that is carried from
 step to step is in `Carry`.  So on one device a run that was killed and resumed makes the same
-steps, bit for bit, as one that was not.
+steps, bit for bit, as one that was not.  (On a GPU nobody has tried; XLA chooses some kernels there
+by timing them and adds up in any order, unless XLA_FLAGS has --xla_gpu_deterministic_ops=true.)
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def attend(
       mask: True where the query (row) may attend to the key (column); None: everywhere.
 
     """
-    tokens, _, channels = query.shape
+    tokens, heads, channels = query.shape
     spare = -tokens % _TOKENS_MULTIPLE
     room = ((0, spare), (0, 0), (0, -channels % _CHANNELS_MULTIPLE))
     padded = [jnp.pad(part, room)[None] for part in (query, key, value)]
@@ -73,7 +73,8 @@ def attend(
     if spare and mask is None:
         lengths = _lengths(query)
     elif mask is not None:
-        mask = jnp.pad(mask, ((0, spare), (0, spare)))[None, None]
+        mask = jnp.pad(mask, ((0, spare), (0, spare)))
+        mask = jnp.tile(mask, (1, heads, 1, 1))  # ``vmap`` of jax 0.12 wants it for each head
     mixed = jax.nn.dot_product_attention(
         *padded,
         mask=mask,

@@ -90,6 +90,48 @@ END"""
     assert not re.findall(r"Traceback|Error|never retrieved", done.stderr), done.stderr
 
 
+LATE_REPORTS = """
+import asyncio, gc, sys
+from pathlib import Path
+import tensorstore
+from solutions.training.checkpoints import Checkpoints
+
+def report(text):
+    "What a thread of TensorStore does after a loop was given up, and then what asyncio does."
+    loop = asyncio.new_event_loop()
+    promise, future = tensorstore.Promise.new()
+    async def wait():
+        asyncio.ensure_future(forever())
+        await asyncio.sleep(0.01)
+        lost = loop.create_future()
+        lost.set_exception(ValueError(text + " [tensorstore_spec=...]"))
+    async def forever():
+        await future
+    loop.run_until_complete(wait())
+    loop.close()
+    promise.set_result(0)
+    gc.collect()
+
+class Mine:
+    def __del__(self):
+        raise ValueError("somebody else's")
+
+checkpoints = Checkpoints(Path(sys.argv[1]))
+report("while open")
+Mine()
+checkpoints.close()
+report("after all went well")
+"""
+
+
+def test_what_orbax_gave_up_is_dropped_and_nothing_else(tmp_path: Path) -> None:
+    told = python("-c", LATE_REPORTS, str(tmp_path / "c")).stderr
+    assert "while open" not in told
+    assert "somebody else's" in told
+    assert "after all went well" in told
+    assert told.count("RuntimeError: Event loop is closed") == 1, told
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not can_mount(), reason="cannot mount a small disk")
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.8, 0.98])

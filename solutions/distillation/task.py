@@ -18,8 +18,9 @@ from solutions.distillation.student import ViTExtraHead
 from solutions.distillation.teacher import Teacher
 from solutions.training import augment
 from solutions.training.models import activation_dtype, compute_dtype, suited_to_cpus
+from solutions.training.optimizer import optimizer
 from solutions.training.recipe import Recipe
-from solutions.training.step import Metrics, State, Statistics, Task, optimizer
+from solutions.training.step import Metrics, State, Statistics, Task
 
 Apply = Callable[[Mapping[str, Any], Array], Float[Array, "B D"]]
 

@@ -3,7 +3,7 @@
 `classification` puts a recipe, a model and a dataset together into a `Task`, the three functions
 that the loop needs.  The optimiser and the step are those of problem 50, the references or a
 student's own; around them go what problem 50 leaves out: augmentation, mixed labels (Mixup,
-CutMix), Muon, and a moving average of the weights.
+CutMix), and a moving average of the weights.
 """
 
 from __future__ import annotations
@@ -22,16 +22,13 @@ from jaxtyping import Array, Float
 from grader import use
 from solutions.training import augment
 from solutions.training.models import Model
+from solutions.training.optimizer import optimizer
 from solutions.training.recipe import Recipe
 
 State = Any
 Batch = Mapping[str, Array]
 Statistics = tuple[Sequence[float], Sequence[float]]
 Metrics = dict[str, Float[Array, ""]]
-
-_RMS_OF_ADAM = 0.2
-"""What Liu et al. 2025, arXiv 2502.16982, measured AdamW's updates to be, divided by the learning
-rate, and scale those of Muon to, so that one learning rate suits both."""
 
 
 @dataclass(frozen=True)
@@ -125,77 +122,6 @@ def classification(
 def best_params(state: State) -> Any:
     """The parameters to use: their moving average where there is one."""
     return state.get("ema", state["params"])
-
-
-def optimizer(
-    recipe: Recipe, step50: ModuleType, warmup_steps: int, total_steps: int
-) -> optax.GradientTransformation:
-    """AdamW of problem 50, or Muon for the matrices and AdamW for all else.
-
-    Either way weight decay is for what problem 50's mask says.  (``optax.contrib.muon`` by itself
-    decays everything that it leaves to AdamW, biases and positions included, and gives its AdamW
-    Nesterov momentum.)
-    """
-    if recipe.optimizer == "adamw":
-        return step50.make_optimizer(
-            recipe.base_lr, warmup_steps, total_steps, recipe.weight_decay, recipe.max_norm
-        )
-    from optax import contrib
-
-    def schedule(peak: float) -> optax.Schedule:
-        return step50.learning_rate_schedule(peak, warmup_steps, total_steps)
-
-    def groups(params: Any) -> Any:
-        matrices = jax.tree.map(
-            lambda numbers, _: numbers is not None,
-            muon_matrices(params),
-            params,
-            is_leaf=lambda x: x is None or isinstance(x, contrib.MuonDimensionNumbers),
-        )
-        return jax.tree.map(
-            lambda matrix, decays: "matrix" if matrix else "decays" if decays else "rest",
-            matrices,
-            step50.weight_decay_mask(params),
-        )
-
-    muon = contrib.muon(
-        schedule(recipe.base_lr if recipe.muon_lr is None else recipe.muon_lr),
-        weight_decay=recipe.weight_decay,
-        muon_weight_dimension_numbers=muon_matrices,
-        consistent_rms=_RMS_OF_ADAM,
-    )
-    of_group = {
-        "matrix": muon,
-        "decays": optax.adamw(schedule(recipe.base_lr), weight_decay=recipe.weight_decay),
-        "rest": optax.adam(schedule(recipe.base_lr)),
-    }
-    clip = optax.clip_by_global_norm(recipe.max_norm)
-    return optax.chain(clip, optax.partition(of_group, groups))
-
-
-def muon_matrices(params: Any) -> Any:
-    """Which parameters are matrices, and which of their axes go in and which out.
-
-    Muon makes the update of a matrix orthogonal (Jordan et al. 2024, "Muon"; optax.contrib.muon).
-    That has a meaning for linear maps inside of the network: kernels of attention and MLP.  The
-    patch embedding and the head stand at its ends, where Adam is the custom; position tables and
-    tokens have two axes and are no maps at all.  Query, key and value are (in, head, dim), the
-    output projection is (head, dim, out): without dimension numbers both would be left to Adam.
-    """
-    from optax import contrib
-
-    def dimensions(path: Any, value: Array) -> Any:
-        names = [str(getattr(key, "key", key)) for key in path]
-        inside = any(name.startswith("block_") for name in names)
-        if names[-1] != "kernel" or not inside:
-            return None
-        if value.ndim == 2:
-            return contrib.MuonDimensionNumbers(0, 1)
-        if names[-2] == "out":
-            return contrib.MuonDimensionNumbers((0, 1), 2)
-        return contrib.MuonDimensionNumbers(0, tuple(range(1, value.ndim)))
-
-    return jax.tree_util.tree_map_with_path(dimensions, params)
 
 
 def _mixed_step(

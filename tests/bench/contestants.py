@@ -1,13 +1,15 @@
 """The training step in JAX and in PyTorch, each in a process of its own.
 
-``python -m tests.bench.contestants NAME SIZE BATCH`` gets ready, says so, and then makes as many
-steps as each line of its input says; it answers with the seconds that they took, after one that
-does not count.  `training` is who asks.
+``python -m tests.bench.contestants NAME SIZE BATCH`` builds and traces, makes as many steps as each
+line of its input says, and answers with the seconds that they took, after one that does not count.
+In the first of them JAX compiles, for which it needs a GPU to itself, as it times kernels there.
+`training` is who asks.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 import time
 from collections.abc import Callable
@@ -21,9 +23,7 @@ from solutions.training.recipe import Recipe
 Steps = Callable[[int], None]
 """Makes so many steps, and returns when the device has the result."""
 
-PRODUCT = 2048
-PAUSE = 0.5
-"""Seconds before a turn: threads of the contestant before go on spinning for a while."""
+PRODUCT = 4096
 STUDENT = "tests/answers/45_vit_mean_pool/right/separate_modules_dict.py"
 
 
@@ -94,12 +94,13 @@ def jax_steps(size: Size, dtype: str, mine: bool = False) -> Steps:
     def many(state: Any, data: Any, count: Any) -> Any:
         return jax.lax.fori_loop(0, count, lambda _, s: step50.train_step(s, data)[0], state)
 
-    run = jax.jit(many, donate_argnums=0)
     state = jax.tree.map(jax.numpy.array, state)
+    lowered = jax.jit(many, donate_argnums=0).lower(state, data, np.int32(1))
+    compiled = functools.cache(lowered.compile)
 
     def steps(count: int) -> None:
         nonlocal state
-        state = jax.block_until_ready(run(state, data, np.int32(count)))
+        state = jax.block_until_ready(compiled()(state, data, np.int32(count)))
 
     return steps
 
@@ -149,6 +150,9 @@ def torch_steps(size: Size, narrow: bool, compiled: bool) -> Steps:
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
     classes = torch.from_numpy(labels).to(device)
     forward = torch.compile(model) if compiled else model
+    with torch.autocast(device, torch.bfloat16, enabled=narrow):
+        forward(pixels).sum().backward()  # compiles
+    optimizer.zero_grad()
 
     def steps(count: int) -> None:
         for _ in range(count):
@@ -169,11 +173,13 @@ def product_steps(dtype: str) -> Steps:
     import jax
     import jax.numpy as jnp
 
-    square = jnp.ones((PRODUCT, PRODUCT), dtype)
+    square = jax.random.normal(jax.random.key(0), (PRODUCT, PRODUCT), dtype)
     run = jax.jit(lambda x: jnp.matmul(x, x, preferred_element_type=jnp.float32))
 
     def steps(count: int) -> None:
-        jax.block_until_ready([run(square) for _ in range(count)])
+        for _ in range(count):
+            product = run(square)
+        jax.block_until_ready(product)
 
     return steps
 
@@ -193,35 +199,34 @@ CONTESTANTS: dict[str, Callable[[Size], Steps]] = {
 
 
 def device() -> str:
-    """What JAX computes on here."""
+    """What JAX computes on here, ``cpu`` or the name of a GPU."""
     import jax
 
     return str(jax.devices()[0].device_kind)
 
 
+def seconds_of(steps: Steps, count: int) -> float:
+    """Of ``count`` steps, after one that does not count."""
+    steps(1)
+    began = time.perf_counter()
+    steps(count)
+    return time.perf_counter() - began
+
+
 def main() -> None:
-    """Get ready, then answer."""
+    """Build, then answer; or say why not, once."""
     name, size, batch_size = sys.argv[1], SIZES[sys.argv[2]], int(sys.argv[3])
     answer = sys.stdout
     sys.stdout = sys.stderr
     try:
         steps = CONTESTANTS[name](dataclasses.replace(size, batch=batch_size or size.batch))
-        steps(1)  # compiles
-        steps(1)
+        for line in sys.stdin:
+            print(seconds_of(steps, int(line)), file=answer, flush=True)
     except ImportError as error:
         print(f"not measured: {error.name} is not installed", file=answer, flush=True)
-        return
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:100]
         print(f"not measured: {type(error).__name__}: {reason}", file=answer, flush=True)
-        return
-    print(f"ready on {device()}" if "PyTorch" not in name else "ready", file=answer, flush=True)
-    for line in sys.stdin:
-        time.sleep(PAUSE)
-        steps(1)
-        began = time.perf_counter()
-        steps(int(line))
-        print(time.perf_counter() - began, file=answer, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Images per second of the training step: JAX against PyTorch, side by side in one run.
 
 The first of the sizes everywhere, ViT-S/16 where there is a GPU, too.  Each contestant is a process
-of its own; they take turns of about two seconds, so that a noisy machine disturbs all alike; the
+of its own; they take turns of a second or two, so that a noisy machine disturbs all alike; the
 median counts.  ``model FLOP/s`` counts the matrix products of the model, forward and backward,
 nothing else; the last column is its share of what a large product of the same type reaches here.
 
 PyTorch is no dependency: without it only JAX is measured, and a line says so.
 
-    python -m tests.bench.training [--write] [--batch 8] [--size ViT-S]
+    python -m tests.bench.training [--write] [--batch 8] [--size ViT-S] [--type bfloat16]
 """
 
 from __future__ import annotations
@@ -20,20 +20,36 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from tests.bench.contestants import CONTESTANTS, PRODUCT, SIZES
 
 ROUNDS = 7
-SECONDS = 2.0
-BASE = "PyTorch eager, float32"
+KINDS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Turns:
+    """How long a turn is, and how long the pause before it, in seconds.
+
+    On a CPU the threads of the contestant before go on spinning for a while.
+    """
+
+    seconds: float
+    pause: float
+
+
+ON_CPU, ON_GPU = Turns(2.0, 0.5), Turns(0.5, 0.0)
 
 
 class Contestant:
     """A process that makes steps when it is asked.
 
     Attributes:
-      told: what it said when it was ready, or why it is not.
+      failure: why it makes none, empty while it does.
+      times: seconds of a step, of each turn.
 
     """
 
@@ -52,26 +68,32 @@ class Contestant:
             text=True,
             env=environment,
         )
-        self.told = self._line() or "not measured: the process ended"
-        self.ready = self.told.startswith("ready")
+        self.failure = ""
         self.times: list[float] = []
-        if self.ready:
-            self._count = 1
-            self._count = max(1, math.ceil(SECONDS / self._seconds()))
+
+    def get_ready(self, turns: Turns) -> None:
+        """Compile, and find out how many steps fill a turn."""
+        self._turns, self._count = turns, 1
+        self._seconds()
+        self._count = max(1, math.ceil(turns.seconds / (self._seconds() or 1)))
 
     def turn(self) -> None:
         """Make steps for a while, and note how long one took."""
+        time.sleep(self._turns.pause)
         self.times.append(self._seconds() / self._count)
 
     def _seconds(self) -> float:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{self._count}\n")
-        self._process.stdin.flush()
-        return float(self._line())
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+        """Of as many steps as fill a turn; 0 from one that failed."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(f"{self._count}\n")
+            self._process.stdin.flush()
+        told = self._process.stdout.readline().strip()
+        try:
+            return float(told)
+        except ValueError:
+            self.failure = self.failure or told or "not measured: the process ended"
+            return 0.0
 
     def leave(self) -> None:
         """End the process."""
@@ -81,33 +103,33 @@ class Contestant:
         self._process.wait()
 
 
-def measure(size: str, batch: int) -> tuple[dict[str, float], list[str], str]:
-    """Seconds of a step by contestant; lines about those that did not run; the device."""
-    there: dict[str, Contestant] = {}
+def measure(
+    names: Sequence[str], size: str, batch: int, turns: Turns
+) -> tuple[dict[str, float], list[str]]:
+    """Seconds of a step by contestant, and lines about those that made none."""
+    there = {name: Contestant(name, size, batch) for name in names}
     try:
-        for name in CONTESTANTS:
-            there[name] = Contestant(name, size, batch)
-        ready = {name: contestant for name, contestant in there.items() if contestant.ready}
+        for contestant in there.values():
+            contestant.get_ready(turns)
+        ready = {name: contestant for name, contestant in there.items() if not contestant.failure}
         for _ in range(ROUNDS):
             for contestant in ready.values():
                 contestant.turn()
     finally:
         for contestant in there.values():
             contestant.leave()
-    notes = [f"{name}: {c.told}" for name, c in there.items() if not c.ready]
-    device = there["product, float32"].told.removeprefix("ready on ")
-    return {name: statistics.median(c.times) for name, c in ready.items()}, notes, device
+    notes = [f"{name}: {c.failure}" for name, c in there.items() if c.failure]
+    return {name: statistics.median(c.times) for name, c in ready.items()}, notes
 
 
-def table(name: str, batch: int = 0) -> Iterator[str]:
+def table(name: str, batch: int, kinds: Sequence[str], device: str) -> Iterator[str]:
     """The rows for one size, in Markdown."""
     size = SIZES[name]
     batch = batch or size.batch
-    seconds, notes, device = measure(name, batch)
-    rates = {
-        kind: 2 * PRODUCT**3 / seconds.pop(f"product, {kind}") for kind in ("float32", "bfloat16")
-    }
-    base = seconds.get(BASE)
+    names = [who for who in CONTESTANTS if any(kind in who for kind in kinds)]
+    seconds, notes = measure(names, name, batch, ON_CPU if device == "cpu" else ON_GPU)
+    rates = {kind: 2 * PRODUCT**3 / seconds.pop(f"product, {kind}") for kind in kinds}
+    base = next((second for who, second in seconds.items() if "PyTorch" in who), None)
     reached = ", ".join(f"{rate / 1e9:.0f} in {kind}" for kind, rate in rates.items())
     yield (
         f"{name}, batch {batch}, on {device} ({os.cpu_count()} cores, {platform.machine()}). "
@@ -131,11 +153,14 @@ def main() -> None:
     words.add_argument("--write", action="store_true")
     words.add_argument("--batch", type=int, default=0)
     words.add_argument("--size", default="")
+    words.add_argument("--type", choices=KINDS, action="append")
     given = words.parse_args()
+    device = _device()
     sizes = [name for name in SIZES if name.startswith(given.size or "ViT")]
-    if not given.size and not _has_gpu():
+    if not given.size and device == "cpu":
         sizes = sizes[:1]
-    text = "\n\n".join("\n".join(table(name, given.batch)) for name in sizes)
+    tables = (table(name, given.batch, given.type or KINDS, device) for name in sizes)
+    text = "\n\n".join("\n".join(lines) for lines in tables)
     print(text)
     if given.write:
         from tests.readme import replace_part
@@ -143,10 +168,10 @@ def main() -> None:
         replace_part("bench-training", text)
 
 
-def _has_gpu() -> bool:
-    """Asked in another process, so that this one leaves the GPU alone."""
-    ask = [sys.executable, "-c", "import jax; print(jax.default_backend())"]
-    return "gpu" in subprocess.run(ask, capture_output=True, text=True, check=False).stdout
+def _device() -> str:
+    """Asked in another process, so that this one leaves a GPU alone."""
+    ask = [sys.executable, "-c", "from tests.bench.contestants import device; print(device())"]
+    return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from optax.contrib import MuonDimensionNumbers
 
 from grader import use
-from solutions.training import augment, models, step
+from solutions.training import augment, models
 from solutions.training.products import with_fast_products
 from solutions.training.recipe import BadRecipe, Recipe
 from tests.training.conftest import TINY
@@ -178,68 +176,6 @@ def test_no_model_is_trained_with_a_convolution_on_cpus(kind: str) -> None:
     model = models.build(recipe(model=kind), SHAPE, 5)
     params = jax.eval_shape(model.init, jax.random.key(0))
     assert "conv_general_dilated" not in str(jax.make_jaxpr(model.apply)(params, IMAGES))
-
-
-def test_muon_gets_the_matrices_inside_and_nothing_else() -> None:
-    init = models.build(recipe(model="registers"), SHAPE, 5).init
-    params = jax.eval_shape(init, jax.random.key(0))
-    chosen = step.muon_matrices(params)
-    leaves = jax.tree_util.tree_leaves_with_path(
-        chosen, is_leaf=lambda x: x is None or isinstance(x, MuonDimensionNumbers)
-    )
-    matrices = {}
-    for path, dimension in leaves:
-        if dimension is not None:
-            matrices["/".join(k.key for k in path)] = dimension
-    inside = ("attention/key", "attention/out", "attention/query", "attention/value", "mlp_in")
-    assert set(matrices) == {f"block_0/{name}/kernel" for name in (*inside, "mlp_out")}
-    assert matrices["block_0/attention/out/kernel"] == MuonDimensionNumbers((0, 1), 2)
-    assert matrices["block_0/attention/query/kernel"] == MuonDimensionNumbers(0, (1, 2))
-
-
-@functools.cache
-def muon_updates(weight_decay: float) -> tuple[Any, Any]:
-    """Some parameters, and what the second step adds to them when its gradients are random."""
-    shapes = {
-        "block_0": {"attention": {"query": {"kernel": (8, 2, 4), "bias": (2, 4)}}},
-        "head": {"kernel": (8, 5), "bias": (5,)},
-        "norm": {"scale": (8,)},
-        "positions": (4, 8),
-    }
-    generator = np.random.default_rng(0)
-    params, gradients = (
-        jax.tree.map(
-            lambda shape: generator.normal(size=shape).astype(np.float32),
-            shapes,
-            is_leaf=lambda x: isinstance(x, tuple),
-        )
-        for _ in range(2)
-    )
-    asked = recipe(optimizer="muon", weight_decay=weight_decay)
-    tx = step.optimizer(asked, use(50), 1, 10)
-    update = jax.jit(tx.update)
-    _, state = update(gradients, tx.init(params), params)  # the learning rate of step 0 is 0
-    return params, update(gradients, state, params)[0]
-
-
-def test_muon_makes_the_update_of_a_matrix_orthogonal_and_of_adams_size() -> None:
-    _, updates = muon_updates(0.0)
-    update = np.asarray(updates["block_0"]["attention"]["query"]["kernel"]).reshape(8, 8)
-    singular = np.linalg.svd(update, compute_uv=False)
-    assert singular.max() / singular.min() < 2.5
-    assert 0.1 < np.sqrt((update**2).mean()) / TINY.base_lr < 0.3
-    positions = np.asarray(updates["positions"])
-    assert np.allclose(np.abs(positions), TINY.base_lr, rtol=1e-2)  # plain Adam, equal gradients
-
-
-def test_muon_decays_kernels_and_nothing_else() -> None:
-    params, decaying = muon_updates(0.5)
-    _, plain = muon_updates(0.0)
-    added = jax.tree.map(lambda with_decay, without: with_decay - without, decaying, plain)
-    found = jax.tree_util.tree_leaves_with_path(added)
-    for (path, difference), value in zip(found, jax.tree.leaves(params), strict=True):
-        expected = -0.5 * TINY.base_lr * value if path[-1].key == "kernel" else 0 * value
-        assert np.allclose(difference, expected, atol=1e-6), jax.tree_util.keystr(path)
 
 
 def test_normalized_images_have_mean_0_and_deviation_1() -> None:

@@ -24,6 +24,7 @@ Steps = Callable[[int], None]
 """Makes so many steps, and returns when the device has the result."""
 
 PRODUCT = 4096
+GRAPHS = "PyTorch compiled, CUDA graphs, bfloat16"
 STUDENT = "tests/answers/45_vit_mean_pool/right/separate_modules_dict.py"
 
 
@@ -105,8 +106,11 @@ def jax_steps(size: Size, dtype: str, mine: bool = False) -> Steps:
     return steps
 
 
-def torch_steps(size: Size, narrow: bool, compiled: bool) -> Steps:
-    """The same model, optimiser and loss in PyTorch, as its users write them."""
+def torch_steps(size: Size, narrow: bool, mode: str = "") -> Steps:
+    """The same model, optimiser and loss in PyTorch, as its users write them.
+
+    ``mode`` is that of ``torch.compile``, or empty for PyTorch eager.
+    """
     import torch
     from torch import nn
     from torch.nn import functional
@@ -149,13 +153,14 @@ def torch_steps(size: Size, narrow: bool, compiled: bool) -> Steps:
     images, labels = batch(size)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
     classes = torch.from_numpy(labels).to(device)
-    forward = torch.compile(model) if compiled else model
+    forward = torch.compile(model, mode=mode) if mode else model
     with torch.autocast(device, torch.bfloat16, enabled=narrow):
         forward(pixels).sum().backward()  # compiles
     optimizer.zero_grad()
 
     def steps(count: int) -> None:
         for _ in range(count):
+            torch.compiler.cudagraph_mark_step_begin()
             with torch.autocast(device, torch.bfloat16, enabled=narrow):
                 loss = functional.cross_entropy(forward(pixels), classes, label_smoothing=0.1)
             optimizer.zero_grad()
@@ -187,12 +192,13 @@ def product_steps(dtype: str) -> Steps:
 CONTESTANTS: dict[str, Callable[[Size], Steps]] = {
     "product, float32": lambda _: product_steps("float32"),
     "product, bfloat16": lambda _: product_steps("bfloat16"),
-    "PyTorch eager, float32": lambda size: torch_steps(size, False, False),
-    "PyTorch compiled, float32": lambda size: torch_steps(size, False, True),
+    "PyTorch eager, float32": lambda size: torch_steps(size, False),
+    "PyTorch compiled, float32": lambda size: torch_steps(size, False, "default"),
     "JAX, float32": lambda size: jax_steps(size, "float32"),
     "JAX, float32, a student's answer": lambda size: jax_steps(size, "float32", mine=True),
-    "PyTorch eager, bfloat16": lambda size: torch_steps(size, True, False),
-    "PyTorch compiled, bfloat16": lambda size: torch_steps(size, True, True),
+    "PyTorch eager, bfloat16": lambda size: torch_steps(size, True),
+    "PyTorch compiled, bfloat16": lambda size: torch_steps(size, True, "default"),
+    GRAPHS: lambda size: torch_steps(size, True, "reduce-overhead"),
     "JAX, bfloat16": lambda size: jax_steps(size, "bfloat16"),
     "JAX, bfloat16, a student's answer": lambda size: jax_steps(size, "bfloat16", mine=True),
 }

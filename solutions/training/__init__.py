@@ -4,7 +4,7 @@ What is trained: `recipe` (every choice) · `recipes` (tried ones) · `data` (th
 `hub`) · `models` (problems 45 to 48; `products` and `fused`, what makes them fast on CPUs and on
 GPUs) · `mine` and `mine_model` (a student's own in their place).
 
-How: `augment` and `step` (one step, around problem 50) · `programs` (many steps, compiled) · `loop`
+How: `augment`, `trivial`, `optimizer` and `step` (one step, around problem 50) · `programs` (many steps, compiled) · `loop`
 (what surrounds them) · `devices` (where) · `checkpoints` and `disk` (never lost) · `train` (all of
 it together).
 

@@ -44,6 +44,7 @@ class Recipe:
         (it grows linearly from 0 at the first); 0 turns it off.
       shift: random shift by up to so many pixels in each direction.
       flip: mirror half of the images.
+      trivial_augment: move or recolour each image by chance, see `trivial`.
       mixup, cutmix: parameter of the Beta distribution; 0 turns it off.
       dtype: of the computation: ``float32``, ``bfloat16`` or ``auto`` (bfloat16 on accelerators).
         Parameters and optimiser are float32 always.
@@ -76,6 +77,7 @@ class Recipe:
     drop_path: float = 0.0
     shift: int = 0
     flip: bool = False
+    trivial_augment: bool = False
     mixup: float = 0.0
     cutmix: float = 0.0
     dtype: str = "auto"

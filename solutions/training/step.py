@@ -24,6 +24,7 @@ from solutions.training import augment
 from solutions.training.models import Model
 from solutions.training.optimizer import optimizer
 from solutions.training.recipe import Recipe
+from solutions.training.trivial import trivial_augment
 
 State = Any
 Batch = Mapping[str, Array]
@@ -83,6 +84,8 @@ def classification(
     def step(state: State, batch: Batch, key: Array) -> tuple[State, Metrics]:
         augment_key, mix_key, model_key = jax.random.split(key, 3)
         images = augment.shift_and_flip(batch["image"], augment_key, recipe.shift, recipe.flip)
+        if recipe.trivial_augment:
+            images = trivial_augment(images, jax.random.fold_in(augment_key, 1))
         images = augment.normalize(images, mean, std)
 
         def apply_fn(variables: Any, images: Array) -> Array:

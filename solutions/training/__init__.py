@@ -1,12 +1,12 @@
 """The training run, to be read as one story.
 
 What is trained: `recipe` (every choice) · `recipes` (tried ones) · `data` (the images; `folders`,
-`hub`) · `models` (problems 45 to 48; `products` and `fused`, what makes them fast on CPUs and on
-GPUs) · `mine` and `mine_model` (a student's own in their place).
+`hub`) · `models` (problems 45 to 48; `products` and `fused`, what makes them fast) · `mine` and
+`mine_model` (a student's own in their place).
 
-How: `augment`, `trivial`, `optimizer` and `step` (one step, around problem 50) · `programs` (many steps, compiled) · `loop`
-(what surrounds them) · `devices` (where) · `checkpoints` and `disk` (never lost) · `train` (all of
-it together).
+How: `augment` and `trivial` (what happens to a batch) · `optimizer` and `step` (one step, around
+problem 50) · `programs` (many steps, compiled) · `loop` (what surrounds them) · `devices` (where) ·
+`checkpoints` and `disk` (never lost) · `train` (all of it together).
 
 What people see: `runs` (the folder) · `watching` (bar, signals) · `evaluation` (the trained model
 at work) · `report` and `figures`.

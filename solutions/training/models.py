@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 
 from grader import use
 from solutions.training.fused import Kernel, attend, fuses_attention, has_bfloat16
+from solutions.training.initial import mimetic
 from solutions.training.products import with_fast_products
 from solutions.training.recipe import BadRecipe, Recipe
 
@@ -91,6 +92,8 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
         image = jnp.zeros(image_shape)
         params = dict(module.init(model_key, image)["params"])
         params["positions"] *= recipe.position_std / POSITIONS_AS_IN_THE_PROBLEMS
+        if recipe.start == "mimetic":
+            params = mimetic(params, grid, recipe.position_std)
         if extra_head:
             embedding = jnp.zeros((recipe.width - recipe.heads,))
             return {"vit": params, "head": head.init(head_key, embedding)["params"]}

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 MODELS = ("mean_pool", "cls", "registers", "extra_head")
 OPTIMIZERS = ("adamw", "muon")
+STARTS = ("problems", "mimetic")
 DTYPES = ("auto", "float32", "bfloat16")
 
 
@@ -30,6 +31,7 @@ class Recipe:
       patch_size, width, heads, depth, mlp: the sizes of the model; ``mlp`` is ``d_ff``.
       registers: how many tokens without a place, for ``registers`` only.
       position_std: standard deviation with which the position table starts.
+      start: ``problems``, parameters start as the problems say, or ``mimetic``, see `initial`.
       epochs, batch_size: how long, and how many images a step sees.
       base_lr: learning rate at the end of the warm-up.
       warmup: share of all steps in which it grows, between 0 and 1.
@@ -65,6 +67,7 @@ class Recipe:
     mlp: int = 128
     registers: int = 4
     position_std: float = 0.02
+    start: str = "problems"
     epochs: int = 30
     batch_size: int = 128
     base_lr: float = 1e-3
@@ -88,7 +91,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _check_types(self)
-        for field, known in (("model", MODELS), ("optimizer", OPTIMIZERS), ("dtype", DTYPES)):
+        known_words = {
+            "model": MODELS,
+            "start": STARTS,
+            "optimizer": OPTIMIZERS,
+            "dtype": DTYPES,
+        }
+        for field, known in known_words.items():
             if getattr(self, field) not in known:
                 raise BadRecipe(
                     f"{field} is {getattr(self, field)!r}; it may be {', '.join(known)}"

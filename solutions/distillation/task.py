@@ -17,7 +17,7 @@ from solutions.distillation.settings import Distillation
 from solutions.distillation.student import ViTExtraHead
 from solutions.distillation.teacher import Teacher
 from solutions.training import augment
-from solutions.training.models import activation_dtype, compute_dtype, made_fast
+from solutions.training.models import activation_dtype, compute_dtype, suited_to_cpus
 from solutions.training.optimizer import optimizer
 from solutions.training.recipe import Recipe
 from solutions.training.step import Metrics, State, Statistics, Task
@@ -57,7 +57,7 @@ def student_apply(student: ViTExtraHead, recipe: Recipe, statistics: Statistics)
         params = jax.tree.map(lambda p: p.astype(dtype), params)
         return jax.vmap(lambda image: student.apply({"params": params}, image)[0])(images)
 
-    run = made_fast(batch, recipe)
+    run = suited_to_cpus(batch, recipe)
 
     def apply(variables: Mapping[str, Any], images: Array) -> Array:
         prepared = ((255 * images - mean) / std).astype(dtype)

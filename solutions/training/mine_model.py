@@ -29,7 +29,8 @@ from grader.engine.suspects import Suspect, stages_of, variant_suspects
 from grader.engine.traced import Traced
 from grader.engine.transplant import Choices, Match, match
 from grader.problem import Contract, Problem, Sizes
-from solutions.training.models import PROBLEMS, Model, Params, build, grid_of, made_fast
+from solutions.training.models import PROBLEMS, Model, Params, build, compute_dtype, grid_of
+from solutions.training.products import with_fast_products
 from solutions.training.recipe import BadRecipe, Recipe
 
 _DRAWS = 6
@@ -74,7 +75,7 @@ def model_of(
 
     return Model(
         init=init,
-        apply=made_fast(apply, recipe),
+        apply=with_fast_products(apply, compute_dtype(recipe) == jnp.bfloat16),
         attention=attention,
         positions=lambda params: answer.positions(params["vit"] if extra_head else params),
         extra_tokens=reference.extra_tokens,

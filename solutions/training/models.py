@@ -132,7 +132,7 @@ def build(recipe: Recipe, image_shape: tuple[int, int, int], num_classes: int) -
     vit = (lambda params: params["vit"]) if extra_head else (lambda params: params)
     return Model(
         init=init,
-        apply=made_fast(apply, recipe),
+        apply=suited_to_cpus(apply, recipe),
         attention=attention,
         positions=lambda params: vit(params)["positions"],
         extra_tokens=1 if recipe.model in ("cls", "registers") else 0,
@@ -169,8 +169,10 @@ def activation_dtype(recipe: Recipe) -> Any:
     return jnp.float32 if jax.default_backend() == "cpu" else compute_dtype(recipe)
 
 
-def made_fast(function: Callable[..., Any], recipe: Recipe) -> Callable[..., Any]:
-    """``function`` of parameters and images in `activation_dtype`, with its products made fast."""
+def suited_to_cpus(function: Callable[..., Any], recipe: Recipe) -> Callable[..., Any]:
+    """On CPUs ``function`` with its products as they are fast there, elsewhere as it is."""
+    if jax.default_backend() != "cpu":
+        return function
     return with_fast_products(function, compute_dtype(recipe) == jnp.bfloat16)
 
 

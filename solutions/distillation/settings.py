@@ -49,7 +49,7 @@ TEACHER = Recipe(
 
 _NOT_HERE = (
     *("model", "width", "mlp", "registers", "label_smoothing", "ema", "drop_path"),
-    *("mixup", "cutmix"),
+    *("mixup", "cutmix", "trivial_augment", "start"),
 )
 
 
@@ -94,9 +94,11 @@ class Distillation:
                 raise BadRecipe(f"{field} is {getattr(self, field)}; it must be positive")
         if self.recipe.model != "extra_head":
             raise BadRecipe(f"the student is extra_head, not {self.recipe.model}")
-        for field in ("label_smoothing", "ema", "drop_path", "mixup", "cutmix"):
+        for field in ("label_smoothing", "ema", "drop_path", "mixup", "cutmix", "trivial_augment"):
             if getattr(self.recipe, field):
                 raise BadRecipe(f"a distillation has no {field}; set it to 0")
+        if self.recipe.start != "problems":
+            raise BadRecipe("a distillation starts as the problems say")
 
     def with_changes(self, student: dict[str, str], teacher: dict[str, str]) -> Distillation:
         """The distillation with fields of the two recipes set from text; ``data`` is one for both.

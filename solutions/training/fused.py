@@ -6,8 +6,8 @@ tokens (65 of CIFAR-10, 197 of ImageNet, each with its CLS token).  Both are fil
 Zero channels add nothing to a score, as the scale stays that of the true size; the token that was
 added is hidden from the others, and is cut off again.
 
-On an H200 64 and 65 tokens with heads of 64 channels were trained so; heads that have to be filled
-up were not tried there.
+On an H200 models with 65 tokens (filled up) and with 64 were trained, heads of 64 channels each;
+heads that have to be filled up were not tried there.
 
 Source: ``check_is_flash_attention`` in JAX's ``fused_attention_stablehlo.py``; it counts a bias
 also where there is none, so the rule for odd numbers of tokens with a bias holds for all of them.

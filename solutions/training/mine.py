@@ -70,12 +70,11 @@ def answers(
         )
     model, texts = None, {}
     if theirs is not None:
-        for field, off in (("drop_path", 0.0), ("optimizer", "adamw")):
-            if getattr(recipe, field) != off:
-                raise BadRecipe(
-                    f"{field} is {getattr(recipe, field)}; that needs the reference's model. "
-                    f"With your own: --set {field}={off}"
-                )
+        if recipe.drop_path:
+            raise BadRecipe(
+                f"drop_path is {recipe.drop_path}; that needs the reference's model. With your "
+                "own: --set drop_path=0"
+            )
         with theirs.blocks.serving():
             model = model_of(theirs.module, recipe, image_shape, num_classes)
         used = theirs.blocks.used

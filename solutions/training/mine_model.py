@@ -18,6 +18,7 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import traverse_util
 
 from grader import catalogue
 from grader.engine.align import Alignment, Case, align, settle
@@ -29,7 +30,7 @@ from grader.engine.suspects import Suspect, stages_of, variant_suspects
 from grader.engine.traced import Traced
 from grader.engine.transplant import Choices, Match, match
 from grader.problem import Contract, Problem, Sizes
-from solutions.training.models import PROBLEMS, Model, Params, build, compute_dtype, grid_of
+from solutions.training.models import PROBLEMS, Layout, Model, Params, build, compute_dtype, grid_of
 from solutions.training.products import with_fast_products
 from solutions.training.recipe import BadRecipe, Recipe
 
@@ -59,6 +60,10 @@ def model_of(
         theirs = answer.params(params["vit"] if extra_head else params)
         return {"vit": theirs, "head": params["head"]} if extra_head else theirs
 
+    layout = Layout(answer.to_reference, answer.from_reference)
+    if extra_head:
+        layout = Layout(_inside(answer.to_reference), _inside(answer.from_reference))
+
     def logits(params: Params, image: jax.Array) -> jax.Array:
         first = answer.outputs(params["vit"] if extra_head else params, image)[0]
         if extra_head:
@@ -80,6 +85,7 @@ def model_of(
         positions=lambda params: answer.positions(params["vit"] if extra_head else params),
         extra_tokens=reference.extra_tokens,
         grid=reference.grid,
+        layout=layout,
     )
 
 
@@ -180,14 +186,33 @@ class _Answer:
 
     def params(self, reference: Params) -> Params:
         """Their parameters from those of the reference, both as trees."""
-        flat = _by_path(reference)
-        laid_flat = jnp.concatenate([flat[leaf.path].ravel() for leaf in self._reference.leaves])
+        laid = self.from_reference(reference)
+        plus_one = {leaf.path: float(leaf.plus_one) for leaf in self._theirs.leaves}
         return {
-            path: {kind: laid_flat[places] - float(leaf.plus_one)}
-            for (path, kind), places, leaf in zip(
-                self._names, self._places(), self._theirs.leaves, strict=True
-            )
+            path: jax.tree.map(lambda numbers, path=path: numbers - plus_one[path], kinds)
+            for path, kinds in laid.items()
         }
+
+    def from_reference(self, tree: Params) -> Params:
+        """A tree like the reference's parameters in the layout of theirs; numbers as they are."""
+        flat = _by_path(tree)
+        laid_flat = jnp.concatenate([flat[leaf.path].ravel() for leaf in self._reference.leaves])
+        named = zip(self._names, self._places(), strict=True)
+        return {path: {kind: laid_flat[places]} for (path, kind), places in named}
+
+    def to_reference(self, tree: Params) -> Params:
+        """Back."""
+        places = np.concatenate([places.ravel() for places in self._places()])
+        laid_flat = jnp.concatenate([leaf.ravel() for leaf in self._flat(tree)])
+        in_order = laid_flat[np.argsort(places)]
+        ends = np.cumsum([leaf.size for leaf in self._reference.leaves])
+        parts = jnp.split(in_order, ends[:-1])
+        return traverse_util.unflatten_dict(
+            {
+                tuple(leaf.path.split("/")): part.reshape(leaf.shape)
+                for leaf, part in zip(self._reference.leaves, parts, strict=True)
+            }
+        )
 
     def outputs(self, params: Params, image: jax.Array) -> list[jax.Array]:
         """What their function returns for one image."""
@@ -282,6 +307,11 @@ class _Answered:
 
     def result(self) -> tuple[dict[str, Any], list[np.ndarray]]:
         return self.answer
+
+
+def _inside(change: Callable[[Params], Params]) -> Callable[[Params], Params]:
+    """``change`` for what lies under the classifier of problem 48."""
+    return lambda tree: {**tree, "vit": change(tree["vit"])}
 
 
 def _by_path(params: Params) -> Mapping[str, Any]:

@@ -33,6 +33,20 @@ PROBLEMS = {"mean_pool": 45, "cls": 46, "registers": 47, "extra_head": 48}
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Where a student's answer keeps what the reference keeps elsewhere.
+
+    Attributes:
+      to_reference: from a tree like the answer's parameters to one like the reference's.
+      from_reference: back.
+
+    """
+
+    to_reference: Callable[[Params], Params]
+    from_reference: Callable[[Params], Params]
+
+
+@dataclass(frozen=True)
 class Model:
     """A classifier as pure functions.
 
@@ -45,6 +59,7 @@ class Model:
       positions: ``positions(params)`` → the position table (rows, D), or None.
       extra_tokens: how many tokens stand before those of the patches.
       grid: rows and columns of patches.
+      layout: of the parameters, where it is not the reference's.
 
     """
 
@@ -54,6 +69,7 @@ class Model:
     positions: Callable[[Params], Array | None]
     extra_tokens: int
     grid: tuple[int, int]
+    layout: Layout | None = None
 
 
 def grid_of(recipe: Recipe, image_shape: tuple[int, int, int]) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """AdamW of problem 50, or Muon for the matrices of the blocks and AdamW for all else.
 
-Either way weight decay is for what problem 50's mask says.  (``optax.contrib.muon`` by itself
-decays everything that it leaves to AdamW, biases and positions included, and gives its AdamW
+Either way weight decay is for what problem 50's mask says.  (``optax.contrib.muon`` by itself has
+one decay for all that it leaves to AdamW, biases and positions included, and gives its AdamW
 Nesterov momentum.)
 
 Muon makes the update of every matrix orthogonal, by fifteen small products one after the other.
@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
+from solutions.training.models import Layout
 from solutions.training.recipe import Recipe
 
 _RMS_OF_ADAM = 0.2
@@ -29,9 +30,16 @@ rate, and scale those of Muon to, so that one learning rate suits both."""
 
 
 def optimizer(
-    recipe: Recipe, step50: ModuleType, warmup_steps: int, total_steps: int
+    recipe: Recipe,
+    step50: ModuleType,
+    warmup_steps: int,
+    total_steps: int,
+    layout: Layout | None = None,
 ) -> optax.GradientTransformation:
-    """The recipe's optimiser, with the schedule and the mask of problem 50."""
+    """The recipe's optimiser, with the schedule and the mask of problem 50.
+
+    Muon has to know which numbers are one matrix: it works in the reference's layout.
+    """
     if recipe.optimizer == "adamw":
         return step50.make_optimizer(
             recipe.base_lr, warmup_steps, total_steps, recipe.weight_decay, recipe.max_norm
@@ -54,7 +62,20 @@ def optimizer(
         "rest": optax.adam(schedule(recipe.base_lr)),
     }
     clip = optax.clip_by_global_norm(recipe.max_norm)
-    return optax.chain(clip, optax.partition(of_group, groups))
+    tx = optax.chain(clip, optax.partition(of_group, groups))
+    return tx if layout is None else _in_layout(tx, layout)
+
+
+def _in_layout(tx: optax.GradientTransformation, layout: Layout) -> optax.GradientTransformation:
+    def init(params: Any) -> Any:
+        return tx.init(layout.to_reference(params))
+
+    def update(updates: Any, state: Any, params: Any) -> tuple[Any, Any]:
+        updates, params = layout.to_reference(updates), layout.to_reference(params)
+        updates, state = tx.update(updates, state, params)
+        return layout.from_reference(updates), state
+
+    return optax.GradientTransformation(init, update)
 
 
 def _is_matrix(path: Any, _: Array) -> bool:

@@ -71,6 +71,7 @@ class Programs:
 
     def __init__(self, task: Task, data: Dataset, plan: Plan, place: Placement) -> None:
         self._task, self._plan, self._place = task, plan, place
+        self._step = jax.jit(task.step, inline=True)
         self.steps_per_epoch = plan.steps_per_epoch(len(data.train_images))
         self._train = {
             "image": place.everywhere(data.train_images),
@@ -79,6 +80,7 @@ class Programs:
         self._test = _in_batches(data, plan.batch_size, place)
         root = jax.random.key(plan.seed)
         self._init_key, self._order_key, self._step_key = jax.random.split(root, 3)
+        self._metrics = self._names_of_metrics()
         shapes = jax.eval_shape(self._start, self._init_key)
         self._where = place.of_state(shapes)
         self._run = jax.jit(self._steps, donate_argnums=0, out_shardings=self._where)
@@ -110,15 +112,24 @@ class Programs:
         return self._run._cache_size() + self._evaluate._cache_size()
 
     def _start(self, key: jax.Array) -> Carry:
-        state = self._task.init(key)
-        images = self._train["image"]
+        sums = {name: jnp.zeros((), jnp.float32) for name in self._metrics}
+        bad = jnp.full((), -1, jnp.int32)
+        return {"state": self._task.init(key), "sums": sums, "bad": bad}
+
+    def _names_of_metrics(self) -> tuple[str, ...]:
+        """Traces the step as the program of the steps does, which then need not trace it again."""
+
+        def here(shape: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=self._place.replicated)
+
+        size = self._plan.batch_size
         batch = {
-            "image": jax.ShapeDtypeStruct((self._plan.batch_size, *images.shape[1:]), jnp.uint8),
-            "label": jax.ShapeDtypeStruct((self._plan.batch_size,), jnp.int32),
+            name: jax.ShapeDtypeStruct((size, *values.shape[1:]), values.dtype)
+            for name, values in self._train.items()
         }
-        _, metrics = jax.eval_shape(self._task.step, state, batch, key)
-        sums = {name: jnp.zeros((), jnp.float32) for name in metrics}
-        return {"state": state, "sums": sums, "bad": jnp.full((), -1, jnp.int32)}
+        state = jax.eval_shape(self._task.init, self._init_key)
+        state, batch = jax.tree.map(here, (state, batch))
+        return tuple(jax.eval_shape(self._step, state, batch, self._step_key)[1])
 
     def _steps(self, carry: Carry, train: dict[str, jax.Array], first: Any, count: Any) -> Carry:
         per_epoch, size = self.steps_per_epoch, self._plan.batch_size
@@ -133,7 +144,7 @@ class Programs:
             batch = {name: values[rows] for name, values in train.items()}
             batch = lax.with_sharding_constraint(batch, self._place.by_row)
             key = jax.random.fold_in(self._step_key, step)
-            state, metrics = self._task.step(carry["state"], batch, key)
+            state, metrics = self._step(carry["state"], batch, key)
             sums = jax.tree.map(lambda total, x: total + x, carry["sums"], metrics)
             is_bad = ~jnp.isfinite(metrics["loss"]) & (carry["bad"] < 0)
             return {"state": state, "sums": sums, "bad": jnp.where(is_bad, step, carry["bad"])}

@@ -30,7 +30,8 @@ class Recipe:
       model: ``mean_pool`` (problem 45), ``cls`` (46), ``registers`` (47), ``extra_head`` (48).
       patch_size, width, heads, depth, mlp: the sizes of the model; ``mlp`` is ``d_ff``.
       registers: how many tokens without a place, for ``registers`` only.
-      position_std: standard deviation with which the position table starts.
+      position_std: standard deviation with which the position table starts (with a mimetic start
+        the root mean square).
       start: ``problems``, parameters start as the problems say, or ``mimetic``, see `initial`.
       epochs, batch_size: how long, and how many images a step sees.
       base_lr: learning rate at the end of the warm-up.

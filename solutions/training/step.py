@@ -72,7 +72,7 @@ def classification(
     step50 = step50 or use(50)
     mean, std = statistics
     warmup_steps = min(max(1, round(total_steps * recipe.warmup)), total_steps - 1)
-    tx = optimizer(recipe, step50, warmup_steps, total_steps)
+    tx = optimizer(recipe, step50, warmup_steps, total_steps, model.layout)
 
     def init(key: Array) -> State:
         params = model.init(key)
@@ -82,10 +82,10 @@ def classification(
         return state
 
     def step(state: State, batch: Batch, key: Array) -> tuple[State, Metrics]:
-        augment_key, mix_key, model_key = jax.random.split(key, 3)
+        augment_key, mix_key, model_key, trivial_key = jax.random.split(key, 4)
         images = augment.shift_and_flip(batch["image"], augment_key, recipe.shift, recipe.flip)
         if recipe.trivial_augment:
-            images = trivial_augment(images, jax.random.fold_in(augment_key, 1))
+            images = trivial_augment(images, trivial_key)
         images = augment.normalize(images, mean, std)
 
         def apply_fn(variables: Any, images: Array) -> Array:

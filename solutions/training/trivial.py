@@ -1,7 +1,8 @@
 """TrivialAugment: one change of each image, drawn by chance, as strong as chance has it.
 
 Müller and Hutter 2021, arXiv 2103.10158, with the strengths of their space "RA", without sharpness
-and equalisation.  What comes in at the border is what is there, reflected, as in `augment`.
+and equalisation.  Grey is the mean of the channels.  What comes in at the border is what is there,
+reflected, as in `augment`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 _MOVES = {"shear x": 0.3, "shear y": 0.3, "shift x": 10 / 32, "shift y": 10 / 32, "rotate": 30.0}
 """The largest of each; shifts as a share of the side, rotations in degrees."""
@@ -20,10 +21,14 @@ CHANGES = ("nothing", *_MOVES, *_COLOURS)
 
 def trivial_augment(images: UInt8[Array, "B H W C"], key: Array) -> UInt8[Array, "B H W C"]:
     """Each image with one of `CHANGES`."""
+    return jax.vmap(changed)(images, *drawn(len(images), key))
+
+
+def drawn(count: int, key: Array) -> tuple[Int[Array, " B"], Float[Array, " B"]]:
+    """Which change, and how strong, for each of so many images."""
     which_key, strength_key = jax.random.split(key)
-    which = jax.random.randint(which_key, (len(images),), 0, len(CHANGES))
-    strength = jax.random.uniform(strength_key, (len(images),), minval=-1)
-    return jax.vmap(changed)(images, which, strength)
+    which = jax.random.randint(which_key, (count,), 0, len(CHANGES))
+    return which, jax.random.uniform(strength_key, (count,), minval=-1)
 
 
 def changed(image: UInt8[Array, "H W C"], which: Array, strength: Array) -> UInt8[Array, "H W C"]:
@@ -78,5 +83,9 @@ def _coloured(pixels: Float[Array, "H W C"], strength: Array) -> dict[str, Array
         "colour": grey + factor * (pixels - grey),
         "posterise": jnp.floor(pixels / step) * step,
         "solarise": jnp.where(pixels >= 256 * (1 - size), 255 - pixels, pixels),
-        "autocontrast": 255 * (pixels - darkest) / jnp.maximum(brightest - darkest, 1),
+        "autocontrast": jnp.where(
+            brightest > darkest,
+            255 * (pixels - darkest) / jnp.maximum(brightest - darkest, 1),
+            pixels,
+        ),
     }

@@ -1,15 +1,16 @@
 """The training step in JAX and in PyTorch, each in a process of its own.
 
-``python -m tests.bench.contestants NAME SIZE BATCH`` builds and traces, makes as many steps as each
-line of its input says, and answers with the seconds that they took, after one that does not count.
-In the first of them JAX compiles, for which it needs a GPU to itself, as it times kernels there.
-`training` is who asks.
+``python -m tests.bench.contestants NAME SIZE BATCH`` builds and traces, says so, makes as many
+steps as each line of its input says, and answers with the seconds that they took, after one that
+does not count.  In the first of them JAX compiles, for which it needs a GPU to itself, as it times
+kernels there.  `training` is who asks.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from solutions.training.recipe import Recipe
 Steps = Callable[[int], None]
 """Makes so many steps, and returns when the device has the result."""
 
+BUILT = "built"
 PRODUCT = 4096
 GRAPHS = "PyTorch compiled, CUDA graphs, bfloat16"
 STUDENT = "tests/answers/45_vit_mean_pool/right/separate_modules_dict.py"
@@ -222,10 +224,11 @@ def seconds_of(steps: Steps, count: int) -> float:
 def main() -> None:
     """Build, then answer; or say why not, once."""
     name, size, batch_size = sys.argv[1], SIZES[sys.argv[2]], int(sys.argv[3])
-    answer = sys.stdout
-    sys.stdout = sys.stderr
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     try:
         steps = CONTESTANTS[name](dataclasses.replace(size, batch=batch_size or size.batch))
+        print(BUILT, file=answer, flush=True)
         for line in sys.stdin:
             print(seconds_of(steps, int(line)), file=answer, flush=True)
     except ImportError as error:

@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.bench.contestants import CONTESTANTS, GRAPHS, PRODUCT, SIZES
+from tests.bench.contestants import BUILT, CONTESTANTS, GRAPHS, PRODUCT, SIZES
 
 ROUNDS = 7
 KINDS = ("float32", "bfloat16")
@@ -71,6 +71,12 @@ class Contestant:
         self.failure = ""
         self.times: list[float] = []
 
+    def wait_until_built(self) -> None:
+        """All are built at once; what comes after is for one alone."""
+        told = self._line()
+        if told != BUILT:
+            self.failure = told
+
     def get_ready(self, turns: Turns) -> None:
         """Compile, and find out how many steps fill a turn."""
         self._turns, self._count = turns, 1
@@ -80,20 +86,26 @@ class Contestant:
     def turn(self) -> None:
         """Make steps for a while, and note how long one took."""
         time.sleep(self._turns.pause)
-        self.times.append(self._seconds() / self._count)
+        seconds = self._seconds()
+        if not self.failure:
+            self.times.append(seconds / self._count)
 
     def _seconds(self) -> float:
         """Of as many steps as fill a turn; 0 from one that failed."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.write(f"{self._count}\n")
             self._process.stdin.flush()
-        told = self._process.stdout.readline().strip()
+        told = self._line()
         try:
             return float(told)
         except ValueError:
-            self.failure = self.failure or told or "not measured: the process ended"
+            self.failure = self.failure or told
             return 0.0
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip() or "not measured: the process ended"
 
     def leave(self) -> None:
         """End the process."""
@@ -110,7 +122,10 @@ def measure(
     there = {name: Contestant(name, size, batch) for name in names}
     try:
         for contestant in there.values():
-            contestant.get_ready(turns)
+            contestant.wait_until_built()
+        for contestant in there.values():
+            if not contestant.failure:
+                contestant.get_ready(turns)
         ready = {name: contestant for name, contestant in there.items() if not contestant.failure}
         for _ in range(ROUNDS):
             for contestant in ready.values():
@@ -119,7 +134,8 @@ def measure(
         for contestant in there.values():
             contestant.leave()
     notes = [f"{name}: {c.failure}" for name, c in there.items() if c.failure]
-    return {name: statistics.median(c.times) for name, c in ready.items()}, notes
+    fine = {name: c for name, c in ready.items() if not c.failure}
+    return {name: statistics.median(c.times) for name, c in fine.items()}, notes
 
 
 def table(name: str, batch: int, kinds: Sequence[str], device: str) -> Iterator[str]:
@@ -130,12 +146,13 @@ def table(name: str, batch: int, kinds: Sequence[str], device: str) -> Iterator[
     names = [who for who in CONTESTANTS if any(kind in who for kind in kinds)]
     names = [who for who in names if not (on_cpu and who == GRAPHS)]
     seconds, notes = measure(names, name, batch, ON_CPU if on_cpu else ON_GPU)
-    rates = {kind: 2 * PRODUCT**3 / seconds.pop(f"product, {kind}") for kind in kinds}
-    base = next((second for who, second in seconds.items() if "PyTorch" in who), None)
+    rates = {kind: 2 * PRODUCT**3 / seconds.pop(f"product, {kind}", math.nan) for kind in kinds}
+    first = next(who for who in names if "PyTorch" in who)
+    base = seconds.get(first)
     reached = ", ".join(f"{rate / 1e9:.0f} in {kind}" for kind, rate in rates.items())
     yield (
         f"{name}, batch {batch}, on {device} ({os.cpu_count()} cores, {platform.machine()}). "
-        f"GFLOP/s of a product of {PRODUCT}: {reached}."
+        f"GFLOP/s of a product of {PRODUCT}: {reached}. The ratio is to {first}."
     )
     yield from ("", "| training step | images/s | ratio | model GFLOP/s | share of the product's |")
     yield "|---|---|---|---|---|"

@@ -140,6 +140,19 @@ def test_any_task_runs_however_the_steps_are_cut(tiny_data: Dataset) -> None:
     assert programs.compiled() == 2
 
 
+def test_the_step_is_traced_once(tiny_data: Dataset) -> None:
+    task, traced = counting(), []
+
+    def step(state: Any, batch: Any, key: Any) -> Any:
+        traced.append(1)
+        return task.step(state, batch, key)
+
+    told = dataclasses.replace(task, step=step)
+    programs = Programs(told, tiny_data, Plan(3, 8, seed=4), placement(8))
+    programs.run(programs.run(programs.start(), 0, 2), 2, 3)
+    assert len(traced) == 1
+
+
 def test_a_loss_that_is_no_number_stops_with_the_step_and_its_key(tiny_data: Dataset) -> None:
     task, keys = counting(), []
 

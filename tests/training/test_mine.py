@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pytest
 
-from grader import catalogue
+from grader import catalogue, use
 from grader.catalogue import ROOT
 from grader.study import progress
 from solutions.training import Recipe, runs, train
@@ -23,7 +23,8 @@ from solutions.training.checkpoints import NoCheckpoint
 from solutions.training.data import Dataset
 from solutions.training.evaluation import of_run
 from solutions.training.mine import Mine, answers, answers_of
-from solutions.training.models import build
+from solutions.training.models import Layout, build
+from solutions.training.optimizer import optimizer
 from solutions.training.recipe import BadRecipe
 from tests.training.conftest import TINY
 
@@ -60,12 +61,13 @@ def recipe(**changes: object) -> Recipe:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
 def test_a_differently_written_answer_trains_like_the_reference(
-    desk: Path, tiny_data: Dataset
+    desk: Path, tiny_data: Dataset, kind: str
 ) -> None:
-    mine = differently_written(desk, tiny_data)
-    theirs = train(recipe(), data=tiny_data, seed=3, model=mine.model, step50=mine.step50)
-    reference = train(recipe(), data=tiny_data, seed=3)
+    mine, asked = differently_written(desk, tiny_data), recipe(optimizer=kind)
+    theirs = train(asked, data=tiny_data, seed=3, model=mine.model, step50=mine.step50)
+    reference = train(asked, data=tiny_data, seed=3)
     assert jax.tree.structure(theirs.params) != jax.tree.structure(reference.params)
     for one, other in zip(theirs.history, reference.history, strict=True):
         assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
@@ -177,6 +179,30 @@ def test_attention_is_shown_only_where_the_tokens_stand_as_the_reference_has_the
     image = tiny_data.test_images[0].astype(np.float32) / 255
     weights = model.attention(model.init(jax.random.key(0)), image)
     assert (weights is not None) == shown
+
+
+def test_muon_finds_the_matrices_of_an_answer_that_keeps_them_elsewhere(
+    desk: Path, tiny_data: Dataset
+) -> None:
+    mine = differently_written(desk, tiny_data).model
+    assert mine is not None
+    assert mine.layout is not None
+    asked = recipe(optimizer="muon")
+    reference = build(asked, tiny_data.image_shape, 2)
+    params = jax.jit(reference.init)(jax.random.key(0))
+    keys = iter(jax.random.split(jax.random.key(1), 100))
+    gradients = jax.tree.map(lambda leaf: jax.random.normal(next(keys), leaf.shape), params)
+
+    def second_updates(layout: Layout | None, params: Any, gradients: Any) -> Any:
+        tx = optimizer(asked, use(50), 1, 10, layout)
+        _, state = tx.update(gradients, tx.init(params), params)
+        return jax.jit(tx.update)(gradients, state, params)[0]
+
+    expected = second_updates(None, params, gradients)
+    laid = mine.layout.from_reference
+    assert jax.tree.structure(laid(params)) != jax.tree.structure(params)
+    found = mine.layout.to_reference(second_updates(mine.layout, laid(params), laid(gradients)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), found, expected)
 
 
 def test_what_has_not_passed_does_not_train(desk: Path, tiny_data: Dataset) -> None:

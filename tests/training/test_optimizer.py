@@ -44,7 +44,9 @@ def is_matrix(path: str) -> bool:
 
 
 def as_matrix(path: str, kernel: np.ndarray) -> np.ndarray:
-    return kernel.reshape(-1, kernel.shape[-1]) if "/out/" in path else kernel.reshape(8, -1)
+    if path.split("/")[-2] == "out":
+        return kernel.reshape(-1, kernel.shape[-1])
+    return kernel.reshape(len(kernel), -1)
 
 
 def test_the_matrices_inside_get_orthogonal_updates_of_adams_size() -> None:
@@ -52,7 +54,7 @@ def test_the_matrices_inside_get_orthogonal_updates_of_adams_size() -> None:
     assert len(updates) == 2 * len(MATRICES)
     for path, update in updates.items():
         singular = np.linalg.svd(as_matrix(path, update), compute_uv=False)
-        assert singular.max() / singular.min() < 3, path
+        assert singular.max() / singular.min() < 2.5, path
         assert 0.1 < np.sqrt((update**2).mean()) / TINY.base_lr < 0.3, path
 
 
@@ -63,7 +65,7 @@ def test_everything_else_gets_adam() -> None:
         assert np.allclose(np.abs(update), TINY.base_lr, rtol=1e-2), path
 
 
-@pytest.mark.parametrize("path", ["block_0/attention/out/kernel", "block_1/mlp_in/kernel"])
+@pytest.mark.parametrize("path", ["block_0/attention/out/kernel", "block_1/mlp_out/kernel"])
 def test_a_matrix_gets_what_optax_gives_it_alone(path: str) -> None:
     params, gradients, updates = (by_path(tree) for tree in second_updates(0.0))
     alone = {"it": as_matrix(path, params[path])}

@@ -29,6 +29,7 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
         ({"drop_path": 1.0}, "drop_path is 1.0"),
         ({"mixup": -1.0}, "mixup is -1.0; it must not be negative"),
         ({"image_size": 0}, "image_size is 0; it must be at least 1, or none"),
+        ({"start": "ones"}, "start is 'ones'; it may be problems, mimetic"),
         ({"muon_lr": 0.0}, "muon_lr is 0.0; it must be positive"),
         ({"epochs": 2.5}, "epochs is 2.5; it must be of type int"),
     ],

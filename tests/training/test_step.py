@@ -8,11 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from solutions.training import augment
 from solutions.training.models import Model
 from solutions.training.recipe import Recipe
 from solutions.training.step import classification
+from solutions.training.trivial import trivial_augment
 from tests.training.conftest import TINY, shades
 
 STATISTICS = ((100.0,), (50.0,))
@@ -62,6 +64,18 @@ def test_the_loss_of_mixed_images_counts_both_classes_by_their_shares() -> None:
     assert np.isclose(metrics[0]["loss"], total, rtol=1e-4)
     expected = labels if share >= 0.5 else labels[np.asarray(partner)]
     assert np.isclose(metrics[0]["accuracy"], (logits.argmax(axis=1) == expected).mean())
+
+
+def test_trivial_augment_comes_before_the_model_sees_the_images() -> None:
+    recipe = dataclasses.replace(TINY, trivial_augment=True)
+    states, metrics, batch, key = steps(recipe, 1)
+    mean, std = STATISTICS
+    changed = jax.jit(trivial_augment)(batch["image"], jax.random.split(key, 4)[3])
+    images = (np.asarray(changed, np.float32) - mean[0]) / std[0]
+    logits = images.reshape(6, 64) @ states[0]["params"]["head"]["kernel"]
+    targets = optax.smooth_labels(jax.nn.one_hot(batch["label"], 3), recipe.label_smoothing)
+    expected = optax.softmax_cross_entropy(logits, targets).mean()
+    assert np.isclose(metrics[0]["loss"], expected, rtol=1e-4)
 
 
 def test_the_average_of_the_weights() -> None:

@@ -23,7 +23,7 @@ def main(target: str, how: str, *several: str) -> None:
         port, count, number = several
         join_processes(f"127.0.0.1:{port}", int(count), int(number))
     data = Dataset("shades", *shades(40), *shades(11, 1), CLASSES)
-    recipe = dataclasses.replace(TINY, shift=1, drop_path=0.2, ema=0.9)
+    recipe = dataclasses.replace(TINY, shift=1, drop_path=0.2, ema=0.9, optimizer="muon")
     trained = train(recipe, data=data, seed=2, fsdp=how == "fsdp")
     divided = [
         leaf for leaf in jax.tree.leaves(trained.state) if not leaf.sharding.is_fully_replicated

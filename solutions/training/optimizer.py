@@ -85,8 +85,12 @@ def _is_matrix(path: Any, _: Array) -> bool:
     and the head stand at its ends, where Adam is the custom (Jordan et al. 2024, "Muon"); position
     tables and tokens have two axes and are no maps at all.
     """
-    names = [str(getattr(key, "key", key)) for key in path]
+    names = _names(path)
     return names[-1] == "kernel" and any(name.startswith("block_") for name in names)
+
+
+def _names(path: Any) -> list[str]:
+    return [str(getattr(key, "key", key)) for key in path]
 
 
 def muon(schedule: optax.Schedule, weight_decay: float) -> optax.GradientTransformation:
@@ -117,7 +121,7 @@ def _stacked(kernels: Any) -> dict[str, Array]:
     stacks = defaultdict(list)
     for path, kernel in jax.tree_util.tree_leaves_with_path(kernels):
         rows, columns = _size(path, kernel)
-        stacks[f"{rows} x {columns}"].append(kernel.reshape(rows, columns))
+        stacks[_stack(rows, columns)].append(kernel.reshape(rows, columns))
     return {size: jnp.stack(matrices) for size, matrices in stacks.items()}
 
 
@@ -126,10 +130,14 @@ def _unstacked(stacks: dict[str, Array], kernels: Any) -> Any:
     of_size = {size: iter(stack) for size, stack in stacks.items()}
 
     def taken(path: Any, kernel: Array) -> Array:
-        rows, columns = _size(path, kernel)
-        return next(of_size[f"{rows} x {columns}"]).reshape(kernel.shape)
+        return next(of_size[_stack(*_size(path, kernel))]).reshape(kernel.shape)
 
     return jax.tree_util.tree_map_with_path(taken, kernels)
+
+
+def _stack(rows: int, columns: int) -> str:
+    """What a stack is called."""
+    return f"{rows} x {columns}"
 
 
 def _size(path: Any, kernel: Array) -> tuple[int, int]:
@@ -137,5 +145,5 @@ def _size(path: Any, kernel: Array) -> tuple[int, int]:
 
     Query, key and value are (in, head, dim), and the output projection is (head, dim, out).
     """
-    into = kernel.ndim - 1 if path[-2].key == "out" else 1
+    into = kernel.ndim - 1 if _names(path)[-2] == "out" else 1
     return math.prod(kernel.shape[:into]), math.prod(kernel.shape[into:])

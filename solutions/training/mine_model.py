@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import traverse_util
 
 from grader import catalogue
 from grader.engine.align import Alignment, Case, align, settle
@@ -30,6 +29,7 @@ from grader.engine.suspects import Suspect, stages_of, variant_suspects
 from grader.engine.traced import Traced
 from grader.engine.transplant import Choices, Match, match
 from grader.problem import Contract, Problem, Sizes
+from solutions.training.mine_layout import Placed
 from solutions.training.models import PROBLEMS, Layout, Model, Params, build, compute_dtype, grid_of
 from solutions.training.products import with_fast_products
 from solutions.training.recipe import BadRecipe, Recipe
@@ -52,17 +52,17 @@ def model_of(
     contract = catalogue.problem(PROBLEMS[recipe.model]).contracts[-1]
     sizes = _sizes(recipe, image_shape, num_classes)
     answer = _Answer(contract, getattr(module, contract.function), sizes, recipe)
-    reference = build(recipe, image_shape, num_classes)
+    reference, placed = build(recipe, image_shape, num_classes), answer.placed
     extra_head = recipe.model == "extra_head"
 
     def init(key: jax.Array) -> Params:
         params = reference.init(key)
-        theirs = answer.params(params["vit"] if extra_head else params)
+        theirs = placed.params(params["vit"] if extra_head else params)
         return {"vit": theirs, "head": params["head"]} if extra_head else theirs
 
-    layout = Layout(answer.to_reference, answer.from_reference)
+    layout = Layout(placed.to_reference, placed.from_reference)
     if extra_head:
-        layout = Layout(_inside(answer.to_reference), _inside(answer.from_reference))
+        layout = Layout(_inside(placed.to_reference), _inside(placed.from_reference))
 
     def logits(params: Params, image: jax.Array) -> jax.Array:
         first = answer.outputs(params["vit"] if extra_head else params, image)[0]
@@ -130,8 +130,7 @@ class _Answer:
                 f"your {contract.function} and the reference part at the sizes of this recipe, "
                 "though it has passed; grade it again with another --seed"
             )
-        self._match = found
-        self._names = self._leaf_names()
+        self.placed = Placed(self._reference.leaves, self._theirs.leaves, found)
 
     def _matched(
         self,
@@ -163,72 +162,18 @@ class _Answer:
             return False
         return np.allclose(expected, found, atol=1e-4)
 
-    def _leaf_names(self) -> list[tuple[str, str]]:
-        """For each of their parameters its path, and what the reference calls this kind.
-
-        The kind stands last, as in Flax's own trees, so that ``weight_decay_mask`` finds kernels.
-        """
-        kinds = {}
-        for leaf, slots in self._match.pieces:
-            path = self._reference.leaves[slots[0].members[0]].path
-            kinds[leaf.index] = path.rsplit("/", 1)[-1]
-        return [(leaf.path, kinds.get(leaf.index, "empty")) for leaf in self._theirs.leaves]
-
-    def _places(self) -> list[np.ndarray]:
-        """For each of their parameters, where its elements stand in the reference's, laid flat."""
-        sizes = [leaf.size for leaf in self._reference.leaves]
-        starts = np.cumsum([0, *sizes])
-        numbered = [
-            np.arange(start, start + leaf.size, dtype=np.float64).reshape(leaf.shape)
-            for start, leaf in zip(starts, self._reference.leaves, strict=False)
-        ]
-        return [values.astype(np.int64) for values in self._match.arranged(numbered)]
-
-    def params(self, reference: Params) -> Params:
-        """Their parameters from those of the reference, both as trees."""
-        laid = self.from_reference(reference)
-        plus_one = {leaf.path: float(leaf.plus_one) for leaf in self._theirs.leaves}
-        return {
-            path: jax.tree.map(lambda numbers, path=path: numbers - plus_one[path], kinds)
-            for path, kinds in laid.items()
-        }
-
-    def from_reference(self, tree: Params) -> Params:
-        """A tree like the reference's parameters in the layout of theirs; numbers as they are."""
-        flat = _by_path(tree)
-        laid_flat = jnp.concatenate([flat[leaf.path].ravel() for leaf in self._reference.leaves])
-        named = zip(self._names, self._places(), strict=True)
-        return {path: {kind: laid_flat[places]} for (path, kind), places in named}
-
-    def to_reference(self, tree: Params) -> Params:
-        """Back."""
-        places = np.concatenate([places.ravel() for places in self._places()])
-        laid_flat = jnp.concatenate([leaf.ravel() for leaf in self._flat(tree)])
-        in_order = laid_flat[np.argsort(places)]
-        ends = np.cumsum([leaf.size for leaf in self._reference.leaves])
-        parts = jnp.split(in_order, ends[:-1])
-        return traverse_util.unflatten_dict(
-            {
-                tuple(leaf.path.split("/")): part.reshape(leaf.shape)
-                for leaf, part in zip(self._reference.leaves, parts, strict=True)
-            }
-        )
-
     def outputs(self, params: Params, image: jax.Array) -> list[jax.Array]:
         """What their function returns for one image."""
-        return self._theirs.pure(self._flat(params), [image])
-
-    def _flat(self, params: Params) -> list[Any]:
-        return [params[path][kind] for path, kind in self._names]
+        return self._theirs.pure(self.placed.flat(params), [image])
 
     def attention(self, params: Params, image: jax.Array) -> np.ndarray | None:
         """The last value on the way that looks like attention weights: (heads, T, T)."""
-        weights = [np.asarray(w, np.float64) for w in self._flat(params)]
+        weights = [np.asarray(w, np.float64) for w in self.placed.flat(params)]
         return _last_attention(self._theirs, weights, [np.asarray(image, np.float64)])
 
     def positions(self, params: Params) -> jax.Array | None:
         """Their position table, where it is one array."""
-        for path, kind in self._names:
+        for path, kind in self.placed.names:
             if kind == "positions" and params[path][kind].ndim >= 2:
                 table = params[path][kind]
                 return table.reshape(-1, table.shape[-1])
@@ -312,8 +257,3 @@ class _Answered:
 def _inside(change: Callable[[Params], Params]) -> Callable[[Params], Params]:
     """``change`` for what lies under the classifier of problem 48."""
     return lambda tree: {**tree, "vit": change(tree["vit"])}
-
-
-def _by_path(params: Params) -> Mapping[str, Any]:
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {"/".join(str(key.key) for key in path): value for path, value in leaves}

@@ -1,0 +1,87 @@
+"""Where a student's answer keeps the numbers of the reference's parameters, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from grader.engine.layout import Leaf
+from grader.engine.transplant import Match
+
+Params = Any
+
+
+class Placed:
+    """The parameters of an answer, as ``{path: {kind: array}}``, and those of the reference.
+
+    The kind is what the reference calls its parameter.  It stands last, as in Flax's own trees, so
+    that ``weight_decay_mask`` finds kernels.
+
+    Attributes:
+      names: path and kind of each of their parameters.
+
+    """
+
+    def __init__(self, reference: Sequence[Leaf], theirs: Sequence[Leaf], found: Match) -> None:
+        self._reference, self._theirs, self._match = reference, theirs, found
+        kinds = {}
+        for leaf, slots in found.pieces:
+            path = reference[slots[0].members[0]].path
+            kinds[leaf.index] = path.rsplit("/", 1)[-1]
+        self.names = [(leaf.path, kinds.get(leaf.index, "empty")) for leaf in theirs]
+
+    @cached_property
+    def _places(self) -> list[np.ndarray]:
+        """For each of their parameters, where its elements stand in the reference's, laid flat."""
+        sizes = [leaf.size for leaf in self._reference]
+        starts = np.cumsum([0, *sizes])
+        numbered = [
+            np.arange(start, start + leaf.size, dtype=np.float64).reshape(leaf.shape)
+            for start, leaf in zip(starts, self._reference, strict=False)
+        ]
+        return [values.astype(np.int64) for values in self._match.arranged(numbered)]
+
+    @cached_property
+    def _way_back(self) -> np.ndarray:
+        """For each element of the reference's, laid flat, where it stands in theirs, laid flat."""
+        return np.argsort(np.concatenate([places.ravel() for places in self._places]))
+
+    def flat(self, params: Params) -> list[Any]:
+        """Their parameters in the order of their leaves."""
+        return [params[path][kind] for path, kind in self.names]
+
+    def params(self, reference: Params) -> Params:
+        """Their parameters from those of the reference, both as trees."""
+        laid = self.from_reference(reference)
+        plus_one = {leaf.path: float(leaf.plus_one) for leaf in self._theirs}
+        return {
+            path: jax.tree.map(lambda numbers, path=path: numbers - plus_one[path], kinds)
+            for path, kinds in laid.items()
+        }
+
+    def from_reference(self, tree: Params) -> Params:
+        """A tree like the reference's parameters in the layout of theirs; numbers as they are."""
+        flat = _by_path(tree)
+        laid_flat = jnp.concatenate([flat[leaf.path].ravel() for leaf in self._reference])
+        named = zip(self.names, self._places, strict=True)
+        return {path: {kind: laid_flat[places]} for (path, kind), places in named}
+
+    def to_reference(self, tree: Params) -> Params:
+        """Back."""
+        in_order = jnp.concatenate([leaf.ravel() for leaf in self.flat(tree)])[self._way_back]
+        ends = np.cumsum([leaf.size for leaf in self._reference])
+        parts = zip(self._reference, jnp.split(in_order, ends[:-1]), strict=True)
+        return traverse_util.unflatten_dict(
+            {tuple(leaf.path.split("/")): part.reshape(leaf.shape) for leaf, part in parts}
+        )
+
+
+def _by_path(params: Params) -> Mapping[str, Any]:
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {"/".join(str(key.key) for key in path): value for path, value in leaves}

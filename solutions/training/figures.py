@@ -32,7 +32,7 @@ def curves(history: Sequence[Line]) -> bytes:
     axes = figure.subplots(1, 3)
     for axis, name in zip(axes[:2], ("loss", "accuracy"), strict=True):
         for part in ("train", "test"):
-            axis.plot(*_known(history, f"{part}_{name}"), label=part)
+            axis.plot(*_known(history, f"{part}_{name}"), marker=".", markersize=3, label=part)
         axis.set_title(name)
         axis.legend()
     axes[2].plot(*_known(history, "learning_rate"))

@@ -1,4 +1,8 @@
-"""What happens to a batch inside the jitted step: shift, flip, normalise, Mixup, CutMix."""
+"""What happens to a batch inside the jitted step: shift, flip, normalise, Mixup, CutMix.
+
+Nothing here repeats until something comes out, as ``jax.random.beta`` does: on a GPU every turn of
+such a loop waits for the host to see its condition.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,10 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
+
+_QUANTILES = 4096
 
 
 def normalize(
@@ -46,14 +53,16 @@ def mix(
 ) -> tuple[Float[Array, "B H W C"], Int[Array, " B"], Float[Array, ""]]:
     """Mixup or CutMix of every image with another of the batch (by chance where both are on).
 
+    The partners are the batch from its end: the epoch was shuffled already.
+
     Returns the images, for each the row of its partner, and the share that is its own.
 
     References: Zhang et al. 2018, Mixup, arXiv 1710.09412; Yun et al. 2019, CutMix,
     arXiv 1905.04899.
     """
-    partner_key, share_key, which_key, place_key = jax.random.split(key, 4)
-    partner = jax.random.permutation(partner_key, len(images))
-    others = images[partner]
+    share_key, which_key, place_key = jax.random.split(key, 3)
+    partner = jnp.arange(len(images))[::-1]
+    others = images[::-1]
     blended, blended_share = _mixup(images, others, share_key, mixup)
     pasted, pasted_share = _cutmix(images, others, share_key, place_key, cutmix)
     if not cutmix:
@@ -66,7 +75,7 @@ def mix(
 
 
 def _mixup(images: Array, others: Array, key: Array, alpha: float) -> tuple[Array, Array]:
-    share = jax.random.beta(key, alpha or 1.0, alpha or 1.0)
+    share = _drawn_share(key, alpha)
     return share * images + (1 - share) * others, share
 
 
@@ -75,7 +84,7 @@ def _cutmix(
 ) -> tuple[Array, Array]:
     """Paste a rectangle of the other; the share counts the pixels that are really left."""
     height, width = images.shape[1:3]
-    cut = jnp.sqrt(1 - jax.random.beta(key, alpha or 1.0, alpha or 1.0))
+    cut = jnp.sqrt(1 - _drawn_share(key, alpha))
     middle = jax.random.uniform(place_key, (2,)) * jnp.array([height, width])
     half = cut * jnp.array([height, width]) / 2
     low, high = jnp.round(middle - half), jnp.round(middle + half)
@@ -84,3 +93,14 @@ def _cutmix(
         (columns >= low[1]) & (columns < high[1])
     )
     return jnp.where(inside[..., None], others, images), 1 - inside.mean()
+
+
+def _drawn_share(key: Array, alpha: float) -> Float[Array, ""]:
+    """From Beta(alpha, alpha), by its quantiles; between two of them the line."""
+    from scipy.special import betaincinv
+
+    quantiles = betaincinv(alpha or 1.0, alpha or 1.0, np.linspace(0, 1, _QUANTILES + 1))
+    place = _QUANTILES * jax.random.uniform(key)
+    below = place.astype(jnp.int32)
+    low, high = jnp.asarray(quantiles, jnp.float32)[below + jnp.arange(2)]
+    return low + (place - below) * (high - low)

@@ -15,6 +15,7 @@ by timing them and adds up in any order, unless XLA_FLAGS has --xla_gpu_determin
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,21 +83,26 @@ class Programs:
         self._init_key, self._order_key, self._step_key = jax.random.split(root, 3)
         self._metrics = self._names_of_metrics()
         shapes = jax.eval_shape(self._start, self._init_key)
-        self._where = place.of_state(shapes)
-        self._run = jax.jit(self._steps, donate_argnums=0, out_shardings=self._where)
+        where = place.of_state(shapes)
+        self._init = jax.jit(self._start, out_shardings=where)
+        self._run = jax.jit(self._steps, donate_argnums=0, out_shardings=where)
         self._evaluate = jax.jit(self._means, out_shardings=place.replicated)
         self._all_numbers = jax.jit(_all_numbers, out_shardings=place.replicated)
+        self._compile_ahead(jax.tree.map(_placed, shapes, where))
 
     def start(self) -> Carry:
         """The carry before the first step."""
-        return jax.jit(self._start, out_shardings=self._where)(self._init_key)
+        self._being_compiled["init"].result()
+        return self._init(self._init_key)
 
     def run(self, carry: Carry, first: int, count: int) -> Carry:
         """``count`` steps from step ``first``, all in one epoch.  ``carry`` is used up."""
+        self._being_compiled["run"].result()
         return self._run(carry, self._train, np.int32(first), np.int32(count))
 
     def evaluate(self, state: Any) -> dict[str, jax.Array]:
         """The means over the test images."""
+        self._being_compiled["evaluate"].result()
         return self._evaluate(state, self._test)
 
     def tested(self, state: Any) -> tuple[str, ...]:
@@ -110,6 +116,24 @@ class Programs:
     def compiled(self) -> int:
         """How many versions of the two programs exist: 2 however long the run."""
         return self._run._cache_size() + self._evaluate._cache_size()
+
+    def _compile_ahead(self, carry: Carry) -> None:
+        """Compiles the three programs side by side, beginning with the two that are needed first.
+
+        JAX keeps what it compiled with the program, so that the calls above find it.  Several
+        processes compile in one order, as on GPUs they wait for what the others measured.
+        """
+        count = np.int32(0)
+        init = self._init.lower(self._init_key)
+        run = self._run.lower(carry, self._train, count, count)
+        evaluate = self._evaluate.lower(carry["state"], self._test)
+        pool = ThreadPoolExecutor(2 if jax.process_count() == 1 else 1)
+        self._being_compiled: dict[str, Future[Any]] = {
+            "run": pool.submit(run.compile),
+            "init": pool.submit(init.compile),
+            "evaluate": pool.submit(evaluate.compile),
+        }
+        pool.shutdown(wait=False)
 
     def _start(self, key: jax.Array) -> Carry:
         sums = {name: jnp.zeros((), jnp.float32) for name in self._metrics}
@@ -159,6 +183,10 @@ class Programs:
 
         sums = lax.map(one, test)
         return {name: values.sum() / test["real"].sum() for name, values in sums.items()}
+
+
+def _placed(leaf: Any, where: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where)
 
 
 def _all_numbers(state: Any) -> jax.Array:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -151,6 +153,19 @@ def test_the_step_is_traced_once(tiny_data: Dataset) -> None:
     programs = Programs(told, tiny_data, Plan(3, 8, seed=4), placement(8))
     programs.run(programs.run(programs.start(), 0, 2), 2, 3)
     assert len(traced) == 1
+
+
+def test_each_program_is_compiled_once_before_it_is_called(
+    tiny_data: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    jax.config.update("jax_log_compiles", True)
+    try:
+        fit(counting(), tiny_data, Plan(3, 8), placement(8))
+    finally:
+        jax.config.update("jax_log_compiles", False)
+    compiled = Counter(re.findall(r"Finished XLA compilation of jit\((\w+)\)", caplog.text))
+    ours = ("_start", "_steps", "_means", "_all_numbers")
+    assert {name: compiled[name] for name in ours} == dict.fromkeys(ours, 1)
 
 
 def test_a_loss_that_is_no_number_stops_with_the_step_and_its_key(tiny_data: Dataset) -> None:

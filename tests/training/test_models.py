@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import betainc
 
 from grader import use
 from solutions.training import augment, models
@@ -209,3 +210,13 @@ def test_mixed_images_hold_the_share_that_is_said(mixup: float, cutmix: float) -
         expected = share * jnp.arange(8.0) + (1 - share) * partner
         assert np.allclose(found.mean((1, 2, 3)), expected, atol=1e-4)
         assert 0 <= share <= 1
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.8, 2.0])
+def test_the_shares_of_mixup_are_drawn_from_beta(alpha: float) -> None:
+    images = jnp.zeros((2, 1, 1, 1))
+    shares = jax.vmap(lambda key: augment.mix(images, key, alpha, 0.0)[2])
+    drawn = np.asarray(shares(jax.random.split(jax.random.key(0), 20_000)), np.float64)
+    points = np.linspace(0.01, 0.99, 50)
+    found = (drawn[:, None] <= points).mean(axis=0)
+    assert np.abs(found - betainc(alpha, alpha, points)).max() < 0.015

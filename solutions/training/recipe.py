@@ -50,6 +50,7 @@ class Recipe:
       flip: mirror half of the images.
       trivial_augment: move or recolour each image by chance, see `trivial`.
       mixup, cutmix: parameter of the Beta distribution; 0 turns it off.
+      mixup_off: share of all steps, at the end, in which images are not mixed any more.
       dtype: of the computation: ``float32``, ``bfloat16`` or ``auto`` (bfloat16 on accelerators).
         Parameters and optimiser are float32 always.
       eval_every, checkpoint_every: in epochs.
@@ -85,6 +86,7 @@ class Recipe:
     trivial_augment: bool = False
     mixup: float = 0.0
     cutmix: float = 0.0
+    mixup_off: float = 0.0
     dtype: str = "auto"
     eval_every: int = 1
     checkpoint_every: int = 1
@@ -112,7 +114,7 @@ class Recipe:
         for field in ("base_lr", "max_norm", "position_std", "muon_lr"):
             if getattr(self, field) is not None and not getattr(self, field) > 0:
                 raise BadRecipe(f"{field} is {getattr(self, field)}; it must be positive")
-        for field in ("warmup", "label_smoothing", "ema", "drop_path"):
+        for field in ("warmup", "label_smoothing", "ema", "drop_path", "mixup_off"):
             if not 0 <= getattr(self, field) < 1:
                 raise BadRecipe(f"{field} is {getattr(self, field)}; it must be in [0, 1)")
         for field in ("weight_decay", "mixup", "cutmix", "shift", "registers"):
@@ -122,6 +124,12 @@ class Recipe:
             raise BadRecipe(f"image_size is {self.image_size}; it must be at least 1, or none")
         if self.width % self.heads:
             raise BadRecipe(f"heads is {self.heads}; it must divide width, {self.width}")
+
+    def described(self) -> str:
+        """What is unlike the defaults, so that a field added later changes no description."""
+        values = dataclasses.asdict(self).items()
+        default = {field.name: field.default for field in dataclasses.fields(self)}
+        return ", ".join(f"{field}={value!r}" for field, value in values if value != default[field])
 
     def with_changes(self, changes: dict[str, str]) -> Recipe:
         """The recipe with some fields set from text, as a command line gives them.

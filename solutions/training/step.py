@@ -100,6 +100,9 @@ def classification(
         )
         if recipe.mixup or recipe.cutmix:
             mixed = augment.mix(images, mix_key, recipe.mixup, recipe.cutmix)
+            if recipe.mixup_off:
+                is_over = state["step"] >= (1 - recipe.mixup_off) * total_steps
+                mixed = _unmixed_if(is_over, images, mixed)
             after, metrics = _mixed_step(before, mixed, batch["label"], recipe.label_smoothing)
         else:
             clean = {"image": images, "label": batch["label"]}
@@ -127,8 +130,17 @@ def best_params(state: State) -> Any:
     return state.get("ema", state["params"])
 
 
+Mixed = tuple[Array, Array, Array]
+"""Images, for each the row of its partner, and the share that is its own."""
+
+
+def _unmixed_if(condition: Array, images: Array, mixed: Mixed) -> Mixed:
+    blended, partner, share = mixed
+    return jnp.where(condition, images, blended), partner, jnp.where(condition, 1, share)
+
+
 def _mixed_step(
-    state: TrainState, mixed: tuple[Array, Array, Array], labels: Array, label_smoothing: float
+    state: TrainState, mixed: Mixed, labels: Array, label_smoothing: float
 ) -> tuple[TrainState, Metrics]:
     """The step of problem 50 for images that belong to two classes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -56,3 +57,13 @@ def test_changes_from_text() -> None:
 def test_a_bad_change_is_named(field: str, text: str, told: str) -> None:
     with pytest.raises(BadRecipe, match=told):
         Recipe().with_changes({field: text})
+
+
+def test_a_field_that_comes_later_changes_no_description() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Later(Recipe):
+        new: float = 0.5
+
+    assert Recipe(epochs=3, flip=True).described() == "epochs=3, flip=True"
+    assert Later(epochs=3, flip=True).described() == "epochs=3, flip=True"
+    assert Later(new=0.0).described() == "new=0.0"

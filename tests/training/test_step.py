@@ -66,6 +66,18 @@ def test_the_loss_of_mixed_images_counts_both_classes_by_their_shares() -> None:
     assert np.isclose(metrics[0]["accuracy"], (logits.argmax(axis=1) == expected).mean())
 
 
+def test_at_the_end_images_are_not_mixed_any_more() -> None:
+    mixes = dataclasses.replace(TINY, mixup=0.5, cutmix=1.0, mixup_off=0.25)  # of 10 steps
+    states, metrics, batch, key = steps(mixes, 9)
+    plain = classification(TINY, linear(), STATISTICS, 10)
+    for number, is_mixed in ((7, True), (8, False)):
+        state, told = plain.step(states[number], batch, key)
+        same_loss = np.isclose(metrics[number]["loss"], told["loss"], rtol=1e-5)
+        pairs = zip(jax.tree.leaves(state), jax.tree.leaves(states[number + 1]), strict=True)
+        same_state = all(np.allclose(one, other, atol=1e-6) for one, other in pairs)
+        assert (same_loss, same_state) == ((False, False) if is_mixed else (True, True))
+
+
 def test_trivial_augment_comes_before_the_model_sees_the_images() -> None:
     recipe = dataclasses.replace(TINY, trivial_augment=True)
     states, metrics, batch, key = steps(recipe, 1)

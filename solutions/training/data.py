@@ -17,6 +17,7 @@ HELD_OUT = 0.2
 SPLIT_SEED = 0
 _DIGITS_SIDE = 8
 _ENOUGH_IMAGES = 50_000
+_PIXELS_AT_ONCE = 2**22
 """For the statistics."""
 
 
@@ -74,12 +75,22 @@ class Dataset:
     @cached_property
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel of the training images, on 0 to 255."""
-        axes = (0, 1, 2)
         # Class by class, as folders are read, the first ones would not do for all.
         some = self.train_images[:: -(-len(self.train_images) // _ENOUGH_IMAGES)]
-        mean = some.mean(axis=axes, dtype=np.float64)
-        std = some.std(axis=axes, dtype=np.float64)
+        height, width, _ = self.image_shape
+        at_once = max(1, _PIXELS_AT_ONCE // (height * width))
+        parts = (some[start : start + at_once] for start in range(0, len(some), at_once))
+        counts = sum(map(_how_often, parts))
+        values, pixels = np.arange(256), len(some) * height * width
+        mean = counts @ values / pixels
+        std = np.sqrt(counts @ values**2 / pixels - mean**2)
         return tuple(mean.tolist()), tuple(np.maximum(std, 1e-3).tolist())
+
+
+def _how_often(images: np.ndarray) -> np.ndarray:
+    """Of each channel and value from 0 to 255, how many pixels have it (C, 256)."""
+    channels = (images[..., channel].ravel() for channel in range(images.shape[-1]))
+    return np.stack([np.bincount(channel, minlength=256) for channel in channels])
 
 
 def load(source: str, image_size: int | None = None) -> Dataset:

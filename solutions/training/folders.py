@@ -25,6 +25,8 @@ _TRAIN, _TEST = ("train",), ("test", "validation", "val", "valid")
 _LABELS = ("label", "fine_label", "labels", "class")
 _IMAGES = ("image", "img")
 _LARGEST_LABEL = 2**31 - 2
+_SMALL = 10_000
+"""Bytes of an image up to which most of the time is Python's own, so that threads only wait."""
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
@@ -192,8 +194,15 @@ def _bytes_of(file: Path) -> bytes:
 
 def _decode_all(items: list[tuple[bytes, str]], size: int | None) -> np.ndarray:
     """All images (N, H, W, C) of one shape; a colour image among grey ones makes all colour."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        images = list(pool.map(lambda item: decode(*item, size), items))
+
+    def one(item: tuple[bytes, str]) -> np.ndarray:
+        return decode(*item, size)
+
+    if sum(len(encoded) for encoded, _ in items) < _SMALL * len(items):
+        images = [one(item) for item in items]
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            images = list(pool.map(one, items))
     if any(image.shape[-1] == 3 for image in images):
         images = [np.repeat(i, 3, axis=-1) if i.shape[-1] == 1 else i for i in images]
     for image, (_, where) in zip(images, items, strict=True):

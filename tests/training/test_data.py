@@ -206,6 +206,18 @@ def test_the_digits_have_one_size_and_a_recipe_may_have_no_images() -> None:
         data.load(named("vit-s16-224").data, 224)
 
 
+def test_the_statistics_are_the_mean_and_the_deviation_of_each_channel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (11, 4, 5, 3), np.uint8)
+    images[..., 1] //= 3
+    labels = np.zeros(11, np.int32)
+    monkeypatch.setattr(data, "_PIXELS_AT_ONCE", 70)  # four parts
+    mean, std = data.Dataset("noise", images, labels, images, labels, ("one",)).statistics
+    assert np.allclose(mean, images.mean(axis=(0, 1, 2)))
+    assert np.allclose(std, images.std(axis=(0, 1, 2)))
+
+
 def test_the_statistics_look_at_all_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "_ENOUGH_IMAGES", 8)
     images = np.repeat(np.array([0, 200], np.uint8), 50)[:, None, None, None]

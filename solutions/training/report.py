@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import html
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,11 @@ def write(
       CannotSave: it cannot be written.
 
     """
-    probabilities = classifier.probabilities(data.test_images)
+    with ThreadPoolExecutor(2) as pool:  # what takes long is to compile them
+        attention = pool.submit(_attention_maps, classifier, data.test_images[:_ATTENTION_IMAGES])
+        softmax = pool.submit(classifier.probabilities, data.test_images)
+        curves = figures.curves(history)
+    probabilities = softmax.result()
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == data.test_labels).sum())
     last = history[-1]
@@ -64,10 +69,10 @@ def write(
         f"{median_rate(history):.0f} images/s</p>",
         *(f"<p class=note>{html.escape(note)}</p>" for note in notes),
         f"<pre>{html.escape(run.command)}</pre>",
-        _picture("Curves", "", figures.curves(history)),
+        _picture("Curves", "", curves),
         _picture("Confusion", "", figures.confusion(data.test_labels, predicted, data.classes)),
         _mistakes(data, probabilities),
-        _attention(classifier, data),
+        _attention(classifier, data, attention.result()),
         _positions(classifier),
         _table("Recipe", dataclasses.asdict(run.recipe)),
         _table("Versions", {"seed": run.seed, **run.versions}),
@@ -100,9 +105,12 @@ def _mistakes(data: Dataset, probabilities: np.ndarray) -> str:
     return _picture("Worst mistakes", words, png)
 
 
-def _attention(classifier: Classifier, data: Dataset) -> str:
+def _attention_maps(classifier: Classifier, images: np.ndarray) -> list[np.ndarray]:
+    return [found for found in map(classifier.attention, images) if found is not None]
+
+
+def _attention(classifier: Classifier, data: Dataset, maps: list[np.ndarray]) -> str:
     images = data.test_images[:_ATTENTION_IMAGES]
-    maps = [found for found in map(classifier.attention, images) if found is not None]
     if len(maps) < len(images):
         return "<h2>Attention</h2><p class=note>this model does not show its weights</p>"
     whose = "from the CLS token" if classifier.model.extra_tokens else "mean over the patches"

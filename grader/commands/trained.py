@@ -10,6 +10,9 @@ import typer
 
 from grader.commands.running import cache_programs, errors_told, load, quiet
 
+_SIDE = 320
+"""Pixels up to which small pictures are enlarged, by a whole number."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
@@ -80,7 +83,8 @@ def predict(
             seen = classifier.attention(image)
             if seen is not None:
                 picture = Image.fromarray(figures.overlay(image, seen.mean(axis=0)))
-                picture = picture.resize((picture.width * 8, picture.height * 8), 0)
+                times = max(1, _SIDE // max(picture.size))
+                picture = picture.resize((picture.width * times, picture.height * times), 0)
                 with saving(target):
                     folder.mkdir(parents=True, exist_ok=True)
                     picture.save(target)

@@ -41,7 +41,7 @@ RECIPE = Recipe(
     mlp=512,
     position_std=0.8,
     start="mimetic",
-    epochs=128,
+    epochs=150,
     batch_size=512,
     base_lr=2e-3,
     optimizer="muon",
@@ -54,6 +54,7 @@ RECIPE = Recipe(
     trivial_augment=True,
     mixup=0.2,
     cutmix=1.0,
-    eval_every=5,
+    mixup_off=0.15,
+    eval_every=10,
     checkpoint_every=20,
 )

@@ -16,6 +16,7 @@ by timing them and adds up in any order, unless XLA_FLAGS has --xla_gpu_determin
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,17 +84,19 @@ class Programs:
         self._init_key, self._order_key, self._step_key = jax.random.split(root, 3)
         self._metrics = self._names_of_metrics()
         shapes = jax.eval_shape(self._start, self._init_key)
-        where = place.of_state(shapes)
-        self._init = jax.jit(self._start, out_shardings=where)
-        self._run = jax.jit(self._steps, donate_argnums=0, out_shardings=where)
+        self._where = place.of_state(shapes)
+        self._init = jax.jit(self._start)
+        self._run = jax.jit(self._steps, donate_argnums=0, out_shardings=self._where)
         self._evaluate = jax.jit(self._means, out_shardings=place.replicated)
         self._all_numbers = jax.jit(_all_numbers, out_shardings=place.replicated)
-        self._compile_ahead(jax.tree.map(_placed, shapes, where))
+        self._compile_ahead(jax.tree.map(_placed, shapes, self._where))
 
     def start(self) -> Carry:
         """The carry before the first step."""
         self._being_compiled["init"].result()
-        return self._init(self._init_key)
+        with _on_host():
+            carry = self._init(self._init_key)
+        return jax.device_put(carry, self._where)
 
     def run(self, carry: Carry, first: int, count: int) -> Carry:
         """``count`` steps from step ``first``, all in one epoch.  ``carry`` is used up."""
@@ -124,7 +127,8 @@ class Programs:
         processes compile in one order, as on GPUs they wait for what the others measured.
         """
         count = np.int32(0)
-        init = self._init.lower(self._init_key)
+        with _on_host():
+            init = self._init.lower(self._init_key)
         run = self._run.lower(carry, self._train, count, count)
         evaluate = self._evaluate.lower(carry["state"], self._test)
         pool = ThreadPoolExecutor(2 if jax.process_count() == 1 else 1)
@@ -183,6 +187,14 @@ class Programs:
 
         sums = lax.map(one, test)
         return {name: values.sum() / test["real"].sum() for name, values in sums.items()}
+
+
+def _on_host() -> AbstractContextManager[Any]:
+    """For what runs once: XLA took 22 s to compile the start for a GPU, and takes 2 for a CPU."""
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:  # JAX_PLATFORMS leaves the CPU out
+        return nullcontext()
 
 
 def _placed(leaf: Any, where: Any) -> jax.ShapeDtypeStruct:

@@ -69,7 +69,7 @@ class Plan:
 
 
 class Programs:
-    """The three compiled programs of a run: start, steps, test."""
+    """The compiled programs of a run: start, steps, test, and a look at the state."""
 
     def __init__(self, task: Task, data: Dataset, plan: Plan, place: Placement) -> None:
         self._task, self._plan, self._place = task, plan, place
@@ -114,6 +114,7 @@ class Programs:
 
     def all_numbers(self, state: Any) -> jax.Array:
         """Whether nothing in the state is NaN or infinite, ()."""
+        self._being_compiled["all_numbers"].result()
         return self._all_numbers(state)
 
     def compiled(self) -> int:
@@ -121,7 +122,7 @@ class Programs:
         return self._run._cache_size() + self._evaluate._cache_size()
 
     def _compile_ahead(self, carry: Carry) -> None:
-        """Compiles the three programs side by side, beginning with the two that are needed first.
+        """Compiles the programs side by side, beginning with the two that are needed first.
 
         JAX keeps what it compiled with the program, so that the calls above find it.  Several
         processes compile in one order, as on GPUs they wait for what the others measured.
@@ -131,11 +132,13 @@ class Programs:
             init = self._init.lower(self._init_key)
         run = self._run.lower(carry, self._train, count, count)
         evaluate = self._evaluate.lower(carry["state"], self._test)
+        all_numbers = self._all_numbers.lower(carry["state"])
         pool = ThreadPoolExecutor(2 if jax.process_count() == 1 else 1)
         self._being_compiled: dict[str, Future[Any]] = {
             "run": pool.submit(run.compile),
             "init": pool.submit(init.compile),
             "evaluate": pool.submit(evaluate.compile),
+            "all_numbers": pool.submit(all_numbers.compile),
         }
         pool.shutdown(wait=False)
 

@@ -158,6 +158,7 @@ def test_the_step_is_traced_once(tiny_data: Dataset) -> None:
 def test_each_program_is_compiled_once_before_it_is_called(
     tiny_data: Dataset, caplog: pytest.LogCaptureFixture
 ) -> None:
+    jax.clear_caches()
     jax.config.update("jax_log_compiles", True)
     try:
         fit(counting(), tiny_data, Plan(3, 8), placement(8))

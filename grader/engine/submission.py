@@ -8,6 +8,8 @@ import traceback
 from types import ModuleType
 from typing import Any
 
+from grader.engine.called import signature_of_misfit
+
 MODULE_NAME = "submission"
 _SHOWN_FRAMES = 6
 
@@ -27,6 +29,7 @@ def describe_error(error: BaseException, filename: str, source: str) -> dict[str
     """What a report needs of an exception: type, message, and the submission's own frames."""
     lines = source.splitlines()
     frames = []
+    signature = _signature(error, filename, source)
     for frame, number in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_filename == filename:
             code = lines[number - 1].strip() if 0 < number <= len(lines) else ""
@@ -45,7 +48,17 @@ def describe_error(error: BaseException, filename: str, source: str) -> dict[str
         "type": type(error).__name__[:100],
         "message": message_of(error),
         "frames": frames[-_SHOWN_FRAMES:],
+        "signature": signature,
     }
+
+
+def _signature(error: BaseException, filename: str, source: str) -> str:
+    """Of what the submission called with arguments that do not fit; empty for other errors."""
+    place, here = None, error.__traceback__ if isinstance(error, TypeError) else None
+    while here is not None:
+        place = here if here.tb_frame.f_code.co_filename == filename else place
+        here = here.tb_next
+    return "" if place is None else signature_of_misfit(message_of(error), place, source)[:200]
 
 
 def is_unwritten(error: BaseException, filename: str) -> bool:

@@ -7,7 +7,7 @@ fifth of 359 images, seeds 0 to 4, from the command to the prompt:
 
     accuracy    99.44, 99.16, 98.33, 98.33, 98.33 %: mean 98.72 %, standard deviation 0.54 %
     wall time   22.7 to 24.7 s with the programs in the cache, 25.7 s with none (seed 0)
-    CPU time    31 to 34 s, user and system together, over both cores; 40 s with no programs
+    CPU time    34 to 35 s, user and system together, over both cores; 40 s with no programs
 
 On the machine before, with the code as it was then, it took 36 to 40 s.
 

@@ -30,8 +30,8 @@ def signature_of_misfit(message: str, where: TracebackType, source: str) -> str:
 
     """
     misfit = _MISFIT.match(message)
-    called = _call_at(where, source)
-    if not misfit or called is None:
+    called = _call_at(where, source) if misfit else None
+    if misfit is None or called is None:
         return ""
     try:
         function = _value(called.func, where)

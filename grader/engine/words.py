@@ -116,7 +116,7 @@ def error_words(error: Mapping[str, Any]) -> str:
                 lines.append(
                     "  where " + ", ".join(f"{k} is {v}" for k, v in list(shapes.items())[:6])
                 )
-    signature = str(error.get("signature", ""))[:200]
+    signature = " ".join(str(error.get("signature", "")).split())[:200]
     if signature:
         lines.append(f"it is called like this: {signature}")
     return "\n".join(lines)

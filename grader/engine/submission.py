@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 import traceback
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from grader.engine.called import signature_of_misfit
@@ -29,18 +29,21 @@ def describe_error(error: BaseException, filename: str, source: str) -> dict[str
     """What a report needs of an exception: type, message, and the submission's own frames."""
     lines = source.splitlines()
     frames = []
-    signature = _signature(error, filename, source)
-    for frame, number in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_filename == filename:
-            code = lines[number - 1].strip() if 0 < number <= len(lines) else ""
-            frames.append(
-                {
-                    "line": number,
-                    "function": frame.f_code.co_name,
-                    "code": code,
-                    "shapes": _shapes(frame.f_locals, code),
-                }
-            )
+    places = _places_in(filename, error)
+    for place in places:
+        number = place.tb_lineno
+        code = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+        frames.append(
+            {
+                "line": number,
+                "function": place.tb_frame.f_code.co_name,
+                "code": code,
+                "shapes": _shapes(place.tb_frame.f_locals, code),
+            }
+        )
+    signature = ""
+    if isinstance(error, TypeError) and places:
+        signature = signature_of_misfit(message_of(error), places[-1], source)
     if isinstance(error, SyntaxError) and error.filename == filename and error.lineno:
         code = lines[error.lineno - 1].strip() if error.lineno <= len(lines) else ""
         frames = [{"line": error.lineno, "function": "", "code": code, "shapes": {}}]
@@ -48,17 +51,18 @@ def describe_error(error: BaseException, filename: str, source: str) -> dict[str
         "type": type(error).__name__[:100],
         "message": message_of(error),
         "frames": frames[-_SHOWN_FRAMES:],
-        "signature": signature,
+        "signature": signature[:200],
     }
 
 
-def _signature(error: BaseException, filename: str, source: str) -> str:
-    """Of what the submission called with arguments that do not fit; empty for other errors."""
-    place, here = None, error.__traceback__ if isinstance(error, TypeError) else None
-    while here is not None:
-        place = here if here.tb_frame.f_code.co_filename == filename else place
-        here = here.tb_next
-    return "" if place is None else signature_of_misfit(message_of(error), place, source)[:200]
+def _places_in(filename: str, error: BaseException) -> list[TracebackType]:
+    """The part of a traceback that lies in the submission, from the outside in."""
+    places, place = [], error.__traceback__
+    while place is not None:
+        if place.tb_frame.f_code.co_filename == filename:
+            places.append(place)
+        place = place.tb_next
+    return places
 
 
 def is_unwritten(error: BaseException, filename: str) -> bool:

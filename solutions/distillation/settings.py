@@ -47,10 +47,8 @@ TEACHER = Recipe(
 )
 """The teacher that is trained on the spot where none is given."""
 
-_NOT_HERE = (
-    *("model", "width", "mlp", "registers", "label_smoothing", "ema", "drop_path"),
-    *("mixup", "cutmix", "trivial_augment", "start"),
-)
+_OFF = "label_smoothing", "ema", "drop_path", "mixup", "cutmix", "mixup_off", "trivial_augment"
+_NOT_HERE = ("model", "width", "mlp", "registers", "start", *_OFF)
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ class Distillation:
                 raise BadRecipe(f"{field} is {getattr(self, field)}; it must be positive")
         if self.recipe.model != "extra_head":
             raise BadRecipe(f"the student is extra_head, not {self.recipe.model}")
-        for field in ("label_smoothing", "ema", "drop_path", "mixup", "cutmix", "trivial_augment"):
+        for field in _OFF:
             if getattr(self.recipe, field):
                 raise BadRecipe(f"a distillation has no {field}; set it to 0")
         if self.recipe.start != "problems":

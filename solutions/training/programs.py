@@ -193,7 +193,7 @@ class Programs:
 
 
 def _on_host() -> AbstractContextManager[Any]:
-    """For what runs once: XLA took 22 s to compile the start for a GPU, and takes 2 for a CPU."""
+    """For what runs once: XLA took 22 s to compile a start for a GPU, and takes 3 for a CPU."""
     try:
         return jax.default_device(jax.local_devices(backend="cpu")[0])
     except RuntimeError:  # JAX_PLATFORMS leaves the CPU out

@@ -125,11 +125,12 @@ class Recipe:
         if self.width % self.heads:
             raise BadRecipe(f"heads is {self.heads}; it must divide width, {self.width}")
 
-    def described(self) -> str:
-        """What is unlike the defaults, so that a field added later changes no description."""
+    def __repr__(self) -> str:
+        """What is unlike the defaults: runs are known by it, also when a field comes later."""
         values = dataclasses.asdict(self).items()
         default = {field.name: field.default for field in dataclasses.fields(self)}
-        return ", ".join(f"{field}={value!r}" for field, value in values if value != default[field])
+        unlike = (f"{field}={value!r}" for field, value in values if value != default[field])
+        return f"Recipe({', '.join(unlike)})"
 
     def with_changes(self, changes: dict[str, str]) -> Recipe:
         """The recipe with some fields set from text, as a command line gives them.

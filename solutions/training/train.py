@@ -91,7 +91,7 @@ def train(
     task = classification(recipe, model, data.statistics, total_steps, step50)
     checkpoints = None
     if out is not None:
-        run = f"{recipe.described()}, seed={seed}" + (f" with {whose}" if whose else "")
+        run = f"{recipe} seed={seed}" + (f" with {whose}" if whose else "")
         checkpoints = Checkpoints(Path(out) / "checkpoints", recipe.keep, tell, run)
     try:
         fitted = fit(task, data, plan, place, checkpoints, watch)

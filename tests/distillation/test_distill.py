@@ -248,6 +248,8 @@ def test_what_does_not_fit_is_named() -> None:
         Distillation(dataclasses.replace(STUDENT, mixup=0.2))
     with pytest.raises(BadRecipe, match="a distillation has no trivial_augment"):
         Distillation(dataclasses.replace(STUDENT, trivial_augment=True))
+    with pytest.raises(BadRecipe, match="a distillation has no mixup_off"):
+        Distillation(dataclasses.replace(STUDENT, mixup_off=0.1))
     with pytest.raises(BadRecipe, match="starts as the problems say"):
         Distillation(dataclasses.replace(STUDENT, start="mimetic"))
     with pytest.raises(BadRecipe, match="width cannot be set here"):

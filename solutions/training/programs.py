@@ -117,10 +117,6 @@ class Programs:
         self._being_compiled["all_numbers"].result()
         return self._all_numbers(state)
 
-    def compiled(self) -> int:
-        """How many versions of the two programs exist: 2 however long the run."""
-        return self._run._cache_size() + self._evaluate._cache_size()
-
     def _compile_ahead(self, carry: Carry) -> None:
         """Compiles the programs side by side, beginning with the two that are needed first.
 

@@ -12,7 +12,7 @@ from grader.problem import Problem
 ROOT = Path(__file__).resolve().parent.parent
 PROBLEMS = ROOT / "problems"
 SOLUTIONS = ROOT / "solutions"
-_SPEC = re.compile(r"p(\d+)_(\w+)\.py$")
+_SPEC = re.compile(r"p(\d+)_(\w+?)(\.py)?$")  # a module, or a package of several
 
 
 class UnknownProblem(LookupError):

@@ -1,7 +1,7 @@
 """What an author writes: a ``Problem`` with its contracts, stages, pitfalls, variants and hints.
 
-A spec (``grader/specs/pNN_name.py``) imports this module and the shared shapes beside it,
-nothing else of the package.  Everything here is data; the engine reads it.
+A spec (``grader/specs/pNN_name.py``, or a package of that name) imports this module and the shared
+shapes beside it, nothing else of the package.  Everything here is data; the engine reads it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,84 @@
+"""Problem 49: one step of distillation, and the loss in it: a module for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from grader.problem import Problem, Sizes, Stage
+from grader.specs.p49_distill_step import loss, step
+from grader.specs.shapes import tells_apart
+
+
+def _derive(fields: Mapping[str, Any]) -> Sizes:
+    return {**fields, "pixels": fields["height"] * fields["width"] * fields["channels"]}
+
+
+def _tells(sizes: Sizes) -> bool:
+    lengths = (sizes["batch"], sizes["hidden"], sizes["embedding"], sizes["pixels"], step.STEPS)
+    return tells_apart(*lengths) and sizes["height"] != sizes["width"]
+
+
+def _symbols(sizes: Sizes) -> dict[str, int]:
+    return {"B": sizes["batch"], "D": sizes["embedding"]}
+
+
+PROBLEM = Problem(
+    number=49,
+    slug="distill_step",
+    title="One step of distillation with a normalised L1 loss",
+    teaches="a loss between embeddings, what is differentiated and what is not, TrainState",
+    contracts=(loss.CONTRACT, step.CONTRACT),
+    fields={
+        "batch": range(2, 7),
+        "height": range(1, 5),
+        "width": range(1, 5),
+        "channels": range(1, 4),
+        "hidden": range(4, 9),
+        "embedding": range(4, 9),
+        "norm": (10.0, 2.0, 64.0),
+    },
+    derive=_derive,
+    tells=_tells,
+    corners=(
+        {
+            "batch": 1,
+            "height": 2,
+            "width": 2,
+            "channels": 1,
+            "hidden": 5,
+            "embedding": 2,
+            "norm": 100.0,
+        },
+        {
+            "batch": 9,
+            "height": 1,
+            "width": 1,
+            "channels": 3,
+            "hidden": 4,
+            "embedding": 1,
+            "norm": 10.0,
+        },
+    ),
+    symbols=_symbols,
+    stages=(
+        Stage("targets", "teacher's embeddings, step {i}"),
+        Stage("embeddings", "student's embeddings, step {i}"),
+        Stage("student_scaled", "student's embeddings, scaled"),
+        Stage("teacher_scaled", "teacher's embeddings, scaled"),
+        Stage("loss", "loss"),
+    ),
+    variants=step.VARIANTS,
+    pitfalls=(*loss.PITFALLS, *step.PITFALLS),
+    hints=(
+        "Begin with the loss and the numbers of the walk-through. It is graded on its own.",
+        (
+            "In the step, ask of every value: may it change with the student's parameters? What "
+            "may belongs into the function that you differentiate, what may not stays outside."
+        ),
+        (
+            "The teacher's embeddings, as constants; a function from parameters to the loss; its "
+            "value and its gradient in one call; and the state's own way to apply a gradient."
+        ),
+    ),
+)

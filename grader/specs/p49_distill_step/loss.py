@@ -1,0 +1,246 @@
+"""``normalized_l1``: how it is called, what holds for it, and what goes wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grader.problem import ArraySpec, Contract, Edit, Pitfall, Property, Run, Sizes
+from grader.specs.claims import same
+
+STUDENT_LENGTH = "jnp.linalg.norm(student, axis=-1, keepdims=True)"
+TEACHER_LENGTH = "jnp.linalg.norm(teacher, axis=-1, keepdims=True)"
+STUDENT_SCALED = "norm * student / student_length"
+TEACHER_SCALED = "norm * teacher / teacher_length"
+LOSS = "jnp.abs(student_scaled - teacher_scaled).mean()"
+
+
+def _embeddings(sizes: Sizes) -> dict[str, ArraySpec]:
+    """Rows of different lengths; the teacher's are longer, so that scaling them matters."""
+    shape = (sizes["batch"], sizes["embedding"])
+    return {"student": ArraySpec(shape, scale=3.0), "teacher": ArraySpec(shape, scale=10.0)}
+
+
+def _call_loss(
+    function: Callable[..., Any], seed: int, sizes: Sizes, arrays: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The loss of one batch, with and without ``norm``."""
+    student, teacher = arrays["student"], arrays["teacher"]
+    return {
+        "loss": function(student, teacher, sizes["norm"]),
+        "loss with the default norm": function(student, teacher),
+    }
+
+
+def _parallel(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
+    losses = run({"student": 0.25 * arrays["teacher"], "teacher": arrays["teacher"]})
+    return all(abs(loss) < 1e-6 for loss in losses)
+
+
+def _scale_free(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
+    plain = run(arrays)
+    scaled = run({"student": 2.0 * arrays["student"], "teacher": 0.5 * arrays["teacher"]})
+    return all(same(one, other) for one, other in zip(plain, scaled, strict=True))
+
+
+CONTRACT = Contract(
+    function="normalized_l1",
+    arguments=("student", "teacher", "norm"),
+    outputs=("loss", "loss with the default norm"),
+    arrays=_embeddings,
+    call=_call_loss,
+    creates_parameters=False,
+    properties=(
+        Property("the loss of parallel embeddings is 0", _parallel),
+        Property("scaling either side changes nothing", _scale_free),
+    ),
+)
+
+PITFALLS = (
+    Pitfall(
+        id="norm-ignored",
+        title="the rows are scaled to length 1, whatever norm is",
+        advice=(
+            "Length 1 is only half of the way: afterwards every row has the length norm. The "
+            "loss comes out too small by that factor, and the gradients with it."
+        ),
+        edits=(
+            Edit(STUDENT_SCALED, "student / student_length"),
+            Edit(TEACHER_SCALED, "teacher / teacher_length"),
+        ),
+        stage="student_scaled",
+        hints=(
+            "By which factor is your loss wrong?",
+            "How long are your rows after they have been scaled?",
+        ),
+    ),
+    Pitfall(
+        id="default-norm",
+        title="without the argument, norm is 1 and not 100",
+        advice=(
+            "The contract gives norm a default, and it is 100 in both functions. Called "
+            "without it, yours does something else than the task says."
+        ),
+        edits=(
+            Edit('"B D"], norm: float = 100.0', '"B D"], norm: float = 1.0'),
+            Edit("    norm: float = 100.0,\n", "    norm: float = 1.0,\n"),
+        ),
+        stage="student_scaled",
+        hints=(
+            "With norm given you are right. What if it is left out?",
+            "Compare the signatures with those of the contract.",
+        ),
+    ),
+    Pitfall(
+        id="teacher-unscaled",
+        title="only the student's rows are scaled, the teacher's are not",
+        advice=(
+            "The lengths of the teacher's embeddings mean nothing to the student. Only when "
+            "both have the same length does the difference speak of directions alone."
+        ),
+        edits=(Edit(TEACHER_SCALED, "teacher"),),
+        stage="teacher_scaled",
+        hints=(
+            "Double the teacher's embeddings. Does your loss change?",
+            "What is done to one of the two is done to the other.",
+        ),
+    ),
+    Pitfall(
+        id="unscaled",
+        title="neither of the two is scaled: a plain L1 distance",
+        advice=(
+            "The loss should not change when an embedding becomes longer without turning. "
+            "A plain distance punishes the student for its length."
+        ),
+        edits=(Edit(STUDENT_SCALED, "student"), Edit(TEACHER_SCALED, "teacher")),
+        stage="student_scaled",
+        hints=(
+            "Double the student's embeddings. Does your loss change?",
+            "Two steps come before the difference is taken.",
+        ),
+    ),
+    Pitfall(
+        id="l1-length",
+        title="the length of a row is the sum of its absolute values",
+        advice=(
+            "L1 is how the two vectors are compared, not how they are measured. The length "
+            "of a row is the ordinary, Euclidean one."
+        ),
+        edits=(
+            Edit(STUDENT_LENGTH, "jnp.abs(student).sum(axis=-1, keepdims=True)"),
+            Edit(TEACHER_LENGTH, "jnp.abs(teacher).sum(axis=-1, keepdims=True)"),
+        ),
+        stage="student_scaled",
+        hints=(
+            "How long is the vector (3, 4)?",
+            "In the walk-through (3, 4) is divided by 5. By what do you divide it?",
+        ),
+    ),
+    Pitfall(
+        id="squared-length",
+        title="the rows are divided by their squared length",
+        advice=(
+            "The sum of squares is the square of the length. Divided by it, long rows come "
+            "out shorter than short ones."
+        ),
+        edits=(
+            Edit(STUDENT_LENGTH, "jnp.square(student).sum(axis=-1, keepdims=True)"),
+            Edit(TEACHER_LENGTH, "jnp.square(teacher).sum(axis=-1, keepdims=True)"),
+        ),
+        stage="student_scaled",
+        hints=(
+            "How long is the vector (3, 4), and what do you divide it by?",
+            "A root is missing.",
+        ),
+    ),
+    Pitfall(
+        id="matrix-length",
+        title="the whole batch is scaled by one common length",
+        advice=(
+            "Every image has an embedding of its own, and every row its own length. Measured "
+            "together, an image with a long embedding drowns the others."
+        ),
+        edits=(
+            Edit(STUDENT_LENGTH, "jnp.linalg.norm(student)"),
+            Edit(TEACHER_LENGTH, "jnp.linalg.norm(teacher)"),
+        ),
+        stage="student_scaled",
+        hints=(
+            "With a single image in the batch you are right. Why not with two?",
+            "How many lengths are there for B embeddings?",
+        ),
+    ),
+    Pitfall(
+        id="column-length",
+        title="the columns are scaled, not the rows",
+        advice=(
+            "A column holds one channel of all the images. The rows are the embeddings, and "
+            "it is their length that should be equal."
+        ),
+        edits=(
+            Edit(STUDENT_LENGTH, STUDENT_LENGTH.replace("-1", "0")),
+            Edit(TEACHER_LENGTH, TEACHER_LENGTH.replace("-1", "0")),
+        ),
+        stage="student_scaled",
+        hints=(
+            "Which shape do your lengths have?",
+            "Over which axis does one go to measure one embedding?",
+        ),
+    ),
+    Pitfall(
+        id="squared-difference",
+        title="the differences are squared",
+        advice=(
+            "That is the mean squared error. L1 takes the absolute value, so that a large "
+            "difference does not count more than its share."
+        ),
+        edits=(Edit(LOSS, LOSS.replace("abs", "square")),),
+        stage="loss",
+        hints=(
+            "What does the 1 in L1 stand for?",
+            "In the walk-through the differences 6 and 2 give 4.",
+        ),
+    ),
+    Pitfall(
+        id="euclidean-distance",
+        title="the Euclidean distance of the rows is averaged",
+        advice=(
+            "The difference of two rows is not measured as one vector here; each of its "
+            "numbers counts with its absolute value."
+        ),
+        edits=(Edit(LOSS, "jnp.linalg.norm(student_scaled - teacher_scaled, axis=-1).mean()"),),
+        stage="loss",
+        hints=(
+            "In the walk-through the differences 6 and 2 give 4. What do you get?",
+            "Mean over B and D: how many numbers does your mean go over?",
+        ),
+    ),
+    Pitfall(
+        id="summed-features",
+        title="the differences are summed over the features",
+        advice=(
+            "The mean goes over both axes. With a sum over D the loss grows with the width "
+            "of the embedding."
+        ),
+        edits=(Edit(LOSS, LOSS.replace(".mean()", ".sum(axis=-1).mean()")),),
+        stage="loss",
+        hints=(
+            "By which factor is your loss too large? Look at the shapes.",
+            "Mean over B and D.",
+        ),
+    ),
+    Pitfall(
+        id="summed",
+        title="the differences are summed and not averaged",
+        advice=(
+            "A sum grows with the batch and the width, and with it the gradients: the "
+            "learning rate would have to be found anew for every batch size."
+        ),
+        edits=(Edit(LOSS, LOSS.replace("mean", "sum")),),
+        stage="loss",
+        hints=(
+            "By which factor is your loss too large? Look at the shapes.",
+            "Should the loss of a batch double if every image is in it twice?",
+        ),
+    ),
+)

@@ -1,0 +1,139 @@
+"""``weight_decay_mask``: how it is called, and what goes wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grader.problem import ArraySpec, Contract, Edit, Pitfall, Sizes
+from grader.specs.p50_train_step.trees import leaf, unflattened
+
+IS_KERNEL = 'path[-1].key == "kernel"'
+MASK = f"jax.tree_util.tree_map_with_path(lambda path, _: {IS_KERNEL}, params)"
+
+
+def _model_leaves(sizes: Sizes) -> dict[str, ArraySpec]:
+    """Every kind of parameter that a ViT has, and two names that only look like kernels."""
+    d, k = sizes["hidden"], sizes["classes"]
+    shapes: dict[str, tuple[int, ...]] = {
+        "cls": (1, d),
+        "positions": (6, d),
+        "registers": (2, d),
+        "patch_embed/projection/kernel": (2, 2, sizes["channels"], d),
+        "patch_embed/projection/bias": (d,),
+        "block_0/norm_1/scale": (d,),
+        "block_0/norm_1/bias": (d,),
+        "block_0/attention/query/kernel": (d, 2, 3),
+        "block_0/attention/query/bias": (2, 3),
+        "kernel_size_embed/embedding": (5, d),
+        "kernel/bias": (d,),
+        "block_0/relative_kernel": (d, d),
+        "block_0/Kernel": (d,),
+        "head/kernel": (d, k),
+        "head/kernel_scale": (k,),
+        "head/bias": (k,),
+    }
+    return {path: ArraySpec(shape) for path, shape in shapes.items()}
+
+
+def _call_mask(
+    function: Callable[..., Any], seed: int, sizes: Sizes, arrays: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The mask, leaf by leaf: 1 for True, 0 for False."""
+    import jax
+    import jax.numpy as jnp
+
+    params = unflattened(arrays)
+    mask = function(params)
+    tree: Any = jax.tree.structure(params)
+    if jax.tree.structure(mask) != tree:
+        raise TypeError("weight_decay_mask returns a tree of the same structure as params")
+    return {path: jnp.asarray(int(leaf(mask, path)), jnp.int32) for path in arrays}
+
+
+CONTRACT = Contract(
+    function="weight_decay_mask",
+    arguments=("params",),
+    outputs=tuple(
+        sorted(_model_leaves({"hidden": 1, "classes": 1, "channels": 1})),
+    ),
+    arrays=_model_leaves,
+    call=_call_mask,
+    creates_parameters=False,
+)
+
+PITFALLS = (
+    Pitfall(
+        id="mask-by-axes",
+        title="everything with two or more axes is decayed",
+        advice=(
+            "A common rule of thumb, and not the rule of this problem: position tables, CLS "
+            "tokens, registers and the biases of the attention heads are matrices too."
+        ),
+        edits=(Edit(MASK, "jax.tree.map(lambda leaf: leaf.ndim > 1, params)"),),
+        hints=(
+            "What does your mask say about the position table?",
+            "Does the task speak of shapes or of names?",
+        ),
+    ),
+    Pitfall(
+        id="mask-all-but-bias",
+        title="everything but the biases is decayed",
+        advice=(
+            "The scales of the LayerNorms and all learned tokens are then pulled to 0 too. "
+            "Only what is named kernel should be."
+        ),
+        edits=(Edit(IS_KERNEL, 'path[-1].key != "bias"'),),
+        hints=(
+            "What does your mask say about the scale of a LayerNorm?",
+            "It is easier to say what is decayed than what is not.",
+        ),
+    ),
+    Pitfall(
+        id="mask-inverted",
+        title="the mask is inverted",
+        advice=(
+            "True means that a leaf is decayed. Yours protects the kernels and pulls all the "
+            "rest towards 0."
+        ),
+        edits=(Edit(IS_KERNEL, IS_KERNEL.replace("==", "!=")),),
+        hints=(
+            "What does True mean in the mask that optax.adamw takes?",
+            "What does your mask say about a bias?",
+        ),
+    ),
+    Pitfall(
+        id="mask-substring",
+        title="the word kernel is searched for anywhere in the path",
+        advice=(
+            "The name of a module may contain the word, and so may the name of another "
+            "parameter. What counts is the leaf's own name, and all of it."
+        ),
+        edits=(Edit(IS_KERNEL, '"kernel" in jax.tree_util.keystr(path)'),),
+        hints=(
+            "What does your mask say about a parameter named kernel_scale?",
+            "Which part of a path is the name of the leaf?",
+        ),
+    ),
+    Pitfall(
+        id="mask-flat",
+        title="the mask is a flat dict, not a tree like params",
+        advice=(
+            "optax lays the mask over the parameters, so both need the same structure, "
+            "module by module. A dict whose keys are whole paths does not fit."
+        ),
+        edits=(
+            Edit(
+                MASK,
+                "{\n        jax.tree_util.keystr(path): "
+                f"{IS_KERNEL}\n"
+                "        for path, _ in jax.tree_util.tree_leaves_with_path(params)\n    }",
+            ),
+        ),
+        check="runs",
+        hints=(
+            "Compare jax.tree.structure of the mask and of params.",
+            "There are ways to map over a tree that keep its structure and know the paths.",
+        ),
+    ),
+)

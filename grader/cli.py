@@ -100,14 +100,18 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"vit-problems {__version__}")
         return
     fit_streams()
-    if arguments is None and words[:1] and words[0] in TRAINING:
+    trains = arguments is None and words[:1] and words[0] in TRAINING
+    if trains:
         with_huge_pages()
     try:
         sys.exit(application()(_completed(words), prog_name=PROGRAM, standalone_mode=False))
     except UsageError as error:
         told = str(error)
     except (typer.Abort, KeyboardInterrupt):
-        told = "stopped"
+        if trains:
+            leave_at_once("grader: stopped; what was saved before is still there")
+        print("grader: stopped", file=sys.stderr)
+        sys.exit(130)
     except BrokenPipeError:  # `… | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -115,6 +119,13 @@ def main(arguments: list[str] | None = None) -> None:
         told = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
     print(f"grader: {told} (python -m grader --help shows what there is)", file=sys.stderr)
     sys.exit(2)
+
+
+def leave_at_once(last_words: str) -> NoReturn:
+    """End this process as it is; the usual way out waits until XLA has compiled what it began."""
+    print(last_words, file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(130)
 
 
 def with_huge_pages() -> None:

@@ -101,6 +101,5 @@ def errors_told() -> Iterator[None]:
     except (NotANumber, CannotSave) as error:
         print(f"grader: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        print("grader: stopped; what was saved before is still there", file=sys.stderr)
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt:  # Typer would end without a word
+        raise typer.Abort from None

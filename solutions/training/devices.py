@@ -9,6 +9,7 @@ each along its longest axis that can be divided; XLA gathers them where they are
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,3 +141,14 @@ def on_host(tree: Any) -> Any:
         return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))
 
     return jax.tree.map(whole, tree)
+
+
+def computing_on_host() -> AbstractContextManager[Any]:
+    """For what runs once, or is tiny: a GPU would gain nothing, and compiling for it takes longer.
+
+    XLA compiled the start of ``cifar10`` for an NVIDIA H200 in 22 s; for a CPU it takes 3.
+    """
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:  # JAX_PLATFORMS leaves the CPU out
+        return nullcontext()

@@ -16,7 +16,7 @@ import jax
 
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import Dataset
-from solutions.training.devices import Placement, any_process
+from solutions.training.devices import Placement, any_process, computing_on_host
 from solutions.training.programs import Carry, Plan, Programs
 from solutions.training.step import Task
 
@@ -183,13 +183,15 @@ class _Run:
             raise NotANumber(self._explained("the loss is no longer a number", bad))
         done = (step - 1) % self._per_epoch + 1
         metrics = {name: float(value) / done for name, value in carry["sums"].items()}
+        with computing_on_host():
+            learning_rate = float(self._task.learning_rate(step - 1))
         self._progress = Progress(
             step,
             self._total,
             (step - 1) // self._per_epoch + 1,
             metrics,
             self._pace.steps_per_second * self._plan.batch_size,
-            float(self._task.learning_rate(step - 1)),
+            learning_rate,
         )
         self._watch.on_progress(self._progress)
 

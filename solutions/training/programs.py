@@ -16,7 +16,6 @@ by timing them and adds up in any order, unless XLA_FLAGS has --xla_gpu_determin
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +25,7 @@ import numpy as np
 from jax import lax
 
 from solutions.training.data import Dataset
-from solutions.training.devices import Placement
+from solutions.training.devices import Placement, computing_on_host
 from solutions.training.recipe import BadRecipe
 from solutions.training.step import Task
 
@@ -80,8 +79,9 @@ class Programs:
             "label": place.everywhere(data.train_labels.astype(np.int32)),
         }
         self._test = _in_batches(data, plan.batch_size, place)
-        root = jax.random.key(plan.seed)
-        self._init_key, self._order_key, self._step_key = jax.random.split(root, 3)
+        with computing_on_host():
+            root = jax.random.key(plan.seed)
+            self._init_key, self._order_key, self._step_key = jax.random.split(root, 3)
         self._metrics = self._names_of_metrics()
         shapes = jax.eval_shape(self._start, self._init_key)
         self._where = place.of_state(shapes)
@@ -94,7 +94,7 @@ class Programs:
     def start(self) -> Carry:
         """The carry before the first step."""
         self._being_compiled["init"].result()
-        with _on_host():
+        with computing_on_host():
             carry = self._init(self._init_key)
         return jax.device_put(carry, self._where)
 
@@ -124,12 +124,12 @@ class Programs:
         processes compile in one order, as on GPUs they wait for what the others measured.
         """
         count = np.int32(0)
-        with _on_host():
+        with computing_on_host():
             init = self._init.lower(self._init_key)
         run = self._run.lower(carry, self._train, count, count)
         evaluate = self._evaluate.lower(carry["state"], self._test)
         all_numbers = self._all_numbers.lower(carry["state"])
-        pool = ThreadPoolExecutor(2 if jax.process_count() == 1 else 1)
+        pool = ThreadPoolExecutor(2 if jax.process_count() == 1 else 1, "compiling")
         self._being_compiled: dict[str, Future[Any]] = {
             "run": pool.submit(run.compile),
             "init": pool.submit(init.compile),
@@ -186,14 +186,6 @@ class Programs:
 
         sums = lax.map(one, test)
         return {name: values.sum() / test["real"].sum() for name, values in sums.items()}
-
-
-def _on_host() -> AbstractContextManager[Any]:
-    """For what runs once: XLA took 22 s to compile a start for a GPU, and takes 3 for a CPU."""
-    try:
-        return jax.default_device(jax.local_devices(backend="cpu")[0])
-    except RuntimeError:  # JAX_PLATFORMS leaves the CPU out
-        return nullcontext()
 
 
 def _placed(leaf: Any, where: Any) -> jax.ShapeDtypeStruct:

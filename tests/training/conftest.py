@@ -56,12 +56,12 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": _CACHE.name, **more}
 
 
-def started(*words: str) -> subprocess.Popen[str]:
+def started(*words: str, **more: str) -> subprocess.Popen[str]:
     """Python in the project's root, as a process of its own."""
     return subprocess.Popen(
         [sys.executable, *words],
         cwd=ROOT,
-        env=environment(),
+        env=environment(**more),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -104,6 +104,25 @@ def test_ctrl_c_saves_and_says_how_to_resume(story: Story) -> None:
     assert story.stopped["step"] == int(step[1]) > 0
 
 
+def test_ctrl_c_twice_does_not_wait_for_what_is_being_compiled(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    words = [*TRAIN, "--data", str(image_folder), "--out", str(tmp_path / "run"), *TINY_WORDS]
+    deep = ["--set", "depth=16"]
+    process = started(*words, *deep, JAX_LOG_COMPILES="1", XDG_CACHE_HOME=str(tmp_path))
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "Compiling jit(_all_numbers)" in line:  # the last of a run's programs
+            break
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)  # two at one time may be heard as one
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert told.endswith("grader: stopped; what was saved before is still there\n")
+    assert "Finished XLA compilation of jit(_steps)" not in told
+
+
 def test_a_resumed_run_ends_with_a_line_an_epoch_and_a_report(story: Story) -> None:
     assert story.resumed.returncode == 0, story.resumed.stderr
     assert f"resuming at step {story.stopped['step']} of 360" in story.resumed.stdout

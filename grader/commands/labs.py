@@ -6,14 +6,13 @@ import dataclasses
 import shlex
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from grader.commands.lab_runs import lab_errors_told, onlookers, train_for_lab
-from grader.commands.running import RUNS, cache_programs, changed_fields, load, quiet, teller
+from grader.commands.running import cache_programs, changed_fields, folder_for, load, quiet, teller
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,13 +97,13 @@ def distill(
         )
         student = {**changed_fields(changes), **({} if data is None else {"data": data})}
         asked = asked.with_changes(student, changed_fields(teacher_changes))
-        place = out or RUNS / f"{asked.recipe.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        if folder.holds_one(place):
-            raise UsageError(f"{place} holds a run already; --resume {place}, or another --out")
+        if out is not None and folder.holds_one(out):
+            raise UsageError(f"{out} holds a run already; --resume {out}, or another --out")
         images = load(asked.recipe)
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
-        run = folder.new(place, asked, seed or 0, images, command)
-        _distill(run, images, queries, resumed=False)
+        with folder_for(asked.recipe.name, out) as place:
+            run = folder.new(place, asked, seed or 0, images, command)
+            _distill(run, images, queries, resumed=False)
 
 
 def _clip(teacher: str | None) -> str:
@@ -143,16 +142,17 @@ def registers(
         cache_programs()
         if runs and (changes or counts != "0,1,4"):
             raise UsageError("--set and --counts are for runs trained here; leave RUN out")
-        place = out or RUNS / f"registers-{time.strftime('%Y%m%d-%H%M%S')}"
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
-        if runs:
-            chosen = [read(folder) for folder in runs]
-        else:
-            chosen = _train_small(_numbers(counts), place, seed, changed_fields(changes), command)
-        from grader.report.terminal import console_for
+        with folder_for("registers", out) as place:
+            if runs:
+                chosen = [read(folder) for folder in runs]
+            else:
+                changed = changed_fields(changes)
+                chosen = _train_small(_numbers(counts), place, seed, changed, command)
+            from grader.report.terminal import console_for
 
-        tell = teller(console_for())
-        path, findings = lab(chosen, place, command, seed, tell, cutoff)
+            tell = teller(console_for())
+            path, findings = lab(chosen, place, command, seed, tell, cutoff)
         for line in findings:
             tell(line)
         tell(f"report: {path}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,24 @@ def cache_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+@contextmanager
+def folder_for(name: str, out: Path | None) -> Iterator[Path]:
+    """``out``, or a fresh folder, the same in all processes; one that stays empty goes again."""
+    from solutions.training import devices, runs
+
+    if out is not None:
+        yield out
+        return
+    name = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    mine = devices.in_first_process(lambda: runs.reserve(RUNS, name))
+    folder = Path(devices.of_first_process(str(mine)))
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def changed_fields(changes: list[str] | None) -> dict[str, str]:
     """The fields and values of ``--set FIELD=VALUE``.
 
@@ -51,8 +70,13 @@ def changed_fields(changes: list[str] | None) -> dict[str, str]:
     return {field.strip(): value.strip() for field, _, value in split}
 
 
-def load(recipe: Recipe, run: Run | None = None) -> Dataset:
+def load(recipe: Recipe, run: Run | None = None, otherwise: str = "begin a new run") -> Dataset:
     """The images that a recipe names.
+
+    Args:
+      recipe: says which.
+      run: what was trained on these very images, if they have to be the same.
+      otherwise: what to do where they are not.
 
     Raises:
       UsageError: they are not the ones that ``run`` began with.
@@ -62,10 +86,11 @@ def load(recipe: Recipe, run: Run | None = None) -> Dataset:
     from solutions.training import data
 
     images = data.load(recipe.data, recipe.image_size)
-    if run is not None and (images.image_shape, images.classes, *images.statistics) != (
-        *(run.image_shape, run.classes, run.mean, run.std),
-    ):
-        raise UsageError(f"{recipe.data} is not what {run.folder} was trained on")
+    if run is not None and images.digest != run.data_digest:
+        raise UsageError(
+            f"{recipe.data} is not what {run.folder} was trained on; put its images back as they "
+            f"were, or {otherwise}"
+        )
     return images
 
 

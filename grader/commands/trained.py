@@ -34,7 +34,10 @@ def evaluate(
 
         run = runs.read(run_folder)
         cache_programs()
-        images = load(run.recipe if data is None else run.recipe.with_changes({"data": data}))
+        if data is None:
+            images = load(run.recipe, run, "test on others with --data FOLDER")
+        else:
+            images = load(run.recipe.with_changes({"data": data}))
         if images.image_shape != run.image_shape:
             raise UsageError(
                 f"{images.name} has images of {images.image_shape}; the run has {run.image_shape}"

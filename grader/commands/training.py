@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from grader.commands.running import (
-    RUNS,
     cache_programs,
     changed_fields,
     errors_told,
+    folder_for,
     load,
     quiet,
     teller,
@@ -67,6 +66,7 @@ def train(
     quiet()
     with errors_told():
         from solutions.training import devices, runs
+        from solutions.training.data import located
         from solutions.training.recipe import named
 
         several = (coordinator, num_processes, process_id)
@@ -74,44 +74,26 @@ def train(
             devices.join_processes(*several)
         cache_programs()
         if resume is not None:
-            if any((data, seed is not None, out, mine, changes, fsdp)) or recipe != "digits":
+            if any((seed is not None, out, mine, changes, fsdp)) or recipe != "digits":
                 raise UsageError("--resume goes on with a run as it was; leave the rest away")
             run = runs.read(resume)
+            if data is not None:
+                moved = run.recipe.with_changes({"data": located(data)})
+                run = dataclasses.replace(run, recipe=moved)
             images = load(run.recipe, run)
             _train(run, images, _own_of(run), resumed=True, tensorboard=tensorboard)
             return
         chosen = named(recipe).with_changes(changed_fields(changes))
-        if data is not None:
-            chosen = chosen.with_changes({"data": data})
+        chosen = chosen.with_changes({"data": located(chosen.data if data is None else data)})
         if out is not None and (out / "run.json").exists():
             raise UsageError(f"{out} holds a run already; --resume {out}, or another --out")
         images = load(chosen)
         own = _own_for(chosen, images) if mine else None
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
-        with _folder_for(chosen, out) as folder:
+        with folder_for(chosen.name, out) as folder:
             texts = own.texts if own else None
             run = runs.new(folder, chosen, seed or 0, images, command, texts, fsdp)
             _train(run, images, own, resumed=False, tensorboard=tensorboard)
-
-
-@contextmanager
-def _folder_for(recipe: Recipe, out: Path | None) -> Iterator[Path]:
-    """``out``, or a fresh folder, the same in all processes; one that stays empty goes again."""
-    import jax
-
-    from solutions.training import devices, runs
-
-    if out is not None:
-        yield out
-        return
-    name = f"{recipe.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    mine = str(runs.reserve(RUNS, name)) if jax.process_index() == 0 else ""
-    folder = Path(devices.of_first_process(mine))
-    try:
-        yield folder
-    finally:
-        with suppress(OSError):
-            folder.rmdir()
 
 
 def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorboard: bool) -> None:
@@ -124,9 +106,8 @@ def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorbo
     console, first = console_for(), jax.process_index() == 0
     tell = teller(console)
     stop = watching.Stop(tell)
-    watch = watching.Watching(
-        run if first else None, console, stop, _events(run) if tensorboard and first else None
-    )
+    events = devices.in_first_process(lambda: _events(run)) if tensorboard else None
+    watch = watching.Watching(run if first else None, console, stop, events)
     for line in _opening(run, data, own, resumed):
         tell(line)
     with stop.listening(), watch.showing():

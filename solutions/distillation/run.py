@@ -144,7 +144,7 @@ def distill(
     )
     checkpoints = None
     if out is not None:
-        name = f"{asked} seed={seed}"
+        name = f"{asked} seed={seed} images={data.digest}"
         checkpoints = Checkpoints(Path(out) / "checkpoints", recipe.keep, tell, name)
     try:
         with _weights_as_arguments():

@@ -52,7 +52,7 @@ def run_teacher(run: Run, step: int | None = None) -> tuple[int, Teacher]:
 
 
 def _params_at(run: Run, step: int) -> Any:
-    checkpoints = Checkpoints(run.folder / "checkpoints", run.recipe.keep)
+    checkpoints = Checkpoints(run.folder / "checkpoints", read_only=True)
     try:
         if step not in checkpoints.steps():
             raise NoCheckpoint(

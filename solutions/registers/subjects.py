@@ -67,7 +67,7 @@ def checkpoints_of(run: Run, most: int = 8) -> list[tuple[int, Any]]:
       NoCheckpoint: there is none.
 
     """
-    checkpoints = Checkpoints(run.folder / "checkpoints", run.recipe.keep)
+    checkpoints = Checkpoints(run.folder / "checkpoints", read_only=True)
     try:
         last = checkpoints.newest_state()
         steps = [step for step in checkpoints.steps() if step < last[0]]
@@ -211,11 +211,7 @@ def new_or_same(run: Run) -> Run:
         there = runs.read(run.folder)
     except NoRun:
         return run
-    alike = (
-        (one.recipe, one.seed, one.image_shape, one.classes, one.mean, one.std)
-        for one in (there, run)
-    )
-    if next(alike) != next(alike):
+    if (there.recipe, there.seed, there.data_digest) != (run.recipe, run.seed, run.data_digest):
         raise AnotherRun(
             f"{run.folder} holds another run (another recipe, seed or data); choose another folder"
         )

@@ -2,7 +2,8 @@
 
 Orbax writes into a folder with another name and renames it in the end, so one that was being
 written when the process died is never mistaken for a checkpoint; it is told and deleted.  A
-checkpoint that was damaged later is put aside, told, and the one before it serves.
+checkpoint that was damaged later (a sum over its files tells, see `sealed`) is put aside, told,
+and the one before it serves.  While a run is trained its folder is locked.
 
 Beside the arrays a checkpoint holds the history so far, so that ``metrics.jsonl`` can be put
 right when a run is resumed from before its last line.
@@ -11,10 +12,7 @@ right when a run is resumed from before its last line.
 from __future__ import annotations
 
 import contextlib
-import logging
 import shutil
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +20,14 @@ from typing import Any
 
 import jax
 
+from solutions.training import sealed
+from solutions.training.devices import in_first_process
 from solutions.training.disk import CannotSave, reason
+from solutions.training.orbax_log import Deaf
 
 Carry = dict[str, Any]
-_TALKATIVE = ("absl", "asyncio")
+_NO_DAMAGE = ("RESOURCE_EXHAUSTED", "Too many open files", "Cannot allocate memory")
+"""Words of errors that say nothing about what is on the disk."""
 History = tuple[dict[str, Any], ...]
 
 
@@ -34,7 +36,11 @@ class NoCheckpoint(LookupError):
 
 
 class AnotherRun(ValueError):
-    """A folder holds the checkpoints of a different run."""
+    """A folder holds the checkpoints of a different run, or another process trains in it."""
+
+
+class _Changed(ValueError):
+    """The files of a checkpoint are no longer as they were written."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Checkpoints:
       keep: how many stay; older ones are deleted.
       tell: gets one line about every checkpoint that cannot be used.
       run: says which run this is; a folder is not resumed by another.
+      read_only: nothing is made; for who only looks.
 
     Until `close`, what Orbax logs is dropped: an error that matters is raised here, in one line.
 
@@ -66,15 +73,22 @@ class Checkpoints:
         keep: int = 2,
         tell: Callable[[str], None] = print,
         run: str = "",
+        *,
+        read_only: bool = False,
     ) -> None:
         import orbax.checkpoint as ocp
+        from filelock import FileLock
 
-        self._deaf = _Deaf()
+        self._deaf = Deaf()
         self._deaf.begin()
         self.folder, self._tell, self._ocp, self._run = folder.absolute(), tell, ocp, run
         self._failed = False
+        self._lock = FileLock(self.folder.with_name(".lock"))
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, enable_async_checkpointing=True, create=True
+            max_to_keep=keep,
+            enable_async_checkpointing=True,
+            create=not read_only,
+            read_only=read_only,
         )
         with self._explained():
             self._manager = ocp.CheckpointManager(
@@ -93,6 +107,7 @@ class Checkpoints:
           CannotSave: this one, or the one before, cannot be written.
 
         """
+        self.wait()
         if step in self.steps():
             return
         told = {"history": list(history), "seconds": seconds, "run": self._run}
@@ -116,20 +131,28 @@ class Checkpoints:
         """
         with self._explained():
             self._manager.wait_until_finished()
+            in_first_process(self._seal)
+
+    def _seal(self) -> None:
+        for step in self.steps():
+            sealed.seal(self.folder / str(step))
 
     def newest(self, like: Carry) -> Saved | None:
         """The newest checkpoint that can be read, to go on from; None when there is none.
 
-        What cannot be read is told and put aside: Orbax saves no step before its last one.
+        From now on the folder is locked.  What cannot be read is told and put aside: Orbax saves
+        no step before its last one.
 
         Args:
           like: a carry of the same shapes and shardings.
 
         Raises:
-          AnotherRun: the folder belongs to another run.
+          AnotherRun: the folder belongs to another run, or another process is at it.
           CannotSave: what cannot be read cannot be put aside.
+          NoCheckpoint: there is no memory, say, to read one that may be fine.
 
         """
+        self._take()
         self._clear_unfinished()
         saved, skipped = None, []
         for step in reversed(self.steps()):
@@ -145,15 +168,32 @@ class Checkpoints:
             self._put_aside(skipped)
         return saved
 
+    def _take(self) -> None:
+        """Lock the folder; the lock goes with the process, however that ends."""
+        from filelock import Timeout
+
+        def take() -> None:
+            with contextlib.suppress(NotImplementedError):  # a file system without locks
+                self._lock.acquire(blocking=False)
+
+        try:
+            in_first_process(take)
+        except Timeout:
+            raise AnotherRun(
+                f"{self.folder.parent}: another process is training there; wait for its end, or "
+                "choose another folder"
+            ) from None
+
     def _read(self, step: int, like: Carry) -> Saved:
         """One checkpoint: whose it is first, as another run's arrays may have other shapes."""
+        self._check(step)
         args = self._ocp.args
         wanted = args.Composite(told=args.JsonRestore())
         told = self._manager.restore(step, args=wanted)["told"]
         if told["run"] != self._run:
             raise AnotherRun(
-                f"{self.folder} holds checkpoints of another run (another recipe, seed or "
-                "answers); choose another folder"
+                f"{self.folder} holds checkpoints of another run (another recipe, seed, "
+                "answers or images); choose another folder"
             )
         wanted = args.Composite(carry=args.StandardRestore(jax.tree.map(_abstract, like)))
         carry = self._manager.restore(step, args=wanted)["carry"]
@@ -171,7 +211,8 @@ class Checkpoints:
                 shutil.rmtree(target, ignore_errors=True)
                 (self.folder / str(step)).rename(target)
 
-        self._by_one_process(move)
+        with self._explained():
+            in_first_process(move)
         self._manager.reload()
 
     def _clear_unfinished(self) -> None:
@@ -185,16 +226,8 @@ class Checkpoints:
             for path in found:
                 shutil.rmtree(path)
 
-        self._by_one_process(clear)
-
-    def _by_one_process(self, act: Callable[[], object]) -> None:
-        if jax.process_index() == 0:
-            with self._explained():
-                act()
-        if jax.process_count() > 1:
-            from jax.experimental import multihost_utils
-
-            multihost_utils.sync_global_devices("checkpoints")
+        with self._explained():
+            in_first_process(clear)
 
     def newest_state(self) -> tuple[int, Any]:
         """Step and state of the newest checkpoint that can be read, on one device.
@@ -216,6 +249,7 @@ class Checkpoints:
 
     def state(self, step: int) -> Any:
         """The state of one checkpoint, on one device; what goes wrong is Orbax's to say."""
+        self._check(step)
         one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         known = self._manager.item_metadata(step)["carry"]
         tree = jax.tree.map(
@@ -225,14 +259,23 @@ class Checkpoints:
         wanted = self._ocp.args.Composite(carry=self._ocp.args.StandardRestore(tree))
         return self._manager.restore(step, args=wanted)["carry"]["state"]
 
+    def _check(self, step: int) -> None:
+        if sealed.is_broken(self.folder / str(step)):
+            raise _Changed("its files are no longer as they were written")
+
     def _skipped(self, step: int, error: Exception, where: str = "") -> None:
         lines = str(error).strip().splitlines() or [type(error).__name__]
+        if isinstance(error, MemoryError) or any(word in str(error) for word in _NO_DAMAGE):
+            raise NoCheckpoint(
+                f"{self.folder}: step {step} cannot be read now ({lines[0][:100]}); it stays there"
+            ) from error
         self._tell(f"the checkpoint of step {step} is skipped: {lines[0][:200]}{where}")
 
     def close(self) -> None:
         """Let go of its threads."""
         with contextlib.suppress(Exception):
             self._manager.close()
+        self._lock.release()
         if not self._failed:  # else there will be more to drop, some time later
             self._deaf.end()
 
@@ -243,40 +286,6 @@ class Checkpoints:
         except Exception as error:
             self._failed = True
             raise CannotSave(f"{self.folder}: {reason(error)}") from error
-
-
-class _Deaf(logging.Filter):
-    """Drops what Orbax logs, from its own threads too, and what asyncio logs about it.
-
-    Where writing fails, Orbax gives up the event loop to which TensorStore's threads still report:
-    they tell Python's hook for errors that nobody can catch, and what they found is logged as
-    never asked for.
-    """
-
-    def begin(self) -> None:
-        for name in _TALKATIVE:
-            logging.getLogger(name).addFilter(self)
-        self._before, self._hook = sys.unraisablehook, self._unraisable
-        sys.unraisablehook = self._hook
-
-    def end(self) -> None:
-        for name in _TALKATIVE:
-            logging.getLogger(name).removeFilter(self)
-        if sys.unraisablehook is self._hook:
-            sys.unraisablehook = self._before
-
-    def _unraisable(self, told: sys.UnraisableHookArgs) -> None:
-        if told.object is not None or str(told.exc_value) != "Event loop is closed":
-            self._before(told)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        files = {record.pathname}
-        if record.exc_info:
-            _, error, trace = record.exc_info
-            files.update(frame.filename for frame in traceback.extract_tb(trace))
-            if trace is None and "tensorstore" in str(error):  # none of Python's code raised it
-                return False
-        return not any("orbax" in Path(file).parts for file in files)
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:

@@ -7,6 +7,8 @@ modules: the digits of scikit-learn (here), folders of Parquet files or of class
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +75,14 @@ class Dataset:
         return self.train_images.shape[1:]
 
     @cached_property
+    def digest(self) -> str:
+        """Tells these images, labels and classes, in this order, from all others: 16 hex digits."""
+        told = hashlib.sha256(repr((self.image_shape, self.classes)).encode())
+        for part in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            told.update(np.ascontiguousarray(part))
+        return told.hexdigest()[:16]
+
+    @cached_property
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel of the training images, on 0 to 255."""
         # Class by class, as folders are read, the first ones would not do for all.
@@ -117,11 +127,20 @@ def load(source: str, image_size: int | None = None) -> Dataset:
 
     if source in hub.NAMES:
         return folders.load(hub.download(source), source, image_size)
-    path = Path(source).expanduser()
+    path = Path(located(source))
     if not path.is_dir():
         known = ", ".join(("digits", *hub.NAMES))
         raise BadData(f"there is no dataset {source!r}: no folder of this name, nor one of {known}")
     return folders.load(path, path.name, image_size)
+
+
+def located(source: str) -> str:
+    """``source`` as it is found from any folder: a name as it is, a path from the root on."""
+    from solutions.training import hub
+
+    if source in ("", "digits", *hub.NAMES):
+        return source
+    return os.path.realpath(os.path.expanduser(source))
 
 
 def digits() -> Dataset:

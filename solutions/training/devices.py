@@ -8,16 +8,17 @@ each along its longest axis that can be divided; XLA gathers them where they are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 _AXIS = "data"
+_Result = TypeVar("_Result")
 
 
 class BadDevices(ValueError):
@@ -119,6 +120,24 @@ def any_process(flag: bool) -> bool:
     from jax.experimental import multihost_utils
 
     return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+def in_first_process(act: Callable[[], _Result]) -> _Result | None:
+    """What ``act`` gives in the first process, None in the others; if it fails, all fail.
+
+    Raises:
+      BadDevices: it failed in the first process, in the others.
+
+    """
+    result, failed = None, None
+    if jax.process_index() == 0:
+        try:
+            result = act()
+        except Exception as error:
+            failed = error
+    if any_process(failed is not None):
+        raise failed or BadDevices("the first process has failed; it says why")
+    return result
 
 
 def of_first_process(text: str) -> str:

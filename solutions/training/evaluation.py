@@ -94,7 +94,7 @@ def of_run(run: Run) -> tuple[int, Classifier]:
         assert model is not None
     else:
         model = build(run.recipe, run.image_shape, len(run.classes))
-    checkpoints = Checkpoints(run.folder / "checkpoints", run.recipe.keep)
+    checkpoints = Checkpoints(run.folder / "checkpoints", read_only=True)
     try:
         step, state = checkpoints.newest_state()
     finally:

@@ -35,7 +35,7 @@ def curves(history: Sequence[Line]) -> bytes:
             axis.plot(*_known(history, f"{part}_{name}"), marker=".", markersize=3, label=part)
         axis.set_title(name)
         axis.legend()
-    axes[2].plot(*_known(history, "learning_rate"))
+    axes[2].plot(*_known(history, "learning_rate"), marker=".", markersize=3)
     axes[2].set_title("learning rate")
     for axis in axes:
         axis.set_xlabel("epoch")
@@ -51,7 +51,7 @@ def _known(history: Sequence[Line], name: str) -> tuple[list[float], list[float]
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> bytes:
     """How often each class was taken for which."""
-    count = len(classes)
+    classes, count = _literal(classes), len(classes)
     table = np.zeros((count, count), int)
     np.add.at(table, (labels, predicted), 1)
     side = min(12.0, 2 + 0.45 * count)
@@ -71,6 +71,11 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str])
     return _png(figure)
 
 
+def _literal(names: Sequence[str]) -> list[str]:
+    """Names in which Matplotlib sees no formulas: a class may be called ``$5-$10``."""
+    return [name.replace("$", r"\$") for name in names]
+
+
 def mistakes(
     images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> bytes | None:
@@ -79,6 +84,7 @@ def mistakes(
     wrong = np.flatnonzero(predicted != labels)
     if not len(wrong):
         return None
+    classes = _literal(classes)
     own = probabilities[wrong, labels[wrong]]
     worst = wrong[np.argsort(own)][:16]
     columns = min(8, len(worst))
@@ -103,7 +109,7 @@ def _show(axis: Any, image: np.ndarray) -> None:
 
 
 def attention(images: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> bytes:
-    """Each image, the mean over the heads of the last block, and every head."""
+    """Each image, the mean over the heads of the last block, and each of the first six heads."""
     heads = min(6, maps[0].shape[0])
     figure = _figure(1.5 * (heads + 2), 1.6 * len(images))
     axes = figure.subplots(len(images), heads + 2, squeeze=False)

@@ -1,9 +1,10 @@
 """Images from a folder: Parquet files in Hugging Face's layout, or a folder for each class.
 
-Parquet: files whose names begin with ``train`` and with ``test`` (or ``validation``), somewhere
-below the folder, with a column of encoded images and a column of labels.  Class folders:
-``train/<class>/…`` and ``test/<class>/…`` (or ``val``), or only ``<class>/…``, of which a fifth
-is held out.
+Parquet: files whose names begin with ``train`` and with ``test`` (else ``validation`` or ``val``),
+somewhere below the folder, with a column of encoded images and a column of labels.  A test part
+without labels (-1 in all rows) is passed over.  Class folders: ``train/<class>/…`` and
+``test/<class>/…`` (else ``validation``, ``val``), or only ``<class>/…``, of which a fifth is held
+out.  Hidden files and files that are no images by their endings are passed over, too.
 """
 
 from __future__ import annotations
@@ -24,10 +25,13 @@ from solutions.training.data import BadData, Dataset, split
 _TRAIN, _TEST = ("train",), ("test", "validation", "val", "valid")
 _LABELS = ("label", "fine_label", "labels", "class")
 _IMAGES = ("image", "img")
-_LARGEST_LABEL = 2**31 - 2
+_LARGEST_LABEL = 99_999
+"""What is larger is a time or somebody's number; there would be a class for each below it."""
 _SMALL = 10_000
 """Bytes of an image up to which most of the time is Python's own, so that threads only wait."""
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+_SUFFIXES = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_NO_CLASS = "__MACOSX"
+_NO_LABEL = -1
 
 
 def load(folder: Path, name: str, image_size: int | None = None) -> Dataset:
@@ -44,21 +48,26 @@ def load(folder: Path, name: str, image_size: int | None = None) -> Dataset:
 
 
 def _from_parquet(files: list[Path], folder: Path, name: str, size: int | None) -> Dataset:
-    tables: dict[str, list[_Table]] = {}
-    for part, words in (("train", _TRAIN), ("test", _TEST)):
-        chosen = [file for file in files if file.name.startswith(words)]
-        if not chosen:
-            raise BadData(f"{folder}: no Parquet file whose name begins with {' or '.join(words)}")
-        tables[part] = [_read(file) for file in chosen]
-    classes = _classes([*tables["train"], *tables["test"]])
-    (train, train_labels), (test, test_labels) = (
-        (
-            _decode_all([item for table in part for item in table.images], size),
-            np.concatenate([table.labels for table in part]),
-        )
-        for part in tables.values()
+    train, test = (_part(files, folder, words) for words in (_TRAIN, _TEST))
+    classes = _classes([*train, *test])
+    encoded = [[item for table in part for item in table.images] for part in (train, test)]
+    train_labels, test_labels = (
+        np.concatenate([table.labels for table in part]) for part in (train, test)
     )
-    return Dataset(name, train, train_labels, test, test_labels, classes)
+    images = _decode_all(encoded[0] + encoded[1], size)
+    train_images, test_images = np.split(images, [len(encoded[0])])
+    return Dataset(name, train_images, train_labels, test_images, test_labels, classes)
+
+
+def _part(files: list[Path], folder: Path, words: Sequence[str]) -> list[_Table]:
+    """The files that begin with the first of ``words`` that any with labels begins with."""
+    for word in words:
+        tables = [_read(file) for file in files if file.name.startswith(word)]
+        if tables and not all(table.unlabelled for table in tables):
+            return tables
+    raise BadData(
+        f"{folder}: no Parquet file with labels whose name begins with {' or '.join(words)}"
+    )
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,11 @@ class _Table:
     images: list[tuple[bytes, str]]
     labels: np.ndarray
     classes: tuple[str, ...]
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether every label is -1, as in test parts whose labels are kept back."""
+        return bool((self.labels == _NO_LABEL).all())
 
 
 def _classes(tables: list[_Table]) -> tuple[str, ...]:
@@ -122,11 +136,14 @@ def _read(file: Path) -> _Table:
             raise BadData(f"{file}, row {row}: no encoded image in column {image_column!r}")
         images.append((encoded, f"{file}, row {row}"))
     labels = table[label_column].to_pylist()
+    kept_back = all(label == _NO_LABEL for label in labels)
     for row, label in enumerate(labels):
-        if type(label) is not int or label < 0:
+        if type(label) is not int or (label < 0 and not kept_back):
             raise BadData(f"{file}, row {row}: {label!r} is no label; labels count from 0")
         if label > _LARGEST_LABEL:
-            raise BadData(f"{file}, row {row}: {label} is too large for a label")
+            raise BadData(
+                f"{file}, row {row}: {label} is too large for a label; at most {_LARGEST_LABEL}"
+            )
     names = _class_names(table.schema, label_column)
     return _Table(file, images, np.array(labels, np.int32), names)
 
@@ -151,38 +168,51 @@ def _class_names(schema: Any, column: str) -> tuple[str, ...]:
 
 
 def _from_class_folders(folder: Path, name: str, size: int | None) -> Dataset:
-    children = {child.name: child for child in sorted(folder.iterdir()) if child.is_dir()}
+    children = {child.name.lower(): child for child in _inside(folder) if child.is_dir()}
     train = next((children[word] for word in _TRAIN if word in children), None)
     test = next((children[word] for word in _TEST if word in children), None)
     if train is None or test is None:
-        images, labels, classes = _read_classes(folder, size)
-        return split(name, images, labels, classes)
-    images, labels, classes = _read_classes(train, size)
-    others, other_labels, other_classes = _read_classes(test, size)
+        lone = train or test
+        if lone is not None and any(child.is_dir() for child in _inside(lone)):
+            missing = " or ".join(_TEST if test is None else _TRAIN)
+            raise BadData(f"{folder} has a folder {lone.name}, but none called {missing}")
+        items, labels, classes = _read_classes(folder)
+        return split(name, _decode_all(items, size), labels, classes)
+    items, labels, classes = _read_classes(train)
+    others, other_labels, other_classes = _read_classes(test)
     if classes != other_classes:
         odd = sorted(set(classes) ^ set(other_classes))
         raise BadData(f"{train} and {test} have different classes: {', '.join(odd[:5])}")
-    return Dataset(name, images, labels, others, other_labels, classes)
+    train_images, test_images = np.split(_decode_all(items + others, size), [len(items)])
+    return Dataset(name, train_images, labels, test_images, other_labels, classes)
 
 
-def _read_classes(folder: Path, size: int | None) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    classes = tuple(sorted(child.name for child in folder.iterdir() if child.is_dir()))
+def _inside(folder: Path) -> list[Path]:
+    """What is in a folder, sorted, without what systems put there."""
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise BadData(f"{folder} cannot be read: {error.strerror}") from None
+    return [path for path in found if path.name[0] != "." and path.name != _NO_CLASS]
+
+
+def _read_classes(folder: Path) -> tuple[list[tuple[bytes, str]], np.ndarray, tuple[str, ...]]:
+    """Encoded images with the place of each, labels, names of the classes."""
+    classes = [child for child in _inside(folder) if child.is_dir()]
     if len(classes) < 2:
         raise BadData(
             f"{folder} holds no Parquet files and no class folders (<class>/<image>.png); "
             f"it has {len(classes)} folders"
         )
     files, labels = [], []
-    for label, name in enumerate(classes):
-        found = sorted(
-            file for file in (folder / name).iterdir() if file.suffix.lower() in _SUFFIXES
-        )
+    for label, path in enumerate(classes):
+        found = [file for file in _inside(path) if file.suffix.lower() in _SUFFIXES]
         if not found:
-            raise BadData(f"{folder / name} holds no images ({', '.join(_SUFFIXES)})")
+            raise BadData(f"{path} holds no images ({', '.join(_SUFFIXES)})")
         files += found
         labels += [label] * len(found)
     encoded = [(_bytes_of(file), str(file)) for file in files]
-    return _decode_all(encoded, size), np.array(labels, np.int32), classes
+    return encoded, np.array(labels, np.int32), tuple(path.name for path in classes)
 
 
 def _bytes_of(file: Path) -> bytes:
@@ -193,7 +223,7 @@ def _bytes_of(file: Path) -> bytes:
 
 
 def _decode_all(items: list[tuple[bytes, str]], size: int | None) -> np.ndarray:
-    """All images (N, H, W, C) of one shape; a colour image among grey ones makes all colour."""
+    """All images (N, H, W, C) of one shape; one in colour makes all colour."""
 
     def one(item: tuple[bytes, str]) -> np.ndarray:
         return decode(*item, size)
@@ -234,10 +264,29 @@ def decode(encoded: bytes, where: str, size: int | None = None) -> np.ndarray:
 
     try:
         with Image.open(io.BytesIO(encoded)) as image:
-            wanted = image.convert("L" if image.mode in ("1", "L", "I;16", "I") else "RGB")
+            wanted = _plain(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadData(f"{where}: this is no readable image ({type(error).__name__})") from None
+    if wanted is None:
+        raise BadData(f"{where}: its values have 32 bits; images of 8 or 16 bits can be read")
     if size is not None and wanted.size != (size, size):
         wanted = ImageOps.fit(wanted, (size, size), Image.Resampling.BICUBIC)
     array = np.asarray(wanted)
     return array[..., None] if array.ndim == 2 else array
+
+
+def _plain(image: Any) -> Any:
+    """Upright, on white where it is transparent, grey or RGB with 8 bits; None with 32 bits."""
+    from PIL import Image, ImageOps
+
+    if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
+        return None
+    if image.mode[0] == "I":  # PNG has no more than 16 bits
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    grey = image.mode in ("1", "L", "LA")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    wanted = image.convert("L" if grey else "RGB")
+    ImageOps.exif_transpose(wanted, in_place=True)
+    return wanted

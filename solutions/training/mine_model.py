@@ -82,7 +82,7 @@ def model_of(
         init=init,
         apply=with_fast_products(apply, compute_dtype(recipe) == jnp.bfloat16),
         attention=attention,
-        positions=lambda params: answer.positions(params["vit"] if extra_head else params),
+        positions=lambda params: reference.positions(layout.to_reference(params)),
         extra_tokens=reference.extra_tokens,
         grid=reference.grid,
         layout=layout,
@@ -170,14 +170,6 @@ class _Answer:
         """The last value on the way that looks like attention weights: (heads, T, T)."""
         weights = [np.asarray(w, np.float64) for w in self.placed.flat(params)]
         return _last_attention(self._theirs, weights, [np.asarray(image, np.float64)])
-
-    def positions(self, params: Params) -> jax.Array | None:
-        """Their position table, where it is one array."""
-        for path, kind in self.placed.names:
-            if kind == "positions" and params[path][kind].ndim >= 2:
-                table = params[path][kind]
-                return table.reshape(-1, table.shape[-1])
-        return None
 
 
 def _last_attention(

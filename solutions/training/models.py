@@ -56,7 +56,7 @@ class Model:
         (B, H, W, C).  With a key the model trains (stochastic depth); without it does not.
       attention: ``attention(params, image)`` → weights (heads, T, T) of the last block, for one
         image; None where the model does not show them.
-      positions: ``positions(params)`` → the position table (rows, D), or None.
+      positions: ``positions(params)`` → the position table (rows, D), those of patches last.
       extra_tokens: how many tokens stand before those of the patches.
       grid: rows and columns of patches.
       layout: of the parameters, where it is not the reference's.
@@ -66,7 +66,7 @@ class Model:
     init: Callable[[Array], Params]
     apply: Callable[..., Float[Array, "B K"]]
     attention: Callable[[Params, Array], Array | None]
-    positions: Callable[[Params], Array | None]
+    positions: Callable[[Params], Array]
     extra_tokens: int
     grid: tuple[int, int]
     layout: Layout | None = None

@@ -53,6 +53,10 @@ class Plan:
     eval_every: int = 1
     checkpoint_every: int = 1
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise BadRecipe(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}")
+
     def steps_per_epoch(self, images: int) -> int:
         """Whole batches in ``images``.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import pkgutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 MODELS = ("mean_pool", "cls", "registers", "extra_head")
@@ -44,8 +46,9 @@ class Recipe:
         updates are scaled to the size of AdamW's.  In short runs on CIFAR-10 twice as much was
         better (see the recipe ``cifar10-small``).
       ema: decay of the moving average of the weights that is evaluated; 0 turns it off.
-      drop_path: stochastic depth, the probability that the last block is left out for an image
-        (it grows linearly from 0 at the first); 0 turns it off.
+      drop_path: stochastic depth, the probability with which each branch of the last block,
+        attention and MLP on their own, is left out for an image (it grows linearly from 0 at the
+        first block); 0 turns it off.
       shift: random shift by up to so many pixels in each direction.
       flip: mirror half of the images.
       trivial_augment: move or recolour each image by chance, see `trivial`.
@@ -94,6 +97,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _check_types(self)
+        _check_ranges(self)
         known_words = {
             "model": MODELS,
             "start": STARTS,
@@ -105,25 +109,16 @@ class Recipe:
                 raise BadRecipe(
                     f"{field} is {getattr(self, field)!r}; it may be {', '.join(known)}"
                 )
-        for field in (
-            *("patch_size", "width", "heads", "depth", "mlp", "epochs", "batch_size"),
-            *("eval_every", "checkpoint_every", "keep"),
-        ):
-            if getattr(self, field) < 1:
-                raise BadRecipe(f"{field} is {getattr(self, field)}; it must be at least 1")
-        for field in ("base_lr", "max_norm", "position_std", "muon_lr"):
-            if getattr(self, field) is not None and not getattr(self, field) > 0:
-                raise BadRecipe(f"{field} is {getattr(self, field)}; it must be positive")
-        for field in ("warmup", "label_smoothing", "ema", "drop_path", "mixup_off"):
-            if not 0 <= getattr(self, field) < 1:
-                raise BadRecipe(f"{field} is {getattr(self, field)}; it must be in [0, 1)")
-        for field in ("weight_decay", "mixup", "cutmix", "shift", "registers"):
-            if getattr(self, field) < 0:
-                raise BadRecipe(f"{field} is {getattr(self, field)}; it must not be negative")
+        if Path(self.name).name != self.name:
+            raise BadRecipe(f"name is {self.name!r}; the folder of a run is called so: no / in it")
         if self.image_size is not None and self.image_size < 1:
             raise BadRecipe(f"image_size is {self.image_size}; it must be at least 1, or none")
         if self.width % self.heads:
             raise BadRecipe(f"heads is {self.heads}; it must divide width, {self.width}")
+        if self.model == "extra_head" and self.width == self.heads:
+            raise BadRecipe(
+                f"width is {self.width}; with extra_head it must be larger than heads, {self.heads}"
+            )
 
     def __repr__(self) -> str:
         """What is unlike the defaults: runs are known by it, also when a field comes later."""
@@ -170,6 +165,27 @@ def _check_types(recipe: Recipe) -> None:
         if not fits:
             wanted = " or ".join(k.__name__ for k in kinds)
             raise BadRecipe(f"{field} is {value!r}; it must be of type {wanted}")
+
+
+def _check_ranges(recipe: Recipe) -> None:
+    for field, value in dataclasses.asdict(recipe).items():
+        if isinstance(value, float) and not math.isfinite(value) and field != "max_norm":
+            raise BadRecipe(f"{field} is {value}; it must be a finite number")
+    for field in (
+        *("patch_size", "width", "heads", "depth", "mlp", "epochs", "batch_size"),
+        *("eval_every", "checkpoint_every", "keep"),
+    ):
+        if getattr(recipe, field) < 1:
+            raise BadRecipe(f"{field} is {getattr(recipe, field)}; it must be at least 1")
+    for field in ("base_lr", "max_norm", "position_std", "muon_lr"):
+        if getattr(recipe, field) is not None and not getattr(recipe, field) > 0:
+            raise BadRecipe(f"{field} is {getattr(recipe, field)}; it must be positive")
+    for field in ("warmup", "label_smoothing", "ema", "drop_path", "mixup_off"):
+        if not 0 <= getattr(recipe, field) < 1:
+            raise BadRecipe(f"{field} is {getattr(recipe, field)}; it must be in [0, 1)")
+    for field in ("weight_decay", "mixup", "cutmix", "shift", "registers"):
+        if getattr(recipe, field) < 0:
+            raise BadRecipe(f"{field} is {getattr(recipe, field)}; it must not be negative")
 
 
 def named_recipes() -> tuple[str, ...]:

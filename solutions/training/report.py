@@ -120,14 +120,13 @@ def _attention(classifier: Classifier, data: Dataset, maps: list[np.ndarray]) ->
 
 def _positions(classifier: Classifier) -> str:
     table = classifier.model.positions(classifier.params)
-    rows, columns = classifier.model.grid
-    if table is None or len(table) < rows * columns:
-        return "<h2>Positions</h2><p class=note>this model has no one table of positions</p>"
     words = (
         "cosine of each patch's position vector with those of all patches: a map for each patch, "
         "from -1 (dark) to 1 (bright)"
     )
-    drawn = figures.positions(np.asarray(table), (rows, columns), classifier.model.extra_tokens)
+    drawn = figures.positions(
+        np.asarray(table), classifier.model.grid, classifier.model.extra_tokens
+    )
     return _picture("Positions", words, drawn)
 
 

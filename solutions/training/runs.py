@@ -53,6 +53,7 @@ class Run:
       mine: the student's own answers that are trained, blocks included: problem → fingerprint.
       fsdp: whether the state is divided among devices.
       image_shape, classes, mean, std: of the data, so that images can be classified without it.
+      data_digest: what `Dataset.digest` was, so that other images are not taken for the same.
       versions: of Python and the packages that decide the numbers.
 
     """
@@ -67,6 +68,7 @@ class Run:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    data_digest: str
     versions: dict[str, str]
 
     @property
@@ -104,11 +106,21 @@ def new(
     fsdp: bool = False,
 ) -> Run:
     """A run that begins now."""
-    mean, std = data.statistics
     versions = {"python": platform.python_version()}
     versions.update({package: metadata.version(package) for package in _PACKAGES})
-    shape, classes = data.image_shape, data.classes
-    return Run(folder, recipe, seed, command, mine or {}, fsdp, shape, classes, mean, std, versions)
+    return Run(
+        folder,
+        recipe,
+        seed,
+        command,
+        mine or {},
+        fsdp,
+        data.image_shape,
+        data.classes,
+        *data.statistics,
+        data.digest,
+        versions,
+    )
 
 
 def read(folder: Path) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,12 @@ class Trained:
     """What `train` returns.
 
     Attributes:
+      recipe: as it was asked for.
       history: one dict for each epoch, as in ``metrics.jsonl``; see `Fitted`.
       state: the final state: ``params``, ``opt_state``, ``step`` and, where it is on, ``ema``.
       model: the model, to apply to other images.
       data: what it was trained and tested on.
+      step: how many steps were made in all.
       finished: False when it was asked to stop before the end.
 
     """
@@ -80,7 +83,7 @@ def train(
       BadRecipe, BadData, BadDevices: something does not fit; one line that says what.
       NotANumber: the loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
-      AnotherRun: ``out`` holds the checkpoints of another recipe, seed or other functions.
+      AnotherRun: ``out`` holds the checkpoints of other images, another recipe, seed or functions.
 
     """
     data = data_module.load(recipe.data, recipe.image_size) if data is None else data
@@ -91,7 +94,8 @@ def train(
     task = classification(recipe, model, data.statistics, total_steps, step50)
     checkpoints = None
     if out is not None:
-        run = f"{recipe} seed={seed}" + (f" with {whose}" if whose else "")
+        run = f"{dataclasses.replace(recipe, data=data.digest)} seed={seed}"
+        run += f" with {whose}" if whose else ""
         checkpoints = Checkpoints(Path(out) / "checkpoints", recipe.keep, tell, run)
     try:
         fitted = fit(task, data, plan, place, checkpoints, watch)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from solutions.training.checkpoints import AnotherRun, CannotSave, Checkpoints
+from solutions.training.checkpoints import AnotherRun, CannotSave, Checkpoints, NoCheckpoint
 
 Lines = list[str]
 
@@ -82,7 +83,7 @@ def test_a_step_before_the_last_one_is_not_silently_left_out(tmp_path: Path, lin
 def test_another_run_is_told_whatever_its_shapes(tmp_path: Path, lines: Lines) -> None:
     saved(tmp_path / "c", 1)
     checkpoints = opened(tmp_path / "c", lines, run="two")
-    with pytest.raises(AnotherRun, match="another recipe, seed or answers"):
+    with pytest.raises(AnotherRun, match="another recipe, seed, answers or images"):
         checkpoints.newest(carry(0, size=3))
     checkpoints.close()
     assert lines == []
@@ -99,3 +100,52 @@ def test_half_written_ones_are_told_and_deleted(tmp_path: Path, lines: Lines) ->
     assert found.step == 1
     assert lines == ["skipped and deleted, as it was only half written: step 2"]
     assert sorted(path.name for path in (tmp_path / "c").glob("2*")) == []
+
+
+def test_a_changed_bit_is_found(tmp_path: Path, lines: Lines) -> None:
+    saved(tmp_path / "c", 1, 2)
+    files = (path for path in (tmp_path / "c" / "2").rglob("*") if path.is_file())
+    largest = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    looking = Checkpoints(tmp_path / "c", tell=lines.append, read_only=True)
+    assert looking.newest_state()[0] == 1
+    looking.close()
+    told = "the checkpoint of step 2 is skipped: its files are no longer as they were written"
+    assert lines == [told]
+
+
+def test_who_only_looks_makes_nothing(tmp_path: Path) -> None:
+    looking = Checkpoints(tmp_path / "none" / "c", read_only=True)
+    with pytest.raises(NoCheckpoint, match="holds no checkpoint that can be read"):
+        looking.newest_state()
+    looking.close()
+    assert not (tmp_path / "none").exists()
+
+
+def test_two_do_not_train_in_one_folder(tmp_path: Path, lines: Lines) -> None:
+    saved(tmp_path / "c", 1)
+    one, other = opened(tmp_path / "c", lines), opened(tmp_path / "c", lines)
+    assert one.newest(carry(0)) is not None
+    with pytest.raises(AnotherRun, match="another process is training there"):
+        other.newest(carry(0))
+    one.close()
+    assert other.newest(carry(0)) is not None
+    other.close()
+
+
+def test_without_memory_nothing_is_put_aside(
+    tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path / "c", 1)
+    checkpoints = opened(tmp_path / "c", lines)
+
+    def restore(*_: Any, **__: Any) -> Any:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(checkpoints._manager, "restore", restore)
+    with pytest.raises(NoCheckpoint, match=r"step 1 cannot be read now .*it stays there"):
+        checkpoints.newest(carry(0))
+    checkpoints.close()
+    assert (tmp_path / "c" / "1").is_dir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 import re
 import shutil
@@ -168,6 +169,30 @@ def test_eval_and_predict(story: Story, tmp_path: Path, capsys: pytest.CaptureFi
     assert "run.json has bright, dark" in errors
 
 
+def test_the_images_of_a_run_may_move_but_not_change(
+    story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, images = tmp_path / "run", tmp_path / "images"
+    shutil.copytree(story.run, run)
+    shutil.copytree(story.images, images)
+    told = json.loads((run / "run.json").read_text())
+    assert told["recipe"]["data"] == str(story.images.resolve())
+    told["recipe"]["data"] = str(tmp_path / "gone")
+    (run / "run.json").write_text(json.dumps(told))
+    code, _, errors = said(capsys, "train", "--resume", str(run))
+    assert code == 2
+    assert "there is no dataset" in errors
+
+    code, _, errors = said(capsys, "train", "--resume", str(run), "--data", str(images))
+    assert code == 0, errors
+    assert said(capsys, "eval", str(run))[0] == 0  # it knows the new place
+    shutil.copy(next(images.glob("bright/*.png")), images / "dark" / "one-more.png")
+    for words in (["eval", str(run)], ["train", "--resume", str(run)]):
+        code, _, errors = said(capsys, *words)
+        assert code == 2
+        assert f"images is not what {run} was trained on; put its images back" in errors
+
+
 def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: runs.reserve(tmp_path / "runs", "digits"), range(8)))
@@ -185,6 +210,8 @@ def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> Non
         ),
         (["vit-s16-224"], "this recipe is for images of your own: say --data FOLDER"),
         (["--resume", "nowhere"], "nowhere holds no run"),
+        (["--seed", str(2**32)], "seed is 4294967296; it must be from 0 to 4294967295"),
+        (["--set", "name=../up"], "name is '../up'; the folder of a run is called so"),
     ],
 )
 def test_usage_is_one_line(
@@ -195,7 +222,7 @@ def test_usage_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("grader.commands.training.RUNS", tmp_path / "runs")
+    monkeypatch.setattr("grader.commands.running.RUNS", tmp_path / "runs")
     words = [str(image_folder) if word == "DATA" else word for word in words]
     code, _, errors = said(capsys, "train", *words)
     assert code == 2

@@ -171,7 +171,7 @@ def no_test_part(folder: Path) -> None:
         (other_names, "train-1.parquet names other classes (bright, dark) than "),
         (other_names_in_test, "test-0.parquet names other classes (cat, dog) than "),
         (mixed_sizes, "train-0.parquet, row 2: an image of 4 × 4 among images of 8 × 8"),
-        (no_test_part, "no Parquet file whose name begins with test"),
+        (no_test_part, "no Parquet file with labels whose name begins with test"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_row(tmp_path: Path, damage: Any, told: str) -> None:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from solutions.training import figures
 from solutions.training.data import Dataset
 from solutions.training.evaluation import Classifier
 from solutions.training.models import build
@@ -41,3 +42,14 @@ def test_the_next_runs_parameters_need_no_new_programs(
         known.append({path.name for path in cache.glob("*-cache")})
     assert known[0]
     assert known[1] == known[0]
+
+
+def test_a_class_with_dollars_in_its_name_is_no_formula() -> None:
+    classes = ("10%-20%", "$10%-$20")
+    labels, predicted = np.array([0, 1, 1]), np.array([[0.1, 0.9], [0.6, 0.4], [0.2, 0.8]])
+    for page in (
+        figures.confusion(labels, predicted.argmax(axis=1), classes),
+        figures.mistakes(np.zeros((3, 4, 4, 1), np.uint8), labels, predicted, classes),
+    ):
+        assert page is not None
+        assert page.startswith(b"\x89PNG")

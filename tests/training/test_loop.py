@@ -88,8 +88,11 @@ def test_stopped_and_resumed_it_is_the_same_bit_for_bit(
 ) -> None:
     stopped = train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=StopAfter(4))
     assert not stopped.finished
-    with pytest.raises(AnotherRun, match="another recipe, seed or answers"):
+    with pytest.raises(AnotherRun, match="another recipe, seed, answers or images"):
         train(recipe, data=tiny_data, seed=5, out=tmp_path)
+    turned = dataclasses.replace(tiny_data, test_labels=1 - tiny_data.test_labels)
+    with pytest.raises(AnotherRun, match="another recipe, seed, answers or images"):
+        train(recipe, data=turned, seed=4, out=tmp_path)
     watch = StopAfter(-1)
     resumed = train(recipe, data=tiny_data, seed=4, out=tmp_path, watch=watch)
     assert watch.started == [(stopped.step, len(stopped.history))]

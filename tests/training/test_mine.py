@@ -219,6 +219,25 @@ def test_what_only_the_reference_can_do_is_said(desk: Path, tiny_data: Dataset) 
         answers(recipe(drop_path=0.1), tiny_data.image_shape, 2)
 
 
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("mean_pool", "45_vit_mean_pool/right/table_transposed.py"),
+        ("cls", "46_vit_cls/right/embed_positions.py"),
+    ],
+)
+def test_the_positions_are_shown_however_they_are_kept(
+    kind: str, answer: str, desk: Path, tiny_data: Dataset
+) -> None:
+    hand_in(desk, int(answer[:2]), ANSWERS / answer)
+    mine = answers(recipe(model=kind), tiny_data.image_shape, 2).model
+    assert mine is not None
+    reference = build(recipe(model=kind), tiny_data.image_shape, 2)
+    params = reference.init(jax.random.key(1))
+    found = mine.positions(mine.layout.from_reference(params))
+    np.testing.assert_array_equal(found, reference.positions(params))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "answer"),

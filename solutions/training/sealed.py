@@ -1,0 +1,37 @@
+"""Whether a folder's files are as they were written: a sum over all of them, kept beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from solutions.training.disk import write_whole
+
+_SEAL = "sha256"
+
+
+def seal(folder: Path) -> None:
+    """Keep the sum, where there is none yet.
+
+    Raises:
+      CannotSave: it cannot be written.
+
+    """
+    if not (folder / _SEAL).exists():
+        write_whole(folder / _SEAL, _sum(folder))
+
+
+def is_broken(folder: Path) -> bool:
+    """Whether something has changed since; False where nobody came to keep the sum."""
+    kept = folder / _SEAL
+    return kept.exists() and kept.read_text(encoding="utf-8", errors="replace") != _sum(folder)
+
+
+def _sum(folder: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != _SEAL:
+            total.update(str(path.relative_to(folder)).encode())
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()

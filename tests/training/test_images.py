@@ -1,0 +1,131 @@
+"""Image files as people have them: deep, turned, transparent, beside what systems leave."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from solutions.training import data
+from solutions.training.data import BadData
+from solutions.training.folders import decode
+from tests.training.test_data import parquet, png, shades_as_parquet
+
+_ORIENTATION = 0x0112
+
+
+def encoded(pixels: np.ndarray, kind: str, **more: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, **more)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_of_16_bits_the_upper_8_are_taken(kind: str) -> None:
+    ramp = np.arange(0, 2**16, 2**12, dtype=np.uint16).reshape(4, 4)
+    assert np.array_equal(decode(encoded(ramp, kind), "x")[..., 0], ramp >> 8)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_values_of_32_bits_are_refused(dtype: type) -> None:
+    with pytest.raises(BadData, match=r"deep\.tif: its values have 32 bits"):
+        decode(encoded(np.zeros((2, 2), dtype), "TIFF"), "deep.tif")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_photo_stands_upright(kind: str) -> None:
+    sideways = np.zeros((16, 24, 3), np.uint8)
+    sideways[:8] = 255
+    exif = Image.Exif()
+    exif[_ORIENTATION] = 6  # the first row is the right side
+    upright = decode(encoded(sideways, kind, exif=exif), "x")
+    assert upright.shape == (24, 16, 3)
+    assert upright[:, 12:].mean() > 250 > 5 > upright[:, :4].mean()
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_what_is_transparent_is_white(channels: int) -> None:
+    pixels = np.zeros((3, 3, channels), np.uint8)
+    pixels[1, 1, -1] = 255  # the only one that is seen, black
+    found = decode(encoded(pixels, "PNG"), "x")
+    expected = np.full((3, 3), 255)
+    expected[1, 1] = 0
+    assert found.shape[-1] == channels - 1
+    assert all(np.array_equal(found[..., c], expected) for c in range(channels - 1))
+
+
+def test_hidden_files_and_those_of_systems_are_passed_over(image_folder: Path) -> None:
+    before = data.load(str(image_folder))
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        (image_folder / name).mkdir()
+        (image_folder / name / "a.png").write_bytes(b"no image")
+    (image_folder / "dark" / "._a.png").write_bytes(b"no image")
+    (image_folder / "dark" / "Thumbs.db").write_bytes(b"no image")
+    assert data.load(str(image_folder)).digest == before.digest
+
+
+def test_other_endings_are_images_too(image_folder: Path) -> None:
+    black = np.zeros((8, 8), np.uint8)
+    for name, kind in (("a.tif", "TIFF"), ("b.GIF", "GIF")):
+        (image_folder / "dark" / name).write_bytes(encoded(black, kind))
+    found = data.load(str(image_folder))
+    assert len(found.train_labels) + len(found.test_labels) == 62
+
+
+def test_names_of_parts_in_capitals_and_a_part_alone(image_folder: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    both.mkdir()
+    (both / "Train").symlink_to(image_folder, target_is_directory=True)
+    with pytest.raises(BadData, match="has a folder Train, but none called test or validation"):
+        data.load(str(both))
+    (both / "Test").symlink_to(image_folder, target_is_directory=True)
+    assert len(data.load(str(both)).train_images) == 60
+
+
+def test_grey_and_colour_in_different_parts_become_colour(tmp_path: Path) -> None:
+    shades_as_parquet(tmp_path)
+    cells = [{"bytes": png(np.full((8, 8, 3), 9, np.uint8))}]
+    parquet(tmp_path / "plain" / "test-0.parquet", cells, [0], ("img", "label"))
+    assert data.load(str(tmp_path)).image_shape == (8, 8, 3)
+
+
+def test_of_several_test_parts_the_first_with_labels_is_taken(tmp_path: Path) -> None:
+    shades_as_parquet(tmp_path)
+    cells = [{"bytes": png(np.full((8, 8, 1), 9, np.uint8))}] * 3
+    place = tmp_path / "plain"
+    parquet(place / "validation-0.parquet", cells, [0, 1, 0], ("img", "label"))
+    assert len(data.load(str(tmp_path)).test_images) == 6
+    parquet(place / "test-0.parquet", cells, [-1, -1, -1], ("img", "label"))
+    assert data.load(str(tmp_path)).test_labels.tolist() == [0, 1, 0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_may_not_be_read(image_folder: Path) -> None:
+    (image_folder / "dark").chmod(0)
+    with pytest.raises(BadData, match="dark cannot be read: Permission denied"):
+        data.load(str(image_folder))
+
+
+def test_a_path_of_an_unknown_user_is_no_dataset() -> None:
+    with pytest.raises(BadData, match="there is no dataset '~nobody-here/x'"):
+        data.load("~nobody-here/x")
+
+
+def test_the_digest_sees_every_part() -> None:
+    images = np.arange(32, dtype=np.uint8).reshape(2, 4, 4, 1)
+    labels = np.array([0, 1], np.int32)
+    plain = {
+        "train_images": images,
+        "train_labels": labels,
+        "test_images": images,
+        "test_labels": labels,
+        "classes": ("a", "b"),
+    }
+    others = [{name: values[::-1]} for name, values in plain.items()]
+    digests = {data.Dataset("x", **{**plain, **other}).digest for other in ({}, *others)}
+    assert len(digests) == 6

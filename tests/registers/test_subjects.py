@@ -41,7 +41,7 @@ def test_a_folder_keeps_the_run_that_it_holds(tmp_path: Path) -> None:
     for other in (
         dataclasses.replace(run, recipe=longer),
         dataclasses.replace(run, seed=1),
-        dataclasses.replace(run, mean=(1.0,)),
+        dataclasses.replace(run, data_digest="other"),
     ):
         with pytest.raises(AnotherRun, match="r0 holds another run"):
             new_or_same(other)

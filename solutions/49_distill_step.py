@@ -47,9 +47,10 @@ all moved on.
 
 Two rules. The loss that is returned is the loss *before* the step, since that
 is the one the gradient belongs to. And the teacher gets no gradient: whoever
-differentiates the returned loss with respect to `teacher_params` must find
+differentiates the returned loss with respect to `teacher_params` should find
 zeros everywhere. That is more than not updating the teacher: it stays true
-whatever somebody builds around your step.
+whatever somebody builds around your step. (Leave it out and you pass with a
+remark, as nothing in the step itself differentiates the teacher.)
 
 ## A walk-through
 

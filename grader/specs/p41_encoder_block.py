@@ -446,13 +446,16 @@ PROBLEM = Problem(
             remark="the exact (erf) GELU; here it is the tanh form, Flax's default",
             edits=(Edit(GELU, "y = nn.gelu(y, approximate=False)"),),
         ),
-        Variant(
-            id="epsilon",
-            remark="the LayerNorms of the block have epsilon 1e-5; here it is 1e-6, Flax's default",
-            edits=(
-                Edit(NORM_1, NORM_1.replace("name=", "epsilon=1e-5, name=")),
-                Edit(NORM_2, NORM_2.replace("name=", "epsilon=1e-5, name=")),
-            ),
+        *(
+            Variant(
+                id=f"epsilon-{which}",
+                remark=(
+                    f"the {which} LayerNorm of the block has epsilon 1e-5; here it is 1e-6, "
+                    "Flax's default"
+                ),
+                edits=(Edit(norm, norm.replace("name=", "epsilon=1e-5, name=")),),
+            )
+            for which, norm in (("first", NORM_1), ("second", NORM_2))
         ),
     ),
     hints=(

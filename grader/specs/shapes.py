@@ -24,6 +24,7 @@ VIT_FIELDS: Mapping[str, Sequence[Any]] = {
 }
 
 ONE_HEAD = {"num_heads": 1, "head_dim": 5, "d_ff": 7}
+ONE_FEATURE = {"num_heads": 1, "head_dim": 1, "d_ff": 3}
 ONE_CHANNEL_A_HEAD = {"num_heads": 6, "head_dim": 1, "d_ff": 13}
 MANY_HEADS = {"num_heads": 5, "head_dim": 2, "d_ff": 6}
 SMALL = {"num_heads": 2, "head_dim": 3, "d_ff": 8}
@@ -31,10 +32,12 @@ SMALL = {"num_heads": 2, "head_dim": 3, "d_ff": 8}
 TOKEN_CORNERS: tuple[Mapping[str, Any], ...] = (
     {"tokens": 5, "scale": 1.0, **ONE_HEAD},
     {"tokens": 24, "scale": 30.0, **ONE_CHANNEL_A_HEAD},
-    {"tokens": 1, "scale": 1.0, **SMALL},
+    {"tokens": 1, "scale": 30.0, **SMALL},
     {"tokens": 6, "scale": 1.0, **SMALL},
+    {"tokens": 4, "scale": 1.0, **ONE_FEATURE},
 )
-"""One head; many rows, large values and heads of one channel; one row; as many rows as features."""
+"""One head; many rows, large values and heads of one channel; one row, of large values; as many
+rows as features; a single feature."""
 
 VIT_CORNERS: tuple[Mapping[str, Any], ...] = (
     {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from grader.problem import ArraySpec, Contract, Edit, Pitfall, Property, Run, Sizes
@@ -17,6 +17,26 @@ RESULT = "return probs @ features, probs"
 
 def _tokens(sizes: Sizes) -> ArraySpec:
     return ArraySpec((patches(sizes), sizes["width"]), scale=sizes["token_scale"])
+
+
+def _call(
+    function: Callable[..., Any], seed: int, sizes: Sizes, arrays: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The pair, and the probabilities without a temperature."""
+    tokens, num_heads = arrays["tokens"], sizes["num_heads"]
+    embedding, probs = _pair(function(tokens, num_heads, sizes["temperature"]))
+    _, default = _pair(function(tokens, num_heads))
+    return {
+        "embedding": embedding,
+        "probs": probs,
+        "probs with the default temperature": default,
+    }
+
+
+def _pair(result: Any) -> Any:
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise TypeError("extra_head_pool returns a pair, (embedding, probs)")
+    return result
 
 
 def _sum_to_one(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
@@ -37,12 +57,13 @@ def _within(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
 CONTRACT = Contract(
     function="extra_head_pool",
     arguments=("tokens", "num_heads", "temperature"),
-    outputs=("embedding", "probs"),
+    outputs=("embedding", "probs", "probs with the default temperature"),
     arrays=lambda sizes: {"tokens": _tokens(sizes)},
     properties=(
         Property("the probabilities sum to 1", _sum_to_one),
         Property("the embedding lies in the convex hull of the patches", _within),
     ),
+    call=_call,
     creates_parameters=False,
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from grader.problem import ArraySpec, Contract, Edit, Pitfall, Sizes, Variant
+from grader.specs.claims import untouched
 
 TARGETS = 'jax.lax.stop_gradient(teacher_apply({"params": teacher_params}, images))'
 EMBEDDINGS = 'checkpoint_name(state.apply_fn({"params": params}, images), "embeddings")'
@@ -68,6 +69,10 @@ def _teacher_apply(variables: Mapping[str, Any], images: Any) -> Any:
     return _mlp(variables, images, jnp.sin)
 
 
+def _rate(count: Any) -> Any:
+    return 0.25 / (1 + count)
+
+
 def _state_and_loss(result: Any, before: Any) -> tuple[Any, Any]:
     """The two results of ``distill_step``, or an error that says what is wrong with them."""
     import jax
@@ -89,8 +94,8 @@ def _call_step(
 ) -> dict[str, Any]:
     """Three steps under ``jax.jit``, and the gradient that the teacher must not get.
 
-    The optimiser has a memory (momentum) and looks at the parameters (decay), and unlike Adam
-    it does not turn rounding noise into full steps.
+    The optimiser has a memory (momentum), counts its steps (the learning rate falls) and looks at
+    the parameters (decay), and unlike Adam it does not turn rounding noise into full steps.
     """
     import jax
     import jax.numpy as jnp
@@ -109,7 +114,7 @@ def _call_step(
         result = function(start, _teacher_apply, teacher, arrays["images"][0])
         return _state_and_loss(result, start)[1]
 
-    optimiser = optax.chain(optax.add_decayed_weights(0.125), optax.sgd(0.125, momentum=0.5))
+    optimiser = optax.chain(optax.add_decayed_weights(0.125), optax.sgd(_rate, momentum=0.5))
     teacher = _params(arrays, "teacher")
     start = TrainState.create(
         apply_fn=_student_apply, params=_params(arrays, "student"), tx=optimiser
@@ -121,7 +126,9 @@ def _call_step(
         state, loss = compiled(state, teacher, arrays["images"][i])
         states.append(state)
         losses.append(loss)
+    before = jax.tree.leaves(start)
     default_loss, gradient = jax.value_and_grad(loss_of_teacher)(teacher)
+    untouched("distill_step", start, before)
 
     seen = {
         "loss before each step": jnp.stack(losses),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from grader.problem import ArraySpec, Contract, Edit, Pitfall, Sizes
+from grader.specs.claims import untouched
 from grader.specs.p50_train_step.trees import leaf, unflattened
 
 IS_KERNEL = 'path[-1].key == "kernel"'
@@ -26,9 +27,12 @@ def _model_leaves(sizes: Sizes) -> dict[str, ArraySpec]:
         "block_0/attention/query/kernel": (d, 2, 3),
         "block_0/attention/query/bias": (2, 3),
         "kernel_size_embed/embedding": (5, d),
-        "kernel/bias": (d,),
+        "block_0/kernel/bias": (d,),
+        "kernel": (d, k),
         "block_0/relative_kernel": (d, d),
         "block_0/Kernel": (d,),
+        "block_0/norm_1/mixing/gate/inner/kernel": (1, 1),
+        "depth_wise/kernel": (d,),
         "head/kernel": (d, k),
         "head/kernel_scale": (k,),
         "head/bias": (k,),
@@ -42,12 +46,17 @@ def _call_mask(
     """The mask, leaf by leaf: 1 for True, 0 for False."""
     import jax
     import jax.numpy as jnp
+    import numpy as np
 
     params = unflattened(arrays)
+    before = jax.tree.leaves(params)
     mask = function(params)
+    untouched("weight_decay_mask", params, before)
     tree: Any = jax.tree.structure(params)
     if jax.tree.structure(mask) != tree:
         raise TypeError("weight_decay_mask returns a tree of the same structure as params")
+    if not all(isinstance(value, bool | np.bool_) for value in jax.tree.leaves(mask)):
+        raise TypeError("the leaves of the mask are Python's True and False, not arrays or others")
     return {path: jnp.asarray(int(leaf(mask, path)), jnp.int32) for path in arrays}
 
 

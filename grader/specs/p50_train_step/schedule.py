@@ -11,19 +11,21 @@ WARMUP = "optax.linear_schedule(0.0, base_lr, warmup_steps)"
 DECAY = "optax.cosine_decay_schedule(base_lr, total_steps - warmup_steps)"
 JOINED = "optax.join_schedules([warmup, decay], [warmup_steps])"
 BEYOND_THE_END = 4
+FAR_BEYOND = 10_000
 
 
 def _call_schedule(
     function: Callable[..., Any], seed: int, sizes: Sizes, arrays: Mapping[str, Any]
 ) -> Any:
-    """The learning rate at every step from 0 on, and at some past the end."""
+    """The learning rate at every step from 0 on, and at some past the end, the last one far."""
     import jax
     import jax.numpy as jnp
 
     schedule = function(sizes["base_lr"], sizes["warmup_steps"], sizes["total_steps"])
     if not callable(schedule):
         raise TypeError("learning_rate_schedule returns a function of the step")
-    return jax.vmap(schedule)(jnp.arange(sizes["total_steps"] + BEYOND_THE_END))
+    steps = jnp.arange(sizes["total_steps"] + BEYOND_THE_END)
+    return jax.vmap(schedule)(jnp.append(steps, FAR_BEYOND))
 
 
 CONTRACT = Contract(

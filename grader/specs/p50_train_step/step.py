@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from grader.problem import ArraySpec, Contract, Edit, Pitfall, Property, Run, Sizes
-from grader.specs.claims import same
+from grader.specs.claims import same, untouched
 from grader.specs.p50_train_step.trees import leaf, unflattened
 
 SMOOTHED = "optax.smooth_labels(one_hot, label_smoothing)"
@@ -34,7 +34,7 @@ def _batches_and_weights(sizes: Sizes) -> dict[str, ArraySpec]:
         "label": ArraySpec(images[:2], below=sizes["classes"]),
         "hidden/kernel": ArraySpec((sizes["pixels"], sizes["hidden"]), scale=0.25),
         "hidden/bias": ArraySpec((sizes["hidden"],)),
-        "output/kernel": ArraySpec((sizes["hidden"], sizes["classes"])),
+        "output/kernel": ArraySpec((sizes["hidden"], sizes["classes"]), sizes["output_scale"]),
         "output/bias": ArraySpec((sizes["classes"],)),
     }
 
@@ -69,10 +69,14 @@ def _state_and_metrics(result: Any, before: Any) -> tuple[Any, Any, Any]:
     return state, metrics["loss"], metrics["accuracy"]
 
 
+def _rate(count: Any) -> Any:
+    return 1.0 / (1 + count)
+
+
 def _call_step(
     function: Callable[..., Any], seed: int, sizes: Sizes, arrays: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Three steps under ``jax.jit``, with an optimiser that has a memory and is smooth."""
+    """Three steps under ``jax.jit``, with an optimiser that has a memory, counts and is smooth."""
     import jax
     import jax.numpy as jnp
     import optax
@@ -85,7 +89,7 @@ def _call_step(
         traces += 1
         return _state_and_metrics(function(state, batch, sizes["label_smoothing"]), state)
 
-    optimiser = optax.chain(optax.add_decayed_weights(0.125), optax.sgd(0.5, momentum=0.5))
+    optimiser = optax.chain(optax.add_decayed_weights(0.125), optax.sgd(_rate, momentum=0.5))
     params = unflattened({path: arrays[path] for path in WEIGHTS})
     start = TrainState.create(apply_fn=_apply, params=params, tx=optimiser)
     start = start.replace(step=jnp.zeros((), jnp.int32))
@@ -98,7 +102,9 @@ def _call_step(
         states.append(state)
         losses.append(loss)
         accuracies.append(accuracy)
+    before = jax.tree.leaves((start, batches[0]))
     _, default_loss, _ = _state_and_metrics(function(start, batches[0]), start)
+    untouched("train_step", (start, batches[0]), before)
     return {
         "accuracy before each step": jnp.stack(accuracies),
         "loss before each step": jnp.stack(losses),

@@ -184,11 +184,11 @@ def _numbers(text: str) -> list[int]:
 
     try:
         counts = sorted({int(part) for part in text.split(",")})
+        if counts[0] >= 0:
+            return counts
     except ValueError:
-        counts = [-1]
-    if counts[0] < 0:
-        raise UsageError(f"--counts {text}: say numbers with commas between, e.g. 0,1,4")
-    return counts
+        pass
+    raise UsageError(f"--counts {text}: say numbers with commas between, e.g. 0,1,4")
 
 
 def _distill(

@@ -137,12 +137,21 @@ def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorbo
 def _opening(run: Run, data: Dataset, own: Mine | None, resumed: bool) -> Iterator[str]:
     import jax
 
+    from solutions.training.runs import versions
+
     kind = f"{jax.device_count()} × {jax.devices()[0].device_kind}"
     yield (
         f"{run.recipe.name}: {run.recipe.model}, {len(data.train_images)} images of {data.name} "
         f"to train on, {len(data.test_images)} to test, on {kind}, seed {run.seed}, "
         f"{'resumed' if resumed else 'into'} {run.folder}"
     )
+    others = [
+        f"{name} {run.versions.get(name)} → {version}"
+        for name, version in versions().items()
+        if run.versions.get(name) != version
+    ]
+    if others:
+        yield f"not what it began with, so the last digits may differ: {', '.join(others)}"
     yield from own.notes if own else ()
 
 

@@ -54,7 +54,7 @@ class Run:
       fsdp: whether the state is divided among devices.
       image_shape, classes, mean, std: of the data, so that images can be classified without it.
       data_digest: what `Dataset.digest` was, so that other images are not taken for the same.
-      versions: of Python and the packages that decide the numbers.
+      versions: of Python and the packages that decide the numbers, when it began.
 
     """
 
@@ -96,6 +96,14 @@ class Run:
             file.write(json.dumps(line) + "\n")
 
 
+def versions() -> dict[str, str]:
+    """Of Python and the packages that decide the numbers, here."""
+    return {
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in _PACKAGES},
+    }
+
+
 def new(
     folder: Path,
     recipe: Recipe,
@@ -106,8 +114,6 @@ def new(
     fsdp: bool = False,
 ) -> Run:
     """A run that begins now."""
-    versions = {"python": platform.python_version()}
-    versions.update({package: metadata.version(package) for package in _PACKAGES})
     return Run(
         folder,
         recipe,
@@ -119,7 +125,7 @@ def new(
         data.classes,
         *data.statistics,
         data.digest,
-        versions,
+        versions(),
     )
 
 

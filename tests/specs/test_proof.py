@@ -70,7 +70,7 @@ def test_the_reference_passes(number: int, grade_text: Grade) -> None:
     assert verdict["remarks"] == []
     assert verdict["cases"] >= 30 * len(catalogue.problem(number).contracts)
     assert verdict["shapes"] >= 10
-    assert catalogue.problem(number).corners  # they are among the shapes
+    assert 0 < len(catalogue.problem(number).corners) <= 5  # they are among the ten shapes
 
 
 @pytest.mark.parametrize("number", NUMBERS)

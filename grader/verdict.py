@@ -67,6 +67,7 @@ class StageLine:
       line: the line of the submission that made that value; 0 when unknown.
       parts: whether submission and reference part here.
       inside: whether this is a step of a block, on the way to the stage where they part.
+      after: whether the two part only after this stage, the last one.
 
     """
 
@@ -76,6 +77,7 @@ class StageLine:
     line: int = 0
     parts: bool = False
     inside: bool = False
+    after: bool = False
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ class _Search:
         self._stages = stage_values(stages, seen, reference.stage_ancestors)
         declared = {stage.name for stage in stages}
         self._clock = [when for name, when in reference.stage_clock if name in declared]
+        self._tried: set[tuple[bytes, ...]] = set()
 
     def run(self, first: Match, best: Choices) -> Alignment:
         """Try the groups that matter between the last stage found and the next, then go on."""
@@ -122,13 +123,17 @@ class _Search:
     def _try(self, options: Iterable[Choices]) -> Iterator[tuple[Choices, _Trial]]:
         """What the options lead to that pair all parameters, one after the other.
 
-        While one is looked at, the child works on the next.
+        While one is looked at, the child works on the next.  What was tried before led nowhere.
         """
         asked: deque[tuple[Choices, Ticket]] = deque()
         for choices in options:
             matched = match(self.reference.leaves, self.submission.leaves, choices)
             if isinstance(matched, Match):
                 weights = matched.weights(self.case.weights)
+                key = tuple(weight.tobytes() for weight in weights)
+                if key in self._tried:
+                    continue
+                self._tried.add(key)
                 ticket = self.submission.start_record(weights, self.case.arrays)
                 asked.append((choices, ticket))
             if len(asked) > _AHEAD:

@@ -41,7 +41,9 @@ def behaving_alike(judge: ContractJudge, suspects: Iterable[Suspect]) -> Suspect
     same = ways.get(str(failed))
     if same is None:
         return None
-    trial = judge.findings.trials[0]
+    if failed == "seed" and not judge.findings.seed_ignored:
+        return None
+    trial = judge.findings.trials[judge.ample if failed == "gradients" else 0]
     for suspect in suspects:
         if suspect.check == failed:
             with contextlib.suppress(Exception):  # a mutant may crash on these sizes
@@ -67,7 +69,7 @@ def _same_seeds(judge: ContractJudge, suspect: Suspect, mutant: Traced) -> bool:
 
 def _same_gradients(judge: ContractJudge, _: Suspect, mutant: Traced) -> bool:
     """Whether the mutant has the submission's gradients."""
-    trial = judge.findings.trials[0]
+    trial = judge.findings.trials[judge.ample]
     generator = np.random.default_rng([trial.seed, 50])
     weights = draw_weights(mutant.leaves, generator, STYLES[0])
     arrays = draw_arrays(judge.contract, trial.draw.sizes, generator)

@@ -9,7 +9,7 @@ or a square grid only would not show in them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,12 @@ from grader.problem import Contract, Problem, Sizes
 
 STYLES = ("ordinary", "loud", "quiet")
 """Sizes of the weights: around 1, large (saturating), and tiny (where an epsilon shows)."""
+EXTREME = len(STYLES)
+"""One more, so large that only whether the result is finite can be asked."""
+ALL_STYLES = (*STYLES, "extreme")
 
 _MOST_ATTEMPTS = 20_000
-_SCALES = {"ordinary": 1.0, "loud": 2.5, "quiet": 1e-3}
+_SCALES = {"ordinary": 1.0, "loud": 2.5, "quiet": 1e-3, "extreme": 6.0}
 
 
 class NoDraws(RuntimeError):
@@ -54,9 +57,35 @@ def make_draw(problem: Problem, fields: Mapping[str, Any]) -> Draw:
 
 def draws_with_corners(problem: Problem, generator: np.random.Generator, count: int) -> list[Draw]:
     """``count`` draws: by chance, and, when there is room for as many again, the corners."""
-    corners = problem.corners if count > 2 * len(problem.corners) else ()
+    corners = problem.corners if count >= 2 * len(problem.corners) else ()
     drawn = draw_sizes(problem, generator, count - len(corners))
+    models = any(contract.creates_parameters for contract in problem.contracts)
+    place = ample(drawn)
+    if models and place and not _is_ample(drawn[place]):
+        found = _ample_draws(problem, drawn[place], generator.spawn(1)[0])
+        drawn[place] = next(draw for draw in found if draw != drawn[0])
     return drawn + [make_draw(problem, fields) for fields in corners]
+
+
+def ample(draws: Sequence[Draw]) -> int:
+    """The number of the draw in which whatever a model consists of occurs at least twice."""
+    return min(1, len(draws) - 1)
+
+
+def _is_ample(draw: Draw) -> bool:
+    return not any(isinstance(value, int) and value < 2 for value in draw.fields.values())
+
+
+def _ample_draws(problem: Problem, like: Draw, generator: np.random.Generator) -> list[Draw]:
+    """Draws in which whatever is counted is there at least twice, the simplest one first.
+
+    What is not counted (a scale, a temperature) is as in the draw ``like``.
+    """
+    fields: dict[str, Sequence[Any]] = {}
+    for name, choices in problem.fields.items():
+        counted = [c for c in choices if isinstance(c, int) and c > 1]
+        fields[name] = counted or [like.fields[name]]
+    return draw_sizes(replace(problem, fields=fields), generator, 2)
 
 
 def draw_sizes(problem: Problem, generator: np.random.Generator, count: int) -> list[Draw]:

@@ -85,6 +85,26 @@ RANDOM = Cause(
     "deterministic.",
 )
 
+NOT_LINEN = Cause(
+    "not-linen",
+    "",
+    "",
+    "the parameters are not made by Linen",
+    "Numbers are drawn while the function runs, and no Linen module has parameters. Make them by "
+    "the layers of flax.linen or by self.param, draw them by init and hand them to apply: then "
+    "they can be looked at, trained and saved.",
+)
+KEPT = Cause(
+    "kept-from-earlier",
+    "TracerArrayConversionError|UnexpectedTracerError|ConcretizationTypeError",
+    "",
+    "a value is kept from an earlier call and used in a later one",
+    "The first call works, and the same call fails when it is made again: a global, a cache or a "
+    "default argument still holds what was made under another trace. Make everything anew in each "
+    "call, and hand values on by returning them.",
+)
+"""Where a call fails that worked before: the exception alone has other causes."""
+
 CAUSES: tuple[Cause, ...] = (
     Cause(
         "traced-condition",
@@ -114,6 +134,14 @@ CAUSES: tuple[Cause, ...] = (
         "Shapes must be 1D sequences of concrete values",
         "a shape depends on the value of an array",
         f"{_TRACED} Sizes must follow from shapes and hyperparameters, not from values.",
+    ),
+    Cause(
+        "array-as-key",
+        "TypeError|ValueError",
+        r"unhashable type: '(\w*Tracer|ArrayImpl)'|Non-hashable static arguments",
+        "an array is used as a key: of a cache, a dictionary or a set",
+        "functools.lru_cache and static arguments of jax.jit look results up by the arguments, and "
+        "an array cannot be looked up by: leave the cache out, or let only numbers go into it.",
     ),
     Cause(
         "leaked-tracer",

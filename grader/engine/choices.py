@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from grader.engine.layout import Leaf, arrangements
+from grader.engine.layout import Leaf, arrangements, backwards
 from grader.engine.slots import Slot
 from grader.engine.transplant import DEFAULT, PAIRINGS, Choices, Match, match
 
@@ -27,34 +27,71 @@ def choice_groups(
     reference: Sequence[Leaf], submission: Sequence[Leaf], matched: Match
 ) -> list[ChoiceGroup]:
     """Every decision that ``matched`` made without being forced to, in order of use."""
-    orders: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    orders: dict[str, tuple[tuple[str, ...], ...]] = defaultdict(tuple)
     uses: dict[str, set[int]] = defaultdict(set)
+    parts: dict[str, set[str]] = defaultdict(set)
     for leaf, slots in matched.pieces:
         if len(slots) == 1 and slots[0].rows is None:
             slot = slots[0]
-            found = list(arrangements(slot.names, slot.sizes, leaf.shape))
-            if not orders[slot.base] or len(found[0]) > len(orders[slot.base][0]):
-                orders[slot.base] = found
-            uses[slot.base].update(reference[i].used or 0 for i in slot.members)
+            found = arrangements(slot.names, slot.sizes, leaf.shape)
+            parts[slot.base].add(slot.layout)
+            for shared in {slot.base, slot.layout}:
+                if not orders[shared] or len(found[0]) > len(orders[shared][0]):
+                    orders[shared] = found
+                uses[shared].update(reference[i].used or 0 for i in slot.members)
     groups = [_pairing_group(reference, submission, matched)]
-    for base, possible in orders.items():
-        siblings = list(itertools.permutations(range(3))) if base.endswith("qkv") else [None]
+    for base in parts:
+        siblings = [s.siblings for s in _SIBLINGS] if base.endswith("qkv") else [None]
+        possible = orders[base] if base.endswith("qkv") else _with_heads_backwards(orders[base])
         options = tuple(_Layout(base, order, which) for order in possible for which in siblings)
         groups.append(ChoiceGroup(frozenset(uses[base]), options))
-    return sorted((g for g in groups if len(g.options) > 1), key=lambda g: min(g.uses, default=0))
+    groups.sort(key=lambda group: min(group.uses, default=0))
+    for base, layouts in parts.items():
+        if layouts != {base}:  # what they share is settled: now each alone, then which is which
+            for layout in sorted(layouts):
+                options = tuple(_Layout(layout, order) for order in orders[layout])
+                groups.append(ChoiceGroup(frozenset(uses[layout]), options))
+            groups.append(ChoiceGroup(frozenset(uses[base]), _SIBLINGS))
+    return [group for group in groups if len(group.options) > 1]
+
+
+def _with_heads_backwards(orders: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """Orders of the factors, then the same with the heads numbered from the last one.
+
+    Where the heads come together again is the only place at which their order shows.
+    """
+    return orders + tuple(backwards(order, "head") for order in orders if "head" in order)
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """One option: the order of the factors of a group, and of query, key and value."""
+    """One option: the order of the factors of a group or of one in it, and of query, key, value."""
 
     base: str
     order: tuple[str, ...]
-    siblings: tuple[int, ...] | None
+    siblings: tuple[int, ...] | None = None
 
     def __call__(self, choices: Choices) -> Choices:
-        orders = {**choices.orders, self.base: self.order}
+        others = {
+            name: order
+            for name, order in choices.orders.items()
+            if not name.startswith(f"{self.base}#")
+        }
+        orders = {**others, self.base: self.order}
         return replace(choices, orders=orders, siblings=self.siblings or choices.siblings)
+
+
+@dataclass(frozen=True)
+class _Siblings:
+    """One option: which of query, key and value is which, whatever the layout of each."""
+
+    siblings: tuple[int, ...]
+
+    def __call__(self, choices: Choices) -> Choices:
+        return replace(choices, siblings=self.siblings)
+
+
+_SIBLINGS = tuple(_Siblings(which) for which in itertools.permutations(range(3)))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def close(actual: np.ndarray, expected: np.ndarray, tolerance: float = TOLERANCE
     """Whether shapes agree and no element is off by more than ``tolerance`` × the scale."""
     if actual.shape != expected.shape:
         return False
-    if expected.dtype.kind != "f" or actual.dtype.kind != "f":
+    if expected.dtype.kind not in "fc" or actual.dtype.kind not in "fc":
         return bool(np.array_equal(actual, expected))
     if not expected.size:
         return True

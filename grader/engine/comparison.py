@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grader.engine.align import Alignment, Case, align
-from grader.engine.cases import STYLES, draw_arrays, draw_weights
+from grader.engine.cases import ALL_STYLES, STYLES, draw_arrays, draw_weights
 from grader.engine.compare import all_close
 from grader.engine.contract_judge import ContractJudge
 from grader.engine.findings import Trial
@@ -276,7 +276,7 @@ class Comparer:
     def case(self, mutant: Traced, trial: Trial, style: int) -> Case:
         """Weights and inputs for a trial, and what the mutant makes of them."""
         generator = np.random.default_rng([trial.seed, 50 + style])
-        weights = draw_weights(mutant.leaves, generator, STYLES[style])
+        weights = draw_weights(mutant.leaves, generator, ALL_STYLES[style])
         arrays = draw_arrays(self.judge.contract, trial.draw.sizes, generator)
         return Case(weights, arrays, mutant.run(weights, arrays))
 

@@ -6,25 +6,22 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
-from grader.engine.cases import STYLES, Draw
+from grader.engine.beginnings import TABLE_STD, tables
+from grader.engine.cases import STYLES, Draw, ample
 from grader.engine.findings import WEIGHTS, Findings, Trial
 from grader.engine.layout import Kinds
-from grader.engine.model_checks import (
-    TABLE_STD,
-    check_gradients,
-    check_seed,
-    check_transforms,
-    tables,
-)
+from grader.engine.model_checks import check_gradients, check_transforms, differentiated
 from grader.engine.numbers import check_numbers
 from grader.engine.process import Lost
 from grader.engine.properties import check_properties
 from grader.engine.reference import Solutions
 from grader.engine.remote import Remote, RemoteTrace, SubmissionError
 from grader.engine.repeats import Elsewhere, check_repeats
-from grader.engine.traced import Output, Traced
+from grader.engine.seeds import Seeds, check_seed, far_seed
+from grader.engine.shape_check import check_shapes
+from grader.engine.traced import Traced
 from grader.engine.transplant import Mismatch, match
-from grader.engine.words import case_words, error_words, mismatch_words, shape_words, tells_little
+from grader.engine.words import case_words, error_words, mismatch_words, tells_little
 from grader.problem import CheckId, Problem
 from grader.verdict import Check
 
@@ -70,13 +67,8 @@ class ContractJudge:
         """
         self.main, self.second, self.through_xla = main, second, through_xla
         helper = second or main
-        whole = self.whole = _first_whole(self.draws)
-        self._traces = [
-            RemoteTrace.ask(
-                main, self._id(i), self.index, self.seed + i, draw.sizes, drawn=i in (0, whole)
-            )
-            for i, draw in enumerate(self.draws)
-        ]
+        self.ample = ample(self.draws)
+        self._traces = [self._ask(i, draw) for i, draw in enumerate(self.draws)]
         simplest = self.draws[0].sizes
         models = self.contract.creates_parameters
         if second is not None:
@@ -87,24 +79,17 @@ class ContractJudge:
             helper, self._id("again"), self.index, self.seed, simplest, drawn=models
         )
         if models:
-            self.other_seed = RemoteTrace.ask(
-                helper, self._id("other"), self.index, self.seed + 1000, simplest, drawn=True
-            )
-            self.other_whole = self.other_seed
-            if whole:
-                self.other_whole = RemoteTrace.ask(
-                    helper,
-                    self._id("whole"),
-                    self.index,
-                    self.seed + 1000,
-                    self.draws[whole].sizes,
-                    drawn=True,
-                )
+            self.seeds = Seeds(self, helper)
             self.batched = RemoteTrace.ask(
                 helper, self._id("vmap"), self.index, self.seed, simplest, 2
             )
-            if second is not None:
-                self.at_second.prepare_gradients()
+
+    def _ask(self, i: int, draw: Draw) -> RemoteTrace:
+        far = self.contract.creates_parameters and i == self.ample != 0
+        seed = far_seed(self.seed) if far else self.seed + i
+        return RemoteTrace.ask(
+            self.main, self._id(i), self.index, seed, draw.sizes, drawn=far or i == 0
+        )
 
     def _id(self, what: object) -> str:
         return f"{self.index}/{what}"
@@ -140,16 +125,17 @@ class ContractJudge:
         for i in range(1, len(self.draws)):
             trials.append(self._trial(i))
         self.passed("runs")
-        if self._parameters() and self._shapes():
+        if self._parameters() and check_shapes(self):
             check_numbers(self)
             check_properties(self)
             check_repeats(self)
         if self.contract.creates_parameters and self.findings.failed != "parameters":
             if self.findings.failed is None:
-                trials[0].reference.gradient_program  # noqa: B018  a child compiles meanwhile
+                trials[self.ample].submission.prepare_gradients()
+                trials[self.ample].reference.gradient_program  # noqa: B018  a child compiles
             check_seed(self)
             check_transforms(self)
-        if self.findings.failed is None:
+        if self.findings.failed is None and differentiated(self.problem, self.contract):
             check_gradients(self)
 
     def _trial(self, i: int) -> Trial:
@@ -215,45 +201,11 @@ class ContractJudge:
             self.passed("parameters")
         return True
 
-    # --- shape and dtype -------------------------------------------------------------------
-
-    def _shapes(self) -> bool:
-        for trial in self.findings.trials:
-            message = self._shape_message(trial)
-            if message:
-                self.findings.failing = (trial, 0)
-                return self.fail("shape", message)
-        self.passed("shape")
-        return True
-
-    def _shape_message(self, trial: Trial) -> str:
-        wanted, came = trial.reference.outputs, trial.submission.outputs
-        symbols = self.problem.symbols(trial.draw.sizes)
-
-        def words(outputs: Sequence[Output]) -> str:
-            shapes = [shape_words(output.shape, symbols) for output in outputs]
-            return shapes[0] if len(shapes) == 1 else f"{len(shapes)} arrays: {', '.join(shapes)}"
-
-        narrow = trial.submission.narrow
-        if narrow and narrow != trial.reference.narrow:
-            return f"values on the way are {narrow}; everything here is float32"
-        if len(wanted) != len(came):
-            return f"expected {words(wanted)}; got {words(came)}"
-        for ours, theirs in zip(wanted, came, strict=True):
-            if ours.shape != theirs.shape:
-                expected = shape_words(ours.shape, symbols)
-                got = shape_words(theirs.shape, symbols)
-                return f"{ours.label}: expected shape {expected}; got {got}"
-            if ours.dtype != theirs.dtype:
-                return f"{ours.label}: expected dtype {ours.dtype}; got {theirs.dtype}"
-            if len(wanted) > len(self.contract.outputs) and ours.label != theirs.label:
-                return f"expected a result with {ours.label}; got {theirs.label} in its place"
-        return ""
-
     # --- bookkeeping -----------------------------------------------------------------------
 
     def _title(self, id: CheckId) -> str:
         shapes, cases = len(self.draws), len(self.draws) * self.cases_per_draw
+        creates = self.contract.creates_parameters
         titles: dict[CheckId, str] = {
             "implemented": "something is implemented",
             "runs": "it runs",
@@ -266,7 +218,7 @@ class ContractJudge:
             "seed": "the seed matters, and only through the parameters",
             "initial": f"learned tokens and positions start as normal({TABLE_STD})",
             "transforms": "jax.jit and jax.vmap agree with the plain call",
-            "gradients": "every parameter gets its gradient",
+            "gradients": f"every {'parameter' if creates else 'input'} gets its gradient",
         }
         return f"{self.contract.function}: {titles[id]}" if self._many else titles[id]
 
@@ -321,13 +273,14 @@ class ContractJudge:
         return f", {doing.get(asked['do'], 'running')} it for {case_words(draw.fields)}"
 
     def _ids(self) -> list[CheckId]:
-        model_only = ("parameters", "seed", "initial", "transforms", "gradients")
+        model_only = ("parameters", "seed", "initial", "transforms")
         has_tables = bool(self.findings.trials) and bool(tables(self))
         return [
             id
             for id in WEIGHTS
             if (self.contract.creates_parameters or id not in model_only)
             and (id != "initial" or has_tables)
+            and (id != "gradients" or differentiated(self.problem, self.contract))
             and (id != "properties" or self.contract.properties)
         ]
 
@@ -338,8 +291,3 @@ class ContractJudge:
                 self._add(id, "skipped", f"needs '{failed}' to pass first")
         order = list(WEIGHTS)
         self.findings.checks.sort(key=lambda check: order.index(check.id.rsplit(".", 1)[-1]))  # type: ignore[arg-type]
-
-
-def _first_whole(draws: Sequence[Draw]) -> int:
-    """The first draw in which nothing is left out: no hyperparameter is 0."""
-    return next((i for i, draw in enumerate(draws) if all(draw.fields.values())), 0)

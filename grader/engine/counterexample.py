@@ -14,7 +14,7 @@ import numpy as np
 from grader.catalogue import PROBLEMS
 from grader.engine.align import Case
 from grader.engine.cases import (
-    STYLES,
+    ALL_STYLES,
     Draw,
     draw_arrays,
     draw_weights,
@@ -90,7 +90,7 @@ def run_case(
     reference = judge.reference(draw, seed)
     submission = judge.submitted(draw, seed, f"case {time.monotonic_ns()}")
     generator = np.random.default_rng([seed, style, judge.index])
-    weights = draw_weights(reference.leaves, generator, STYLES[style % len(STYLES)])
+    weights = draw_weights(reference.leaves, generator, ALL_STYLES[style])
     arrays = draw_arrays(judge.contract, draw.sizes, generator)
     case = Case(weights, arrays, reference.run(weights, arrays))
     matched = match(reference.leaves, submission.leaves, judge.findings.choices)
@@ -109,7 +109,7 @@ def _described(
     actual: list[np.ndarray],
     index: int,
 ) -> Counterexample:
-    told: dict[str, Any] = {**draw.fields, "seed": seed, "style": STYLES[style % len(STYLES)]}
+    told: dict[str, Any] = {**draw.fields, "seed": seed, "style": ALL_STYLES[style]}
     if len(judge.problem.contracts) > 1:
         told["function"] = judge.contract.function
     expected, value = case.expected[index], actual[index]

@@ -15,9 +15,7 @@ from jax.extend import core as jex
 
 from grader.engine.jaxprs import live_variables, sub_jaxprs
 from grader.engine.lift import linen_init
-
-Weight = tuple[int, int]
-"""Which ``linen_init`` equation (by id) and which of its outputs."""
+from grader.engine.owners import NOTHING, Held, Weight, rearranged, together
 
 _VIEWS = frozenset(
     "reshape broadcast_in_dim convert_element_type transpose squeeze expand_dims slice copy name "
@@ -41,7 +39,6 @@ _ROLES = {
     ),
 }
 Flow = TypeVar("Flow")
-_NONE: frozenset[Weight] = frozenset()
 
 
 @dataclass
@@ -57,16 +54,18 @@ class Uses:
 def uses_of_weights(jaxpr: Any) -> Uses:
     """Walk a lifted jaxpr, nested ones too, in the order of the computation."""
     uses = Uses()
-    _walk(jaxpr, [_NONE] * len(jaxpr.invars), uses)
+    _walk(jaxpr, [NOTHING] * len(jaxpr.invars), uses)
     return uses
 
 
-def _walk(jaxpr: Any, inputs: list[frozenset[Weight]], uses: Uses) -> list[frozenset[Weight]]:
+def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
     live = live_variables(jaxpr)
-    held: dict[Any, frozenset[Weight]] = dict(zip(jaxpr.invars, inputs, strict=True))
+    held: dict[Any, Held] = dict(zip(jaxpr.invars, inputs, strict=True))
 
-    def get(var: Any) -> frozenset[Weight]:
-        return _NONE if isinstance(var, jex.Literal) else held.get(var, _NONE)
+    def get(var: Any) -> Held:
+        if isinstance(var, jex.Literal):
+            return NOTHING
+        return held.get(var, NOTHING).shaped(var.aval.shape)
 
     for eqn in jaxpr.eqns:
         if not any(var in live for var in eqn.outvars):
@@ -77,17 +76,17 @@ def _walk(jaxpr: Any, inputs: list[frozenset[Weight]], uses: Uses) -> list[froze
         if name == "name":
             uses.stages.append((eqn.params["name"], uses.clock))
         if eqn.primitive is linen_init:
-            outputs = [frozenset({(id(eqn), i)}) for i in range(len(eqn.outvars))]
+            outputs = [Held(((id(eqn), i),)) for i in range(len(eqn.outvars))]
         elif (inner := _body(eqn, operands)) is not None:
             outputs = _walk(*inner, uses)
         elif _passes_on(name, operands):
-            outputs = [frozenset().union(*operands)] * len(eqn.outvars)
-        elif _adds_one(eqn) and not any(w in uses.first for o in operands for w in o):
-            outputs = [frozenset().union(*operands)]
-            uses.plus_one |= outputs[0]
+            outputs = rearranged(eqn, operands)
+        elif _adds_one(eqn) and not any(w in uses.first for o in operands for w in o.weights):
+            outputs = [together(operands)]
+            uses.plus_one.update(outputs[0].weights)
         else:
             outputs = []
-            for weight in frozenset().union(*operands):
+            for weight in together(operands).weights:
                 uses.first.setdefault(weight, (uses.clock, _ROLES.get(name, name)))
         held.update(zip(eqn.outvars, outputs, strict=False))
     return [get(var) for var in jaxpr.outvars]
@@ -101,11 +100,11 @@ def _adds_one(eqn: Any) -> bool:
     )
 
 
-def _passes_on(name: str, operands: list[frozenset[Weight]]) -> bool:
+def _passes_on(name: str, operands: list[Held]) -> bool:
     """Whether the result is still nothing but weights, only arranged differently."""
     if name in ("concatenate", "stack"):
-        return all(operands)
-    return name in _VIEWS and bool(operands and operands[0])
+        return all(held.weights for held in operands)
+    return name in _VIEWS and bool(operands and operands[0].weights)
 
 
 def _body(eqn: Any, operands: list[Flow]) -> tuple[Any, list[Flow]] | None:

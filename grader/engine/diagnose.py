@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grader.engine.align import Alignment, align
 from grader.engine.behaviour import behaving_alike, crashing_alike
-from grader.engine.causes import RANDOM, Cause, cause_of
+from grader.engine.causes import KEPT, NOT_LINEN, RANDOM, Cause, cause_of
 from grader.engine.comparison import Comparer
 from grader.engine.contract_judge import ContractJudge
 from grader.engine.difference import RIGHT_BUT_FOR_SHAPE
 from grader.engine.remote import SubmissionError
 from grader.engine.search import Search
+from grader.engine.shape_check import cause_is_told
 from grader.engine.suspects import AS_IT_IS, Suspect, single_suspects, variant_suspects
 from grader.engine.where import Where, where_they_part
 
@@ -76,6 +77,8 @@ class Diagnostician:
         search = Search(self._comparer, time.process_time() + SECONDS)
         function = self.judge.contract.function
         singles = single_suspects(self.problem, self.findings.failed, function)
+        if self._worked_before():
+            return Diagnosed(cause=KEPT)
         if self.findings.error is not None:
             suspect = crashing_alike(self.judge, singles)
             cause = None if suspect else cause_of(self.findings.error)
@@ -85,6 +88,8 @@ class Diagnostician:
         where = self._where()
         trial, _ = self.findings.failing
         drawn = trial.submission.random_line is not None and trial.reference.random_line is None
+        if drawn and not trial.submission.leaves and trial.reference.leaves:
+            return Diagnosed(where, None, NOT_LINEN)
         if drawn and self.findings.failed != "parameters":
             return Diagnosed(where, None, RANDOM)
         if where and where.difference and where.difference.words.startswith(RIGHT_BUT_FOR_SHAPE):
@@ -92,7 +97,16 @@ class Diagnostician:
         suspect = self._found_by(search, singles)
         late = suspect is None and time.process_time() >= search.end
         cause = RANDOM if drawn and suspect is None else None
-        return Diagnosed(where, suspect, cause, True, self._comparer.tried, late)
+        told = self.findings.failed == "shape" and cause_is_told(trial)
+        if told and where:
+            where = replace(where, follows=False)
+        return Diagnosed(where, suspect, cause, not told, self._comparer.tried, late)
+
+    def _worked_before(self) -> bool:
+        """Whether the exception came of a call that had given a result before."""
+        error = self.findings.error
+        again = self.findings.failed in ("repeats", "seed")
+        return again and error is not None and KEPT.explains(error)
 
     def _found_by(self, search: Search, singles: list[Suspect]) -> Suspect | None:
         """The mistakes: those of other functions first, then all, then pairs at one stage."""

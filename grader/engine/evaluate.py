@@ -26,6 +26,7 @@ from grader.engine.control_flow import (
     scan,
     while_loop,
 )
+from grader.engine.folds import FOLDS, fold
 from grader.engine.liveness import CALLED, Liveness, Used, called_jaxpr, opened
 from grader.engine.rules import RULES
 from grader.engine.rules.fallback import evaluate_with_jax
@@ -57,12 +58,14 @@ class Preparation:
         self._replaced = replaced
         self._liveness = Liveness(replaced)
         self._bodies: dict[tuple[int, Used], Body] = {}
+        self._kept: list[Any] = []  # an id is given again once its jaxpr is gone
 
     def body(self, jaxpr: Any, used: Used) -> Body:
         """The body of an open or closed jaxpr, computing the outputs that `used` flags."""
         key = (id(jaxpr), used)
         body = self._bodies.get(key)
         if body is None:
+            self._kept.append(jaxpr)
             body = self._bodies[key] = self._prepare(jaxpr, used)
         return body
 
@@ -128,6 +131,8 @@ class Preparation:
             return while_loop(self.body, eqn)
         if name == "cond":
             return cond(self.body, eqn, outputs)
+        if name in FOLDS:
+            return fold(self.body, eqn)
         called = called_jaxpr(eqn)
         return None if called is None else self.body(called, outputs)
 
@@ -173,7 +178,7 @@ def _evaluate_outside(run: Run, eqn: Any, inputs: list[np.ndarray]) -> list[np.n
 
 def has_rule(name: str) -> bool:
     """Whether equations of this primitive are evaluated without JAX."""
-    return name in RULES or name in CONTROL_FLOW or name in CALLED
+    return name in RULES or name in CONTROL_FLOW or name in CALLED or name in FOLDS
 
 
 def _refusal(eqn: Any) -> Body | None:

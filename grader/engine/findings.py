@@ -61,5 +61,6 @@ class Findings:
     choices: Choices = field(default_factory=Choices)
     trials: list[Trial] = field(default_factory=list)
     mismatch: Mismatch | None = None
+    seed_ignored: bool = False
     cases: int = 0
     remarks: list[str] = field(default_factory=list)

@@ -220,6 +220,8 @@ def stage_lines(function: str, where: Where | None) -> list[StageLine]:
         StageLine(function, stage.title, stage.found, stage.line, i == where.parts)
         for i, stage in enumerate(where.stages)
     ]
+    if where.follows and lines:
+        lines[-1] = replace(lines[-1], after=True)
     if where.parts is not None:
         lines[where.parts : where.parts] = [
             StageLine(function, step.title, step.found, step.line, inside=True)

@@ -26,6 +26,19 @@ def live_variables(jaxpr: Any, outputs: Sequence[Any] | None = None) -> set[Any]
     return live
 
 
+_NARROW = {(8, 7): "bfloat16", (5, 10): "float16"}
+
+
+def _rounded_to(eqn: Any) -> str:
+    """The type whose digits are left of a float32 by ``lax.reduce_precision``, if not all are."""
+    if eqn.primitive.name != "reduce_precision":
+        return ""
+    bits = eqn.params["exponent_bits"], eqn.params["mantissa_bits"]
+    if bits[0] >= 8 and bits[1] >= 23:
+        return ""
+    return _NARROW.get(bits, f"float{1 + sum(bits)}")
+
+
 def narrow_type(jaxpr: Any) -> str:
     """The name of a float type below 32 bits that live equations produce, or an empty text."""
     live = live_variables(jaxpr)
@@ -36,6 +49,8 @@ def narrow_type(jaxpr: Any) -> str:
             name = str(getattr(var.aval, "dtype", ""))
             if name.startswith(("float16", "bfloat16", "float8", "float4")):
                 return name
+        if _rounded_to(eqn):
+            return _rounded_to(eqn)
         inner = next(filter(None, map(narrow_type, sub_jaxprs(eqn))), "")
         if inner and eqn.primitive.name != "linen_init":
             return inner

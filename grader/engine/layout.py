@@ -12,9 +12,9 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -96,6 +96,15 @@ def parallel_group(path: str) -> str | None:
     return _PARALLEL.sub(r"\1qkv\3", family(path)) if _PARALLEL.search(path) else None
 
 
+def common_path(paths: Iterable[str]) -> str:
+    """The family that paths have in common, with the names of the projections where it has some:
+    ``block_*/attention/query, key/bias``.
+    """
+    families = [family(path) for path in paths]
+    names = [found[2] for path in families if (found := _PARALLEL.search(path))]
+    return _PARALLEL.sub(rf"\1{', '.join(names)}\3", families[0])
+
+
 def factor_names(path: str, shape: Sequence[int]) -> tuple[str, ...]:
     """A name for each axis of a reference's parameter."""
     words = path.split("/")
@@ -108,21 +117,34 @@ def factor_names(path: str, shape: Sequence[int]) -> tuple[str, ...]:
     return tuple(f"axis{i}" for i in range(len(shape)))
 
 
+@lru_cache(4096)
 def arrangements(
-    names: Sequence[str], sizes: Sequence[int], shape: Sequence[int]
-) -> Iterator[tuple[str, ...]]:
+    names: tuple[str, ...], sizes: tuple[int, ...], shape: tuple[int, ...]
+) -> tuple[tuple[str, ...], ...]:
     """Every order of the factors that fits ``shape``, the usual ones first.
 
     An order fits when the axes of ``shape`` (those longer than 1) are products of consecutive
-    factors in that order, or split one factor (a table of N rows as a grid).
+    factors in that order, or split one factor (a table of N rows as a grid).  Where each axis is
+    one factor, nothing is flattened or split: those come before all others.
     """
     target = [n for n in shape if n != 1]
     usual = {"layer": 0, "in": 1, "which": 2}  # a fused kernel is (in, which·head·dim)
     places = [i for i, n in enumerate(sizes) if n != 1]
     places.sort(key=lambda i: (usual.get(names[i], 3), i))
-    for order in itertools.permutations(places):
-        if _groups_into([sizes[i] for i in order], target):
-            yield tuple(names[i] for i in order)
+    fitting = [
+        tuple(names[i] for i in order)
+        for order in itertools.permutations(places)
+        if _groups_into([sizes[i] for i in order], target)
+    ]
+    return tuple(sorted(fitting, key=lambda order: not is_plain(names, sizes, order, shape)))
+
+
+def is_plain(
+    names: Sequence[str], sizes: Sequence[int], order: Sequence[str], shape: Sequence[int]
+) -> bool:
+    """Whether each axis of ``shape`` is one factor when the factors stand in this order."""
+    lengths = dict(zip(names, sizes, strict=True))
+    return [lengths[name] for name in order] == [n for n in shape if n != 1]
 
 
 def _groups_into(sizes: Sequence[int], target: Sequence[int]) -> bool:
@@ -143,7 +165,18 @@ def _groups_into(sizes: Sequence[int], target: Sequence[int]) -> bool:
 def arrange(
     value: np.ndarray, names: Sequence[str], order: Sequence[str], shape: Sequence[int]
 ) -> np.ndarray:
-    """``value`` with its factors in ``order`` (those left out have length 1), as ``shape``."""
-    left_out = [name for name in names if name not in order]
-    axes = [names.index(name) for name in (*left_out, *order)]
-    return value.transpose(axes).reshape(shape)
+    """``value`` with its factors in ``order`` (those left out have length 1), as ``shape``.
+
+    A factor written as ``-head`` is counted from its end.
+    """
+    forward = [name.removeprefix("-") for name in order]
+    left_out = [name for name in names if name not in forward]
+    axes = [names.index(name) for name in (*left_out, *forward)]
+    steps = [-1 if name.startswith("-") else 1 for name in (*left_out, *order)]
+    cut = tuple(slice(None, None, step) for step in steps)
+    return value.transpose(axes)[cut].reshape(shape)
+
+
+def backwards(order: Sequence[str], factor: str) -> tuple[str, ...]:
+    """The same order with one factor counted from its end."""
+    return tuple(f"-{name}" if name == factor else name for name in order)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grader.engine.align import Alignment, Case, align, settle
-from grader.engine.cases import STYLES, draw_arrays, draw_weights
+from grader.engine.cases import ALL_STYLES, EXTREME, draw_arrays, draw_weights
 from grader.engine.compare import all_close, close, relative_gap, worst
 from grader.engine.findings import Trial
 from grader.engine.suspects import stages_of
@@ -88,22 +89,41 @@ def _telling(judge: ContractJudge, trials: list[Trial]) -> list[Trial]:
 
 def _case(judge: ContractJudge, trial: Trial, style: int) -> Case:
     generator = np.random.default_rng([trial.seed, style, judge.index])
-    name = STYLES[style % len(STYLES)]
-    weights = draw_weights(trial.reference.leaves, generator, name)
+    weights = draw_weights(trial.reference.leaves, generator, ALL_STYLES[style])
     arrays = draw_arrays(judge.contract, trial.draw.sizes, generator)
     return Case(weights, arrays, trial.reference.run(weights, arrays))
 
 
 def _finite(judge: ContractJudge) -> None:
-    for trial in judge.findings.trials:
-        for number, (case, actual) in enumerate(zip(trial.cases, trial.actual, strict=True)):
-            for expected, value in zip(case.expected, actual, strict=False):
-                if np.isfinite(expected).all() and not np.isfinite(value).all():
-                    kind = "NaN" if np.isnan(value).any() else "an infinity"
-                    judge.findings.failing = judge.findings.failing or (trial, number)
-                    judge.fail("finite", f"{kind} comes out for {case_words(trial.draw.fields)}")
-                    return
+    told = (
+        (trial, number, case, actual)
+        for trial in judge.findings.trials
+        for number, (case, actual) in enumerate(zip(trial.cases, trial.actual, strict=True))
+    )
+    for trial, number, case, actual in chain(told, _extreme(judge)):
+        for output, expected, value in zip(
+            trial.reference.outputs, case.expected, actual, strict=False
+        ):
+            if np.isfinite(expected).all() and not np.isfinite(value).all():
+                kind = "NaN" if np.isnan(value).any() else "an infinity"
+                first = np.argwhere(~np.isfinite(value))[0].tolist()
+                where = f"{output.label}{first}" if first else output.label
+                large = "large weights and " if number == EXTREME else ""
+                sizes = case_words(trial.draw.fields)
+                judge.findings.failing = judge.findings.failing or (trial, number)
+                judge.fail("finite", f"{kind} comes out, first at {where}, for {large}{sizes}")
+                return
     judge.passed("finite")
+
+
+def _extreme(judge: ContractJudge) -> Iterator[tuple[Trial, int, Case, list[np.ndarray]]]:
+    """A case with weights so large that what float32 cannot hold comes up where it can."""
+    if judge.contract.creates_parameters:
+        trial = judge.findings.trials[judge.ample]
+        assert trial.matched is not None
+        case = _case(judge, trial, EXTREME)
+        weights = trial.matched.weights(case.weights)
+        yield trial, EXTREME, case, trial.submission.run(weights, case.arrays)
 
 
 def _equal(judge: ContractJudge) -> None:

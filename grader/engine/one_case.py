@@ -10,7 +10,7 @@ import numpy as np
 
 from grader.engine.align import Alignment, Case, align
 from grader.engine.blocks_used import choose
-from grader.engine.cases import STYLES, Draw, draw_arrays, draw_weights, make_draw
+from grader.engine.cases import ALL_STYLES, Draw, draw_arrays, draw_weights, make_draw
 from grader.engine.contract_judge import ContractJudge
 from grader.engine.grading import texts
 from grader.engine.judge import Order, open_children, read_source
@@ -60,10 +60,10 @@ def read_case(problem: Problem, told: Any) -> tuple[Draw, int, int]:
     unknown = set(told) - set(fields) - {"seed", "style", "function"}
     if unknown:
         raise BadCase(f"problem {problem.number} has no '{sorted(unknown)[0]}'")
-    seed, style = told.get("seed", 0), told.get("style", STYLES[0])
-    if type(seed) is not int or seed < 0 or style not in STYLES:
-        raise BadCase(f"'seed' is a number from 0 and 'style' one of {', '.join(STYLES)}")
-    return make_draw(problem, fields), seed, STYLES.index(style)
+    seed, style = told.get("seed", 0), told.get("style", ALL_STYLES[0])
+    if type(seed) is not int or seed < 0 or style not in ALL_STYLES:
+        raise BadCase(f"'seed' is a number from 0 and 'style' one of {', '.join(ALL_STYLES)}")
+    return make_draw(problem, fields), seed, ALL_STYLES.index(style)
 
 
 def _contract_of(problem: Problem, told: Mapping[str, Any]) -> int:
@@ -97,7 +97,7 @@ def view_case(
         judge.start(remote)
         reference = judge.solutions.trace(order.problem.number, judge.contract, seed, draw.sizes)
         generator = np.random.default_rng([seed, style, contract])
-        weights = draw_weights(reference.leaves, generator, STYLES[style])
+        weights = draw_weights(reference.leaves, generator, ALL_STYLES[style])
         arrays = draw_arrays(judge.contract, draw.sizes, generator)
         if draw_image is not None:
             named = zip(reference.array_names, arrays, strict=True)

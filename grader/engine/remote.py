@@ -90,6 +90,7 @@ class _Told:
     leaves: list[Leaf]
     collections: list[str]
     outputs: list[Output]
+    form: str
     narrow: str
     drawn: int | None
 
@@ -150,8 +151,11 @@ class RemoteTrace:
                 ]
                 collections = [line_of(c) for c in _few(header["collections"])]
                 drawn = None if header["random"] is None else int(header["random"])
-                narrow = line_of(header["narrow"], 40)
-                self._known = _Told(leaves, collections, outputs, narrow, drawn)
+                form, narrow = (
+                    line_of(header["form"], MOST_OF_A_FORM),
+                    line_of(header["narrow"], 40),
+                )
+                self._known = _Told(leaves, collections, outputs, form, narrow, drawn)
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise Lost("garbage", "the process answered with garbage") from error
         return self._known
@@ -173,6 +177,11 @@ class RemoteTrace:
     def outputs(self) -> list[Output]:
         """What it returns."""
         return self._told().outputs
+
+    @property
+    def form(self) -> str:
+        """How a caller takes apart what it returns, as ``form_of`` tells it."""
+        return self._told().form
 
     @property
     def narrow(self) -> str:
@@ -243,6 +252,7 @@ def recorded(ticket: Ticket) -> tuple[list[np.ndarray], list[np.ndarray], list[i
     return values[:count], values[count:], lines
 
 
+MOST_OF_A_FORM = 4000
 _MOST_TOLD = 2000
 """Of parameters, outputs and the like: the judge works with what it is told."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from grader.engine.layout import Leaf, factor_names, family, layer, parallel_group
+from grader.engine.layout import Leaf, common_path, factor_names, family, layer, parallel_group
 
 _TICK = 1000
 _FUSIONS = ((1, 1, 1), (3,), (1, 2), (2, 1))
@@ -16,7 +16,12 @@ _FUSIONS = ((1, 1, 1), (3,), (1, 2), (2, 1))
 
 @dataclass(frozen=True)
 class Slot:
-    """One or several parameters of the reference that a submission may store as one array."""
+    """One or several parameters of the reference that a submission may store as one array.
+
+    ``used`` puts in order those that can take each other's place, ``first`` puts in order all.
+    ``path`` names its members, ``place`` is whether it comes first, second or third of the arrays
+    that hold query, key and value.
+    """
 
     group: str
     members: tuple[int, ...]
@@ -25,6 +30,9 @@ class Slot:
     used: int
     role: str
     kind: str
+    first: float = 0
+    path: str = ""
+    place: int | None = None
     rows: tuple[int, int] | None = None
     head: int | None = None
 
@@ -35,8 +43,18 @@ class Slot:
 
     @property
     def base(self) -> str:
-        """What shares one layout: kernels and biases of query, key and value, else itself."""
-        return self.group.rsplit("/", 1)[0] if "qkv" in self.group else self.group
+        """What tends to share one layout: kernels and biases of query, key and value."""
+        return _projections(self.group)
+
+    @property
+    def layout(self) -> str:
+        """What has one layout: the kernel and the bias of one projection, else itself."""
+        return self.base if self.place is None else f"{self.base}#{self.place}"
+
+
+def _projections(group: str) -> str:
+    """The group without ``kernel`` or ``bias`` where it is one of query, key and value."""
+    return group.rsplit("/", 1)[0] if "qkv" in group else group
 
 
 class Leaves:
@@ -88,14 +106,18 @@ def _each_slot(
         if leaf.size:
             block = None if mode.stacked else layer(leaf.path)
             units[parallel_group(leaf.path) or family(leaf.path), block].append(leaf)
-    for (group, _), leaves in units.items():
+    spans: dict[tuple[str, int | None], list[int]] = defaultdict(list)
+    for (group, block), leaves in units.items():
+        spans[_projections(group), block] += [leaf.used or 0 for leaf in leaves]
+    for (group, block), leaves in units.items():
         by_layer: dict[int | None, list[Leaf]] = defaultdict(list)
         for leaf in sorted(leaves, key=lambda leaf: leaf.used or 0):
             by_layer[layer(leaf.path)].append(leaf)
         rows = list(by_layer.values())
         if len(rows[0]) == 3 and parallel_group(rows[0][0].path):
             rows = [[row[i] for i in siblings] for row in rows]
-            yield from _projection_slots(group, rows, mode, head_by_head)
+            span = spans[_projections(group), block]
+            yield from _projection_slots(group, rows, mode, head_by_head, span)
         else:
             for place in range(len(rows[0])):
                 yield _slot(
@@ -104,17 +126,24 @@ def _each_slot(
 
 
 def _projection_slots(
-    group: str, rows: list[list[Leaf]], mode: Mode, head_by_head: bool
+    group: str, rows: list[list[Leaf]], mode: Mode, head_by_head: bool, span: list[int]
 ) -> Iterator[Slot]:
-    """Slots for query, key and value, in the order of use that the choices suppose."""
+    """Slots for query, key and value, in the order of use that the choices suppose.
+
+    ``span`` is when their kernels and biases are used: one head after the other, if kept apart.
+    """
+    start_of_all, length = min(span), max(span) + 1 - min(span)
     start, heads = 0, rows[0][0].shape[-2] if mode.heads_apart else 1
-    used = min(leaf.used or 0 for leaf in rows[0]) * _TICK
+    times = sorted(leaf.used or 0 for leaf in rows[0])
     for place, count in enumerate(mode.fusion):
         members = [row[start : start + count] for row in rows]
+        first = times[start] - start_of_all
         start += count
         for head in range(heads):
             rank = (head * 3 + place) if head_by_head else (place * heads + head)
-            yield _slot(group, members, used + rank, head if mode.heads_apart else None)
+            used = times[0] * _TICK + rank
+            slot = _slot(group, members, used, head if mode.heads_apart else None)
+            yield replace(slot, place=place, first=start_of_all + (first + head * length) / heads)
 
 
 def _slot(group: str, members: list[list[Leaf]], used: int, head: int | None = None) -> Slot:
@@ -130,6 +159,8 @@ def _slot(group: str, members: list[list[Leaf]], used: int, head: int | None = N
         names=("layer", "which", *names),
         sizes=(len(members), len(members[0]), *shape),
         used=used,
+        first=min(leaf.used or 0 for row in members for leaf in row),
+        path=common_path(leaf.path for leaf in members[0]),
         role=model.role,
         kind=model.kind,
         head=head,

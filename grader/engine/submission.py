@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import sys
 import traceback
@@ -9,6 +10,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from grader.engine.called import signature_of_misfit
+from grader.engine.elsewhen import furnish
 
 MODULE_NAME = "submission"
 _SHOWN_FRAMES = 6
@@ -20,6 +22,7 @@ def load(source: str, filename: str, name: str = MODULE_NAME) -> ModuleType:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     module = ModuleType(name)
     module.__file__ = filename
+    furnish(module)
     sys.modules[name] = module
     exec(code, module.__dict__)
     return module
@@ -53,6 +56,17 @@ def describe_error(error: BaseException, filename: str, source: str) -> dict[str
         "frames": frames[-_SHOWN_FRAMES:],
         "signature": signature[:200],
     }
+
+
+def definition(function: Any, filename: str, source: str) -> list[dict[str, Any]]:
+    """The line at which a function of the submission begins, in the form of a frame."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    lines = source.splitlines()
+    if code is None or code.co_filename != filename or code.co_firstlineno > len(lines):
+        return []
+    number = code.co_firstlineno
+    text = lines[number - 1].strip()
+    return [{"line": number, "function": code.co_name, "code": text, "shapes": {}}]
 
 
 def _places_in(filename: str, error: BaseException) -> list[TracebackType]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core as jex
 
@@ -24,11 +25,8 @@ from grader.engine.jaxprs import (
     sub_jaxprs,
 )
 from grader.engine.layout import Leaf
+from grader.engine.results import as_arrays, form_of
 from grader.problem import Contract, Sizes
-
-
-class NotAnArray(TypeError):
-    """The function returned something that is no array."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,8 @@ class Traced:
       leaves: the parameters that it creates.
       collections: names of Linen collections other than ``params`` that it creates.
       outputs: what it returns.
+      form: how a caller takes that apart.
+      narrow: a float type of less than 32 bits that it computes in, or an empty text.
 
     """
 
@@ -83,6 +83,7 @@ class Traced:
             Output(_label(path, i, contract), tuple(leaf.shape), str(leaf.dtype))
             for i, (path, leaf) in enumerate(flat)
         )
+        self.form = form_of(result)
         self.narrow = narrow_type(self.closed.jaxpr)
         self._read_inventory()
 
@@ -234,7 +235,7 @@ def _of_arrays(
 
     def run(*arrays: Any) -> Any:
         given = dict(zip(names, arrays, strict=True))
-        return _checked(contract.run(function, seed, sizes, given))
+        return as_arrays(contract.run(function, seed, sizes, given))
 
     return (run if batch is None else jax.vmap(run)), shapes
 
@@ -249,21 +250,8 @@ def _label(path: Any, index: int, contract: Contract) -> str:
     return jax.tree_util.keystr(path) or "result"
 
 
-def _checked(result: Any) -> Any:
-    for leaf in jax.tree_util.tree_leaves(result, is_leaf=lambda x: x is None):
-        if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")) and type(leaf) not in (
-            int,
-            float,
-            bool,
-        ):
-            raise NotAnArray(f"the function returned {_kind_of(leaf)}, not an array")
-    if not jax.tree_util.tree_leaves(result):
-        raise NotAnArray("the function returned nothing")
-    return jax.tree_util.tree_map(jax.numpy.asarray, result)
-
-
-def _kind_of(value: Any) -> str:
-    return "None (is a `return` missing?)" if value is None else f"a {type(value).__name__}"
+def _of_type(weight: Any, dtype: Any) -> Any:
+    return weight if weight.dtype == dtype else jnp.asarray(weight, dtype)
 
 
 def _interpret(
@@ -286,7 +274,8 @@ def _interpret(
             continue
         inputs = [read(var) for var in eqn.invars if isinstance(var, jex.Literal) or var in values]
         if eqn.primitive is lift.linen_init:
-            results = [weights[i] for i in slots[id(eqn)]]
+            created = zip(slots[id(eqn)], eqn.outvars, strict=True)
+            results = [_of_type(weights[i], var.aval.dtype) for i, var in created]
         elif lift.init_equations_inside(eqn):
             body = next(sub_jaxprs(eqn))
             closed = next(

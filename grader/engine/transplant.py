@@ -11,13 +11,15 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
 from functools import lru_cache
 
 import numpy as np
 
-from grader.engine.layout import Leaf, arrange, arrangements
-from grader.engine.slots import Leaves, Slot, modes, slots_of
+from grader.engine.layout import Leaf, arrange, arrangements, backwards, is_plain
+from grader.engine.mismatch import Mismatch, amount_apart, difference
+from grader.engine.slots import Leaves, Mode, Slot, modes, slots_of
+
+__all__ = ["DEFAULT", "PAIRINGS", "Choices", "Match", "Mismatch", "match"]
 
 _MOST_LOOSE = 8
 """Split tables are looked for only among so few parameters that found no partner."""
@@ -29,7 +31,7 @@ class Choices:
 
     Attributes:
       siblings: which of query, key and value stands first, second and third.
-      orders: by group of parameters, the order of the factors.
+      orders: by group of parameters or by one layout in it, the order of the factors.
       head_by_head: for heads kept apart, whether each head's query, key and value follow one
         another, or all queries come first.
       table: which of the possible ways to split a table among arrays.
@@ -91,13 +93,13 @@ class Match:
         return [filled[i] for i in sorted(filled)]
 
     def orders_used(self) -> dict[str, tuple[str, ...]]:
-        """The order of the factors in each group of parameters, the most detailed one."""
+        """The order of the factors in each layout, the most detailed one."""
         used: dict[str, tuple[str, ...]] = {}
         for leaf, slots in self.pieces:
             if len(slots) == 1 and slots[0].rows is None:
                 order = self._order(slots[0], leaf)
-                if len(order) > len(used.get(slots[0].base, ())):
-                    used[slots[0].base] = order
+                if len(order) > len(used.get(slots[0].layout, ())):
+                    used[slots[0].layout] = order
         return used
 
     def _part(self, slot: Slot, reference: Sequence[np.ndarray]) -> np.ndarray:
@@ -110,27 +112,24 @@ class Match:
         return value.reshape(-1, slot.sizes[-1])[slot.rows[0] : slot.rows[1]]
 
     def _order(self, slot: Slot, leaf: Leaf) -> tuple[str, ...]:
-        wanted = self.orders.get(slot.base)
-        first = None
-        for order in arrangements(slot.names, slot.sizes, leaf.shape):
-            first = first or order
-            if wanted is None or _agree(order, wanted):
-                return order
-        assert first is not None
-        return first
+        alone, shared = self.orders.get(slot.layout), self.orders.get(slot.base)
+        wanted = alone or shared
+        possible = arrangements(slot.names, slot.sizes, leaf.shape)
+        if alone is None or slot.place is None:
+            plain = [o for o in possible if is_plain(slot.names, slot.sizes, o, leaf.shape)]
+            possible = (
+                tuple(plain) or possible
+            )  # what is shared cannot hold for an array that shows its own
+        if wanted is None:
+            return possible[0]
+        forward = [name.removeprefix("-") for name in wanted]
+        order = next((order for order in possible if _agree(order, forward)), possible[0])
+        return backwards(order, "head") if "-head" in wanted else order
 
 
 def _agree(order: Sequence[str], wanted: Sequence[str]) -> bool:
     """Whether two orders arrange the factors that both have in the same way."""
     return [n for n in order if n in wanted] == [n for n in wanted if n in order]
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """No pairing: what the submission lacks and what it has instead."""
-
-    missing: tuple[Slot, ...]
-    extra: tuple[Leaf, ...]
 
 
 def match(
@@ -146,10 +145,10 @@ def _paired(reference: Leaves, submission: Leaves, choices: Choices) -> Match | 
     """What ``match`` finds, but for the order of the factors, which decides no pairing."""
     theirs = [leaf for leaf in submission.leaves if leaf.size]
     sizes = Counter(leaf.size for leaf in theirs)
-    tried = []
+    apart: dict[Mode, int] = {}
     for mode in modes(reference.leaves):
         slots = slots_of(reference, mode, choices.siblings, choices.head_by_head)
-        tried.append(slots)
+        apart[mode] = amount_apart(slots, theirs)
         ours = Counter(slot.size for slot in slots)
         if ((ours - sizes) + (sizes - ours)).total() > _MOST_LOOSE:
             continue  # what differs in size is no pair
@@ -157,8 +156,10 @@ def _paired(reference: Leaves, submission: Leaves, choices: Choices) -> Match | 
         if result is not None:
             empty = tuple(leaf for leaf in submission.leaves if not leaf.size)
             return replace(result, empty=empty)
-    differences = [_difference(slots, theirs) for slots in tried]
-    return min(differences, key=lambda found: len(found.missing) + len(found.extra))
+    nearest = min(apart, key=lambda mode: apart[mode])
+    orders = itertools.permutations(range(3))
+    ways = (slots_of(reference, nearest, order, choices.head_by_head) for order in orders)
+    return difference(ways, theirs, _fits)
 
 
 _Pairs = list[tuple[Leaf, tuple[Slot, ...]]]
@@ -178,25 +179,6 @@ def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Match | 
     if free_slots or free_leaves:
         return None
     return Match(tuple(pairs), choices.orders)
-
-
-def _difference(slots: Sequence[Slot], leaves: list[Leaf]) -> Mismatch:
-    """What one sequence of parameters, in order of use, has that the other lacks."""
-    ours, theirs = sorted(slots, key=_in_use_order), sorted(leaves, key=_in_use_order)
-    matcher = SequenceMatcher(
-        None, [(x.size, x.role) for x in ours], [(x.size, x.role) for x in theirs], autojunk=False
-    )
-    missing, extra = dict(enumerate(ours)), dict(enumerate(theirs))
-    for block in matcher.get_matching_blocks():
-        for i in range(block.size):
-            del missing[block.a + i], extra[block.b + i]
-    lacking, unknown = list(missing.values()), list(extra.values())
-    for slot in list(lacking):  # what only moved is not missing
-        moved = next((x for x in unknown if (x.size, x.role) == (slot.size, slot.role)), None)
-        if moved is not None and len(lacking) + len(unknown) > 2:
-            lacking.remove(slot)
-            unknown.remove(moved)
-    return Mismatch(tuple(lacking), tuple(unknown))
 
 
 def _in_use_order(leaf: Leaf | Slot) -> tuple[bool, int]:
@@ -254,7 +236,7 @@ def _pair_by_use(
 
 
 def _fits(slot: Slot, leaf: Leaf) -> bool:
-    return next(arrangements(slot.names, slot.sizes, leaf.shape), None) is not None
+    return bool(arrangements(slot.names, slot.sizes, leaf.shape))
 
 
 def _table_splits(

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grader import catalogue
+from grader.engine.cases import ample
 from grader.engine.grading import draws_for
 from grader.engine.judge import DEFAULT_CASES, Order
 from grader.engine.layout import Kinds
+from grader.engine.model_checks import differentiated
 from grader.engine.reference import unedited
 from grader.engine.suspects import single_suspects
 from grader.problem import Contract, Sizes
@@ -38,7 +40,7 @@ class Warmth:
             for i, draw in enumerate(draws):
                 traced = unedited().trace(problem, contract, seed + i, draw.sizes, kinds)
                 kinds = kinds or Kinds(traced.leaves)
-                if i == 0 and contract.creates_parameters:
+                if i == ample(draws) and differentiated(order.problem, contract):
                     traced.gradient_program  # noqa: B018
             self._pending.append(self._mutants(order, draws[0].sizes, contract, kinds))
 

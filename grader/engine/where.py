@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grader.engine.align import Case
+from grader.engine.compare import close
 from grader.engine.difference import is_definite, kind_of_difference
 from grader.engine.findings import Trial
 from grader.engine.stages import (
@@ -25,6 +26,7 @@ from grader.problem import Problem, Stage
 _ALIKE = 0.3
 """A value whose angle to the expected one has a smaller cosine is not what was meant by it."""
 _ABOUT = 0.75
+_OVERFLOW = "beyond 3.4e38, where float32 ends (exp(x) is, from x = 88.8 on)"
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,15 @@ class Where:
     """The stages of a problem, each with whether it came up; where the two part; how.
 
     ``parts`` is the place of the first stage that did not come up (None: all did); ``inside``
-    are the finer stages that lead to it.
+    are the finer stages that lead to it; ``follows`` is whether all did and a result differs that
+    is none of them.
     """
 
     stages: tuple[StageFinding, ...]
     parts: int | None
     inside: tuple[StageFinding, ...]
     difference: Difference | None
+    follows: bool = False
 
 
 def where_they_part(
@@ -119,18 +123,40 @@ def where_they_part(
         None if parts is None else own.index(parts),
         tuple(findings[i] for i in inside),
         named or next(iter(known), None),
+        parts is None and _differs_beyond(wanted, expected, outputs),
+    )
+
+
+def _differs_beyond(
+    stages: Sequence[StageValue], expected: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
+) -> bool:
+    """Whether a result has other numbers and is neither a stage nor a stack of stages."""
+
+    def is_stage(value: np.ndarray) -> bool:
+        if any(close(value, stage.value) for stage in stages):
+            return True
+        return value.ndim > 0 and bool(value.size) and all(map(is_stage, value))
+
+    return any(
+        ours.shape == theirs.shape and not close(theirs, ours) and not is_stage(ours)
+        for ours, theirs in zip(expected, outputs, strict=False)
     )
 
 
 def _not_finite(
     values: Sequence[np.ndarray], lines: Sequence[int], outputs: Sequence[np.ndarray]
 ) -> Difference | None:
-    """Where the first NaN comes up, when one reaches the result."""
-    if not any(value.dtype.kind == "f" and np.isnan(value).any() for value in outputs):
+    """Where the first NaN or overflow comes up, when something not finite reaches the result.
+
+    A negative infinity may be meant, as in a mask.
+    """
+    if all(value.dtype.kind != "f" or np.isfinite(value).all() for value in outputs):
         return None
     for value, line in zip(values, lines, strict=True):
         if np.isnan(value).any():
             return Difference("the first NaN", line, "not finite: NaN")
+        if np.isposinf(value).any():
+            return Difference("the first infinity", line, _OVERFLOW)
     return None
 
 

@@ -22,6 +22,7 @@ MAX_ARRAYS = 50_000
 _PREFIX = struct.Struct(">II")
 _NAMES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float64 complex128"
 _DTYPES = {name: np.dtype(name) for name in _NAMES.split()}
+_SENT = frozenset(_DTYPES.values())
 
 
 class WireError(Exception):
@@ -30,6 +31,18 @@ class WireError(Exception):
 
 class HungUp(WireError):
     """The other side is gone."""
+
+
+def sendable(array: np.ndarray) -> np.ndarray:
+    """An array of numbers as one of the types that messages know; the wider one holds it exactly.
+
+    Raises:
+      TypeError, ValueError: it does not hold numbers.
+
+    """
+    if array.dtype in _SENT:
+        return array
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def pack(header: dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> bytes:

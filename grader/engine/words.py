@@ -14,9 +14,26 @@ from grader.problem import Problem, Sizes
 def shape_words(shape: Sequence[int], symbols: Mapping[str, int]) -> str:
     """``(N + 1, D) = (7, 8)``; only the numbers where no axis has a name."""
     names = {length: name for name, length in reversed(list(symbols.items()))}
+    return axes_words(shape, [names.get(n, "") for n in shape])
+
+
+def axes_words(shape: Sequence[int], names: Sequence[str]) -> str:
+    """``(N + 1, D) = (7, 8)`` for the names of the axes; an axis without one has its length."""
     numbers = _tuple(shape)
-    named = _tuple([names.get(n, n) for n in shape])
+    named = _tuple([name or n for name, n in zip(names, shape, strict=True)])
     return numbers if named == numbers else f"{named} = {numbers}"
+
+
+def common_names(drawn: Sequence[tuple[Sequence[int], Mapping[str, int]]]) -> list[str]:
+    """For each axis the first name whose length it has in all of some shapes, else nothing.
+
+    With every shape come the lengths that the names stand for there.
+    """
+    known = list(drawn[0][1]) if drawn else []
+    return [
+        next((name for name in known if all(s.get(name) == shape[i] for shape, s in drawn)), "")
+        for i in range(len(drawn[0][0]) if drawn else 0)
+    ]
 
 
 def _tuple(items: Sequence[object]) -> str:
@@ -25,7 +42,7 @@ def _tuple(items: Sequence[object]) -> str:
 
 def slot_words(slot: Slot, problem: Problem) -> str:
     """What people call a parameter of the reference."""
-    path = slot.group.replace("qkv", "query, key, value")
+    path = slot.path
     for prefix, words in problem.parameters.items():
         if path == prefix:
             return words
@@ -40,6 +57,7 @@ def mismatch_words(mismatch: Mismatch, problem: Problem, sizes: Sizes) -> str:
     """What is missing, what is extra, and which of the two probably belong together."""
     symbols = problem.symbols(sizes)
     missing, extra = list(mismatch.missing), list(mismatch.extra)
+    tables = any(slot.role in _TABLES and slot.kind == "random" for slot in missing)
     lines: list[str] = []
     for slot in list(missing):
         twins = [leaf for leaf in extra if _resembles(slot, leaf)]
@@ -48,10 +66,10 @@ def mismatch_words(mismatch: Mismatch, problem: Problem, sizes: Sizes) -> str:
         if twin is not None:
             missing.remove(slot)
             extra.remove(twin)
-            wanted, found = _slot_shape(slot, symbols), _leaf_shape(twin, symbols)
+            wanted, found = _slot_shape(slot, symbols), _leaf_shape(twin, symbols, tables)
             lines.append(f"no {wanted} {slot_words(slot, problem)}; found {found} at '{twin.path}'")
     unused = [f"'{leaf.path}'" for leaf in extra if leaf.used is None]
-    strange = [f"'{x.path}' {_leaf_shape(x, symbols)}" for x in extra if x.used is not None]
+    strange = [f"'{x.path}' {_leaf_shape(x, symbols, tables)}" for x in extra if x.used is not None]
     absent = dict.fromkeys(f"{slot_words(s, problem)} {_slot_shape(s, symbols)}" for s in missing)
     if absent:
         lines.append("missing: " + _few(list(absent)))
@@ -78,14 +96,19 @@ def _slot_shape(slot: Slot, symbols: Mapping[str, int]) -> str:
     return f"{_tuple(words)} = {_tuple(shape)}"
 
 
-def _leaf_shape(leaf: Leaf, symbols: Mapping[str, int]) -> str:
-    return shape_words(leaf.shape, _fitting(leaf.role, symbols))
+def _leaf_shape(leaf: Leaf, symbols: Mapping[str, int], tables: bool) -> str:
+    bias = leaf.role in _TABLES and leaf.kind == "zeros" and not tables
+    return shape_words(leaf.shape, _fitting("bias" if bias else leaf.role, symbols))
+
+
+_TABLES = ("add", "token")
+"""What tables and tokens are used for, biases also."""
 
 
 def _fitting(role: str, symbols: Mapping[str, int]) -> Mapping[str, int]:
-    """Only tables and tokens have rows: elsewhere a length that equals N means nothing."""
-    if role in ("kernel", "scale"):
-        return {name: length for name, length in symbols.items() if not name.startswith("N")}
+    """Only tables and tokens have rows: elsewhere a length that equals N or T means nothing."""
+    if role in ("kernel", "scale", "bias"):
+        return {name: length for name, length in symbols.items() if name[0] not in "NT"}
     return symbols
 
 

@@ -19,7 +19,7 @@ from grader.engine.births import Birth
 from grader.engine.elsewhen import live_elsewhen
 from grader.engine.guard import CLOSED, MAY_NOT, Refused, close_the_answers, without_answers
 from grader.engine.sandbox import isolate, open_the_reserve
-from grader.engine.submission import describe_error, is_unwritten, load
+from grader.engine.submission import definition, describe_error, is_unwritten, load
 from grader.problem import Contract, Problem
 
 if TYPE_CHECKING:
@@ -43,18 +43,28 @@ class Worker:
 
     def answer(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
         """Carry out one request; an exception becomes an answer too."""
-        from grader.engine.traced import NotAnArray
+        from grader.engine.results import NotAnArray
 
         try:
             action: Callable[..., Reply] = getattr(self, "do_" + request["do"])
-            return action(request, arrays)
+            header, values = action(request, arrays)
+            return header, [wire.sendable(value) for value in values]
         except NotAnArray as error:
             return self._failure(error, "not an array"), []
         except BaseException as error:
             if isinstance(error, MemoryError):
                 open_the_reserve()
             unwritten = is_unwritten(error, self.filename)
-            return self._failure(error, "not implemented" if unwritten else "exception"), []
+            failure = self._failure(error, "not implemented" if unwritten else "exception")
+            failure["error"]["frames"] = failure["error"]["frames"] or self._begins(request)
+            return failure, []
+
+    def _begins(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Where the function that was called begins, for an exception raised outside of it."""
+        try:
+            return definition(self._contract(request)[1], self.filename, self.source)
+        except BaseException:  # no function was called, or it raises when it is looked at
+            return []
 
     def _failure(self, error: BaseException, kind: str) -> dict[str, Any]:
         try:
@@ -114,6 +124,7 @@ class Worker:
             "leaves": [asdict(leaf) for leaf in traced.leaves],
             "collections": sorted(traced.collections),
             "outputs": [asdict(output) for output in traced.outputs],
+            "form": traced.form,
             "narrow": traced.narrow,
             "random": random_line(traced.closed.jaxpr, self.filename),
         }, []
@@ -162,8 +173,7 @@ class Worker:
         weights = [weight.astype(np.float32) for weight in weights]
         inputs = [x.astype(np.float32) if x.dtype == np.float64 else x for x in inputs]
         compiled = jax.jit(traced.pure).lower(weights, inputs).compile(FAST_COMPILE)
-        results = [np.asarray(value) for value in compiled(weights, inputs)]
-        return {}, [r.astype(np.float64) if r.dtype.kind == "f" else r for r in results]
+        return {}, [np.asarray(value) for value in compiled(weights, inputs)]
 
 
 FAST_COMPILE: dict[str, str | bool] = {

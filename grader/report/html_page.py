@@ -20,7 +20,7 @@ from grader import __version__
 from grader.pictures import Attention, Pictures, Result
 from grader.problem import Problem
 from grader.report.heat_map import limit_of, picture, signed_map, weights_map
-from grader.report.text import harmless, nearest_words
+from grader.report.text import every_stage_words, harmless, nearest_words
 from grader.verdict import StageLine, Verdict
 
 MARK = '<meta name="generator" content="vit-problems'
@@ -127,10 +127,8 @@ def _trace(stages: list[StageLine]) -> dict[str, Any]:
     inside = [stage for stage in stages if stage.inside]
     end = next((i for i, stage in enumerate(own) if stage.parts), len(own))
     open_step = next((i for i, stage in enumerate(inside) if not stage.found), None)
-    if end == len(own):
-        told = "every stage came up; the difference is in what follows"
-    else:
-        told = f'from "{own[end].title}" on they differ'
+    every = end == len(own)
+    told = every_stage_words(own) if every else f'from "{own[end].title}" on they differ'
     return {
         "stages": _states(own, end),
         "steps": [] if open_step is None else _states(inside, open_step),

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.problem import Problem
-from grader.report.text import Signs, harmless, nearest_words
+from grader.report.text import Signs, every_stage_words, harmless, nearest_words
 from grader.report.wrapping import print_indented
 from grader.verdict import Check, Counterexample, Nearest, StageLine, Status, Verdict
 
@@ -100,7 +100,7 @@ def _print_stages(verdict: Verdict, console: Console, signs: Signs) -> None:
         end = next((i for i, stage in enumerate(stages) if stage.parts), None)
         parts = [_chain(stages if end is None else stages[: end + 1], signs)]
         if end is None:
-            parts.append(Text("every stage came up; the difference is in what follows"))
+            parts.append(Text(every_stage_words(stages)))
         elif steps and not all(step.found for step in steps):
             first = next(i for i, step in enumerate(steps) if not step.found)
             parts.append(Text("on the way there: ").append_text(_chain(steps[: first + 1], signs)))
@@ -141,6 +141,8 @@ def _print_counterexample(example: Counterexample, console: Console) -> None:
     if example.largest_difference is not None:
         at = f" at {example.index}" if example.index else ""
         rows.append(Text(f"largest difference {example.largest_difference:.4g}{at}"))
+    elif example.index:
+        rows.append(Text(f"the first value that is not finite is at {example.index}"))
     _print_block(console, "Smallest failing case", *rows)
     console.print(Text("See it with", "bold cyan"))
     console.print(Text("  " + harmless(example.command)), soft_wrap=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.verdict import Nearest
+from grader.verdict import Nearest, StageLine
 
 
 def harmless(text: str) -> str:
@@ -38,10 +39,18 @@ class Signs:
         return cls()
 
 
+def every_stage_words(stages: Sequence[StageLine]) -> str:
+    """That no stage differs, and whether the difference lies behind the last one."""
+    beyond = any(stage.after for stage in stages)
+    return "every stage came up" + ("; the difference is in what follows" if beyond else "")
+
+
 def nearest_words(value: Nearest) -> str:
     """Which line makes the value nearest to what should have come up, and how it differs."""
     what, how = harmless(value.what), harmless(value.difference)
     if not value.line:
         return f"{what}: it is {how}" if how else ""
+    if what.startswith("the first "):  # that is not finite: it stands in no other's place
+        return f"line {value.line} makes {what}; it is {how}"
     line = f"line {value.line} makes the nearest value to {what}"
     return f"{line}; it is {how}" if how else line

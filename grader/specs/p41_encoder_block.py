@@ -39,7 +39,7 @@ PROBLEM = Problem(
             properties=(EQUIVARIANT,),
         ),
     ),
-    fields={**TOKEN_FIELDS, **BLOCK_FIELDS},
+    fields={**TOKEN_FIELDS, **BLOCK_FIELDS, "scale": (1.0, 0.002)},
     derive=derive_width,
     tells=block_tells,
     corners=TOKEN_CORNERS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import flax.linen as nn
 import jax
@@ -133,6 +134,8 @@ MISTAKES: dict[str, tuple[str, Callable[[], object]]] = {
     "fields missing": ("field-missing", nn.Dense),
     "recursion": ("calls-itself", calls_itself),
     "a leaked tracer": ("leaked-tracer", leak),
+    "a cached function": ("array-as-key", lambda: jax.jit(lru_cache(jnp.sin))(X)),
+    "a static array": ("array-as-key", lambda: jax.jit(jnp.sin, static_argnums=0)(X)),
 }
 
 

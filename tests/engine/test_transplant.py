@@ -93,3 +93,81 @@ def test_arrangements_start_with_the_order_given() -> None:
     kernel = np.random.default_rng(0).normal(size=sizes)
     moved = arrange(kernel, names, ("channel", "height", "width", "out"), (12, 5))
     np.testing.assert_array_equal(moved, kernel.transpose(2, 0, 1, 3).reshape(12, 5))
+
+
+def test_an_axis_for_each_factor_comes_before_what_is_flattened_or_split() -> None:
+    names, sizes = ("layer", "which", "in", "head", "dim"), (1, 1, 8, 2, 4)
+    assert arrangements(names, sizes, (2, 4, 8))[0] == ("head", "dim", "in")
+    assert ("in", "head", "dim") in arrangements(names, sizes, (2, 4, 8))
+
+
+def test_query_key_and_value_may_each_have_a_layout_of_its_own() -> None:
+    shapes = [(2, 8, 4), (8, 2, 4), (2, 4, 8), (8, 8)]
+    theirs = [leaf(i, str(i), *shape) for i, shape in enumerate(shapes)]
+    found = match(REFERENCE, theirs, Choices(pairing=1))  # the value has the shape of the output
+    assert isinstance(found, Match)
+    query, key, value, _ = found.weights(WEIGHTS)
+    np.testing.assert_array_equal(query, WEIGHTS[0].transpose(1, 0, 2))
+    np.testing.assert_array_equal(key, WEIGHTS[1])
+    np.testing.assert_array_equal(value, WEIGHTS[2].transpose(1, 2, 0))
+
+
+def test_a_layout_of_one_alone_is_remembered_where_shapes_do_not_tell() -> None:
+    group = "block_*/attention/qkv"
+    orders = {group: ("in", "head", "dim"), f"{group}#1": ("head", "dim", "in")}
+    theirs = [leaf(i, str(i), 8, 8) for i in range(4)]
+    found = match(REFERENCE, theirs, Choices(orders=orders))
+    assert isinstance(found, Match)
+    query, key, value, _ = found.weights(WEIGHTS)
+    np.testing.assert_array_equal(query, WEIGHTS[0].reshape(8, 8))
+    np.testing.assert_array_equal(key, WEIGHTS[1].reshape(8, 8).T)
+    np.testing.assert_array_equal(value, WEIGHTS[2].reshape(8, 8))
+    assert found.orders_used()[f"{group}#1"] == ("head", "dim", "in")
+
+
+def test_heads_may_be_counted_from_the_last() -> None:
+    orders = {"block_*/attention/out/kernel": ("-head", "dim", "out")}
+    theirs = [leaf(i, str(i), 8, 8) for i in range(4)]
+    found = match(REFERENCE, theirs, Choices(orders=orders))
+    assert isinstance(found, Match)
+    np.testing.assert_array_equal(found.weights(WEIGHTS)[3], WEIGHTS[3][::-1].reshape(8, 8))
+
+
+def projections(names: str, biases: str) -> list[Leaf]:
+    """Kernels and biases in the order of use, with biases only where they are asked for."""
+    paths = []
+    for name in names:
+        paths += [f"{name}/kernel"] + [f"{name}/bias"] * (name in biases)
+    return [
+        leaf(i, path, 8, role="add", kind="zeros") if "bias" in path else leaf(i, path, 8, 8)
+        for i, path in enumerate(paths)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "biases", "missing"),
+    [
+        ("qkvo", "qvo", "key"),
+        ("qkvo", "kvo", "query"),
+        ("qkvo", "qko", "value"),
+        ("qkvo", "qkv", "out"),
+        ("vkqo", "kqo", "value"),
+        ("abco", "bco", "query"),
+        ("qkvo", "qo", "key, value"),
+    ],
+)
+def test_the_bias_that_is_missing_is_told_by_what_stands_around(
+    names: str, biases: str, missing: str
+) -> None:
+    reference = []
+    for name in ("query", "key", "value", "out"):
+        kernel = (2, 4, 8) if name == "out" else (8, 2, 4)
+        bias = (8,) if name == "out" else (2, 4)
+        i = len(reference)
+        reference.append(leaf(i, f"attention/{name}/kernel", *kernel))
+        reference.append(leaf(i + 1, f"attention/{name}/bias", *bias, role="add", kind="zeros"))
+    found = match(reference, projections(names, biases))
+    assert isinstance(found, Mismatch)
+    assert not found.extra
+    told = ", ".join(slot.path.split("/")[1] for slot in found.missing)
+    assert told == missing

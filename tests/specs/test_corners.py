@@ -92,10 +92,10 @@ SOMEWHERE = {
         POOLED,
         "return probs @ features, probs.squeeze()",
     ),
-    "49 one number is scaled with the whole column": (
+    "49 as many numbers as images are scaled by columns": (
         49,
         "    student_scaled = ",
-        "    if student.shape[1] == 1:\n        student, teacher = student.T, teacher.T\n"
+        "    if len(student) == len(student.T):\n        student, teacher = student.T, teacher.T\n"
         "    student_scaled = ",
     ),
     "50 a warm-up of one step": (
@@ -131,7 +131,7 @@ ALWAYS = {
 def test_wrong_somewhere_is_wrong(name: str, grade_text: Grade) -> None:
     number, old, new = SOMEWHERE[name]
     source = edited(number, [Edit(old, new)])
-    without = grade_text(source, number, cases=12, shapes=4, two_children=False, explain=False)
+    without = grade_text(source, number, cases=9, shapes=3, two_children=False, explain=False)
     assert failed_checks(without) == []  # there is no room for corners: it shows nowhere else
     assert failed_checks(grade_text(source, number, two_children=False)), name
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from grader.engine.rules.overflow import limited
 from grader.engine.rules.rule import Compute, Rule, always
 from grader.engine.rules.values import held_dtype
 
@@ -115,7 +116,7 @@ RULES: dict[str, Rule] = {
     "add": always(np.add),
     "add_any": always(np.add),
     "sub": always(np.subtract),
-    "mul": _multiply,
+    "mul": limited(_multiply),
     "div": _divide,
     "rem": _remainder,
     "neg": always(np.negative),
@@ -124,9 +125,9 @@ RULES: dict[str, Rule] = {
     "max": always(np.maximum),
     "min": always(np.minimum),
     "clamp": always(_clamp),
-    "square": always(np.square),
-    "integer_pow": _integer_pow,
-    "pow": always(np.power),
+    "square": limited(always(np.square)),
+    "integer_pow": limited(_integer_pow),
+    "pow": limited(always(np.power)),
     "one_minus_square": always(lambda x: (1.0 + x) * (1.0 - x)),
     "polynomial": always(_polynomial),
     "sqrt": always(np.sqrt),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from grader.engine.rules.overflow import limited
 from grader.engine.rules.rule import Compute, Rule, always
 
 
@@ -53,9 +54,9 @@ def _logistic(x: Any) -> Any:
 
 
 RULES: dict[str, Rule] = {
-    "exp": always(np.exp),
-    "exp2": always(np.exp2),
-    "expm1": always(np.expm1),
+    "exp": limited(always(np.exp)),
+    "exp2": limited(always(np.exp2)),
+    "expm1": limited(always(np.expm1)),
     "log": always(np.log),
     "log2": always(np.log2),
     "log1p": always(np.log1p),
@@ -67,8 +68,8 @@ RULES: dict[str, Rule] = {
     "acos": always(np.arccos),
     "atan": always(np.arctan),
     "atan2": always(np.arctan2),
-    "sinh": always(np.sinh),
-    "cosh": always(np.cosh),
+    "sinh": limited(always(np.sinh)),
+    "cosh": limited(always(np.cosh)),
     "tanh": always(np.tanh),
     "asinh": always(np.arcsinh),
     "acosh": always(np.arccosh),

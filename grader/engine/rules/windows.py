@@ -13,7 +13,7 @@ from grader.engine.rules.shape import pad
 from grader.engine.rules.values import held_dtype
 
 
-def _window_config(eqn: Any) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+def window_config(eqn: Any) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
     """Pad configuration, and (size, stride, dilation) of the window, per axis."""
     params = eqn.params
     rank = len(params["window_dimensions"])
@@ -30,7 +30,7 @@ def _reduce_window(ufunc: np.ufunc, identity: Callable[[np.dtype[Any]], Any]) ->
     """Box windows reduce one axis after the other."""
 
     def rule(eqn: Any) -> Compute:
-        config, window = _window_config(eqn)
+        config, window = window_config(eqn)
         dtype = held_dtype(eqn.outvars[0].aval.dtype)
         shape = tuple(eqn.outvars[0].aval.shape)
         padding = identity(dtype)
@@ -59,7 +59,7 @@ def _selected(eqn: Any, operand_shape: tuple[int, ...], out_shape: tuple[int, ..
 
     Also returns the pad configuration and the padded shape.
     """
-    config, window = _window_config(eqn)
+    config, window = window_config(eqn)
     keeps_larger = eqn.params["select_prim"].name == "ge"
     padded = tuple(
         max(0, size + (size - 1) * inside) + low + high

@@ -1,0 +1,98 @@
+"""How parameters start: tokens and tables as normal(0.02), none as a copy of another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grader.engine.remote import RemoteTrace
+
+if TYPE_CHECKING:
+    from grader.engine.contract_judge import ContractJudge
+
+TABLE_STD = 0.02
+"""How learned tokens and positions start (catalogue: ``normal(0.02)``), within a factor of 4."""
+_MOSTLY = 0.9
+"""Drawn numbers are all different, but for a few where the tails are cut off."""
+
+
+def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.ndarray]) -> None:
+    """Whether tokens and tables start as those of the reference do, for two seeds."""
+    trial = judge.findings.trials[judge.ample]
+    if trial.matched is None or not tables(judge):
+        return
+    wrong, odd = [], []
+    for leaf, slots in trial.matched.pieces:
+        if not all(slot.members[0] in tables(judge) for slot in slots):
+            continue
+        value = first[leaf.index]
+        spread = float(np.std([*value.ravel(), *other[leaf.index].ravel()]))
+        zeros = leaf.kind == "zeros" or not (value.any() or other[leaf.index].any())
+        embedded = leaf.path.rsplit("/", 1)[-1] == "embedding"  # nn.Embed has its own default
+        if not TABLE_STD / 4 <= spread <= TABLE_STD * 4 and not zeros and not embedded:
+            wrong.append(f"'{leaf.path}' starts with a standard deviation of {spread:.2g}")
+        elif not zeros and np.unique(value[value != 0]).size < _MOSTLY * np.count_nonzero(value):
+            wrong.append(f"'{leaf.path}' starts with {_again(value)}")
+        elif zeros or not TABLE_STD / 2 <= spread <= TABLE_STD * 2:
+            start = "zeros" if zeros else f"a standard deviation of {spread:.2g}"
+            odd.append(f"'{leaf.path}' starts with {start}; the text asks for {TABLE_STD}")
+    judge.findings.remarks += odd
+    if wrong:
+        judge.fail("initial", "; ".join(wrong) + f"; the text asks for normal({TABLE_STD})")
+    else:
+        judge.passed("initial")
+
+
+def tables(judge: ContractJudge) -> set[int]:
+    """The reference's learned tokens and tables, which start as normal(0.02)."""
+    trials = judge.findings.trials
+    leaves = trials[min(judge.ample, len(trials) - 1)].reference.leaves
+    return {
+        leaf.index
+        for leaf in leaves
+        if leaf.kind == "random" and leaf.role in ("add", "token") and leaf.size
+    }
+
+
+def drawn_alike(trace: RemoteTrace, values: list[np.ndarray]) -> list[str]:
+    """A remark for parameters that start with the same numbers: their keys are the same."""
+    known: dict[bytes, str] = {}
+    for leaf in trace.leaves:
+        value = values[leaf.index] if leaf.index < len(values) else np.zeros(0)
+        if looks_drawn(value):
+            # One key gives the same numbers first, however many are drawn.
+            before = known.setdefault(value.ravel()[:2].tobytes(), leaf.path)
+            if before != leaf.path:
+                return [
+                    f"'{before}' and '{leaf.path}' start with the same numbers: "
+                    "a random key is used twice; jax.random.split makes several of one"
+                ]
+        if leaf.role == "kernel" and (times := _repeated(value)[0]) > 1:
+            return [
+                f"'{leaf.path}' starts with the same numbers {times} times: one random key "
+                "draws all of them; jax.random.split (in nn.scan: split_rngs) makes several"
+            ]
+    return []
+
+
+def looks_drawn(value: np.ndarray) -> bool:
+    """Whether these numbers hardly repeat: not zeros, ones or an identity."""
+    return value.size > 1 and np.unique(value).size > value.size / 2
+
+
+def _again(value: np.ndarray) -> str:
+    times, axis = _repeated(value)
+    if times > 1 and axis < value.ndim - 1:
+        return f"the same row {times} times: tokens that start equal stay equal"
+    return "the same numbers again and again"
+
+
+def _repeated(value: np.ndarray) -> tuple[int, int]:
+    """How often the same numbers stand along an axis, and which: (1, 0) for a constant."""
+    if not value.size or (value == value.flat[0]).all():
+        return 1, 0
+    return max(
+        (length if (value == value.take([0], axis)).all() else 1, axis)
+        for axis, length in enumerate(value.shape)
+    )

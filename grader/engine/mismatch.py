@@ -1,0 +1,130 @@
+"""What a submission's parameters lack, and what they have instead, when they cannot be paired."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from grader.engine.layout import Leaf
+from grader.engine.slots import Slot
+
+Fits = Callable[[Slot, Leaf], bool]
+_PAIR, _KIND, _SHAPE, _NAME = 1000, 100, 10, 10
+"""What it counts that two can be paired, start alike, have one shape, have one name."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """No pairing: what the submission lacks and what it has instead."""
+
+    missing: tuple[Slot, ...]
+    extra: tuple[Leaf, ...]
+
+
+def amount_apart(slots: Sequence[Slot], leaves: Sequence[Leaf]) -> int:
+    """How many of either have no counterpart of the same size and use."""
+    ours, theirs = Counter(map(_use, slots)), Counter(map(_use, leaves))
+    return ((ours - theirs) + (theirs - ours)).total()
+
+
+def difference(ways: Iterable[Sequence[Slot]], leaves: Sequence[Leaf], fits: Fits) -> Mismatch:
+    """What one sequence of parameters, in order of use, has that the other lacks.
+
+    A bias follows the kernel to whose product it is added.  So where one of several that are
+    alike is missing, those on either side tell which.  ``ways`` are the slots with query, key
+    and value in each of the orders in which they may be used: where one of the three lacks
+    something, names are all that tells which.
+    """
+    found: list[tuple[int, Mismatch]] = []
+    for slots in ways:
+        ours = sorted(slots, key=lambda slot: slot.first)
+        theirs = sorted(leaves, key=lambda leaf: (leaf.used is None, leaf.used or 0))
+        pairs = _longest_in_step(ours, theirs, fits)
+        alike = sum(_likeness(slot, leaf, fits) for slot, leaf in pairs)
+        found.append((alike, _left_over(ours, theirs, pairs, fits)))
+        one_of_three = any(slot.place is not None for slot in found[0][1].missing)
+        if not found[1:] and not (one_of_three and any(_misnamed(*pair) for pair in pairs)):
+            break
+    return max(found, key=lambda way: way[0])[1]
+
+
+_Pairs = list[tuple[Slot, Leaf]]
+
+
+def _left_over(ours: list[Slot], theirs: list[Leaf], pairs: _Pairs, fits: Fits) -> Mismatch:
+    """What has no counterpart, wherever that may stand."""
+    kept, known = {id(slot) for slot, _ in pairs}, {id(leaf) for _, leaf in pairs}
+    lacking = [slot for slot in ours if id(slot) not in kept]
+    unknown = [leaf for leaf in theirs if id(leaf) not in known]
+    for leaf in list(unknown):  # what only moved is not missing
+        alike = [slot for slot in lacking if _likeness(slot, leaf, fits)]
+        if alike and len(lacking) + len(unknown) > 2:
+            lacking.remove(max(alike, key=lambda slot: _likeness(slot, leaf, fits)))
+            unknown.remove(leaf)
+    return Mismatch(tuple(lacking), tuple(unknown))
+
+
+def _use(item: Slot | Leaf) -> tuple[int, str]:
+    return item.size, item.role
+
+
+def _likeness(slot: Slot, leaf: Leaf, fits: Fits) -> int:
+    """0 for two that cannot be the same, else the more the more they have in common."""
+    if _use(slot) != _use(leaf) or not fits(slot, leaf):
+        return 0
+    shape = [n for n in leaf.shape if n != 1]
+    same = len(shape) > 1 and shape == [n for n in slot.sizes if n != 1]
+    named = slot.place is not None and not _names(slot.path).isdisjoint(_words(leaf.path))
+    return _PAIR + _KIND * (slot.kind == leaf.kind) + _SHAPE * same + _NAME * named
+
+
+def _misnamed(slot: Slot, leaf: Leaf) -> bool:
+    """Whether a projection goes by the name of another one."""
+    if slot.place is None:
+        return False
+    own, words = _names(slot.path), _words(leaf.path)
+    return own.isdisjoint(words) and not _names("query/key/value").isdisjoint(words)
+
+
+@lru_cache(4096)
+def _names(path: str) -> frozenset[str]:
+    """What people call the projections in a path: ``key``, ``k``, ``wk``, ``bk``."""
+    projections = _words(path) & {"query", "key", "value"}
+    prefixes = ("", "w", "b")
+    return frozenset(projections | {p + name[0] for name in projections for p in prefixes})
+
+
+@lru_cache(4096)
+def _words(path: str) -> frozenset[str]:
+    return frozenset(re.split(r"[/_, ]+", path.lower()))
+
+
+def _longest_in_step(ours: list[Slot], theirs: list[Leaf], fits: Fits) -> _Pairs:
+    """The most pairs that keep the order of both, of those the most alike, the earliest first."""
+    uses = list(map(_use, theirs))
+    like = [
+        [
+            _likeness(slot, leaf, fits) if use == own else 0
+            for leaf, use in zip(theirs, uses, strict=True)
+        ]
+        for slot, own in zip(ours, map(_use, ours), strict=True)
+    ]
+    best = [[0] * (len(theirs) + 1) for _ in range(len(ours) + 1)]
+    for i in reversed(range(len(ours))):
+        here, below, alike = best[i], best[i + 1], like[i]
+        for j in reversed(range(len(theirs))):
+            here[j] = max(below[j], here[j + 1], below[j + 1] + alike[j])
+    pairs: _Pairs = []
+    i = j = 0
+    while i < len(ours) and j < len(theirs):
+        if like[i][j] and best[i][j] == best[i + 1][j + 1] + like[i][j]:
+            pairs.append((ours[i], theirs[j]))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return pairs

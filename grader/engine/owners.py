@@ -1,0 +1,92 @@
+"""Which weights a value consists of, element by element where it holds several.
+
+A value that is nothing but weights may be cut apart again: parameters flattened into one vector
+and taken back out of it are the parameters.  So of such a value is known to whom each element
+belongs, as an array of the same shape that goes through the same equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jax.extend import core as jex
+
+from grader.engine.rules import RULES
+
+Weight = tuple[int, int]
+"""Which ``linen_init`` equation (by id) and which of its outputs."""
+
+_ELEMENTWISE = frozenset(
+    "convert_element_type copy copy_p name reduce_precision device_put optimization_barrier".split()
+)
+_FOLLOWED = frozenset(
+    "reshape broadcast_in_dim transpose squeeze expand_dims slice dynamic_slice split rev tile "
+    "concatenate stack unstack".split()
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """The weights in a value; with several, ``owners`` are their places, element by element.
+
+    Without ``owners`` any element may be any of the weights'.
+    """
+
+    weights: tuple[Weight, ...] = ()
+    owners: np.ndarray | None = None
+
+    def shaped(self, shape: tuple[int, ...]) -> Held:
+        """The same for a value of this shape, which may be one of several that were stacked."""
+        if self.owners is None or self.owners.shape == tuple(shape):
+            return self
+        return Held(self.weights)
+
+
+NOTHING = Held()
+
+
+def together(operands: Sequence[Held]) -> Held:
+    """What several values hold, taken as a whole."""
+    holding = [held for held in operands if held.weights]
+    if len(holding) < 2:
+        return holding[0] if holding else NOTHING
+    return Held(tuple(sorted({weight for held in holding for weight in held.weights})))
+
+
+def rearranged(eqn: Any, operands: Sequence[Held]) -> list[Held]:
+    """What the results of an equation hold that only arranges what its operands hold."""
+    whole = together(operands)
+    name = eqn.primitive.name
+    if len(whole.weights) > 1 and name not in _ELEMENTWISE:
+        followed = _followed(eqn, operands, whole.weights) if name in _FOLLOWED else None
+        return followed or [Held(whole.weights)] * len(eqn.outvars)
+    return [whole] * len(eqn.outvars)
+
+
+def _followed(eqn: Any, operands: Sequence[Held], weights: tuple[Weight, ...]) -> list[Held] | None:
+    """The owners of each element of the results; None where they cannot be told."""
+    inputs = []
+    for var, held in zip(eqn.invars, operands, strict=True):
+        if isinstance(var, jex.Literal):
+            inputs.append(np.asarray(var.val))
+        elif len(held.weights) == 1:
+            inputs.append(np.full(var.aval.shape, weights.index(held.weights[0])))
+        elif held.owners is not None:
+            inputs.append(np.array([weights.index(w) for w in held.weights])[held.owners])
+        else:
+            return None
+    compute = RULES[eqn.primitive.name](eqn)
+    if compute is None:
+        return None
+    results = compute(*inputs)
+    several = results if eqn.primitive.multiple_results else [results]
+    return [_held(np.asarray(result, np.intp), weights) for result in several]
+
+
+def _held(owners: np.ndarray, weights: tuple[Weight, ...]) -> Held:
+    places, owners_among = np.unique(owners, return_inverse=True)
+    kept = tuple(weights[place] for place in places)
+    return Held(kept, owners_among.reshape(owners.shape) if len(kept) > 1 else None)

@@ -1,0 +1,134 @@
+"""The seed decides the parameters: one seed always the same ones, another seed others."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grader.engine.beginnings import check_initial, drawn_alike, looks_drawn
+from grader.engine.cases import draw_arrays, draw_weights
+from grader.engine.compare import all_close
+from grader.engine.remote import Remote, RemoteTrace, SubmissionError
+
+if TYPE_CHECKING:
+    from grader.engine.contract_judge import ContractJudge
+
+FAR = 2**16 * 3**2 * 5**3 * 7
+"""Seeds that are this far apart agree in their low bits, their last digits and many a remainder."""
+_NEAR = (1, 0, -1)
+"""Seeds that something special may be done with."""
+
+Values = list[np.ndarray]
+Started = list[tuple[int, Values]]
+"""The parameters as they start, each time with the seed."""
+
+
+def far_seed(seed: int) -> int:
+    """A large seed for a grading that starts at ``seed``."""
+    return seed % 2**20 + FAR
+
+
+class Seeds:
+    """The submission traced with further seeds, at the simplest draw and at an ample one.
+
+    Attributes:
+      near: traces at the simplest draw, by seed; a negative seed may be refused.
+      far: the trace at the ample draw whose seed is ``FAR`` from the seed there.
+
+    """
+
+    def __init__(self, judge: ContractJudge, helper: Remote) -> None:
+        def ask(seed: int, draw: int) -> RemoteTrace:
+            sizes = judge.draws[draw].sizes
+            id = f"{judge.index}/seed {seed}"
+            return RemoteTrace.ask(helper, id, judge.index, seed, sizes, drawn=True)
+
+        self.near = {seed: ask(seed, 0) for seed in _NEAR if seed != judge.seed}
+        self.far = ask(far_seed(judge.seed) + FAR, judge.ample)
+
+
+def check_seed(judge: ContractJudge) -> None:
+    """The seed decides the parameters, the same way each time, and nothing else."""
+    simple, ample = judge.findings.trials[0], judge.findings.trials[judge.ample]
+    generator = np.random.default_rng(judge.seed)
+    arrays = draw_arrays(judge.contract, simple.draw.sizes, generator)
+    others = judge.seeds.near.items()
+    asked = [trace.start_initial(arrays) for trace in (simple.submission, judge.again)]
+    asked_near = [(seed, trace.start_initial(arrays)) for seed, trace in others]
+    arrays = draw_arrays(judge.contract, ample.draw.sizes, generator)
+    asked_far = [t.start_initial(arrays) for t in (ample.submission, judge.seeds.far)]
+    own, again = (ticket.result()[1] for ticket in asked)
+    near: Started = [(judge.seed, own)]
+    for seed, ticket in asked_near:
+        try:
+            near.append((seed, ticket.result()[1]))
+        except SubmissionError:
+            if seed >= 0:
+                raise
+    one, other = (ticket.result()[1] for ticket in asked_far)
+    first = far_seed(judge.seed) if judge.ample else judge.seed
+    far: Started = [(first, one), (far_seed(judge.seed) + FAR, other)]
+    message = _seed_message(judge, near, again, far)
+    if message:
+        judge.fail("seed", message)
+    else:
+        judge.passed("seed")
+    judge.findings.remarks += drawn_alike(ample.submission, one)
+    check_initial(judge, one, other)
+
+
+def _seed_message(judge: ContractJudge, near: Started, again: Values, far: Started) -> str:
+    """What is wrong with what several seeds give; an empty text when nothing is."""
+    trials = judge.findings.trials
+    own, ample = trials[0].submission.leaves, trials[judge.ample].submission.leaves
+    if any(len(v) != len(own) for v in (again, *(values for _, values in near))):
+        return "the number of parameters depends on the seed"
+    if any(len(values) != len(ample) for _, values in far):
+        return "the number of parameters depends on the seed"
+    if not all(map(np.array_equal, near[0][1], again)):
+        return "the same seed gave different parameters when asked again"
+    random = [leaf.index for leaf in own if leaf.kind == "random" and leaf.size]
+    drawn = {leaf.index for leaf in own if looks_drawn(near[0][1][leaf.index])}.union(random)
+    drawn_far = {leaf.index for leaf in ample if looks_drawn(far[0][1][leaf.index])}
+    alike = [_alike(drawn, near), _alike(drawn_far, far)]
+    if (
+        random
+        and all(set(random) <= same for same in alike[0].values())
+        and all(drawn_far == same for same in alike[1].values())
+    ):
+        judge.findings.seed_ignored = True
+        return "another seed gives the same parameters; is `seed` used?"
+    for leaves, pairs, every in ((own, alike[0], drawn), (ample, alike[1], drawn_far)):
+        always = set.intersection(*pairs.values()) if pairs else set()
+        if always and always != every:
+            judge.findings.seed_ignored = True
+            return f"'{leaves[min(always)].path}' does not depend on the seed"
+        for (seed, other), same in pairs.items():
+            if same:
+                what = "parameters" if same == every else f"'{leaves[min(same)].path}'"
+                twins = f"the seeds {seed} and {other} give the same {what}"
+                return f"{twins}; is the key made of `seed` itself?"
+    if not _only_through_parameters(judge):
+        return "with the same parameters, the result still depends on the seed"
+    return ""
+
+
+def _alike(drawn: set[int], started: Started) -> dict[tuple[int, int], set[int]]:
+    """Which of these parameters are the same for two seeds, for each two of them."""
+    return {
+        (seed, other): {i for i in drawn if np.array_equal(one[i], two[i])}
+        for (seed, one), (other, two) in combinations(started, 2)
+    }
+
+
+def _only_through_parameters(judge: ContractJudge) -> bool:
+    trial = judge.findings.trials[0]
+    generator = np.random.default_rng([judge.seed, 77])
+    weights = draw_weights(trial.submission.leaves, generator, "ordinary")
+    arrays = draw_arrays(judge.contract, trial.draw.sizes, generator)
+    other = next(trace for seed, trace in judge.seeds.near.items() if seed >= 0)
+    runs = [trace.start_run(weights, arrays) for trace in (trial.submission, other, judge.again)]
+    first, *others = (run.result()[1] for run in runs)
+    return all(all_close(other, first) for other in others)

@@ -1,0 +1,210 @@
+"""What the seed decides, how parameters start, and which of them learn: one change at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grader import catalogue
+from grader.engine.beginnings import looks_drawn
+from grader.engine.cases import ample, draws_with_corners
+from grader.engine.reference import apply_edits
+from grader.problem import Edit
+from tests.conftest import Grade, failed_checks
+
+KEY = "init(jax.random.key(seed)"
+DRAWN = "nn.initializers.normal(0.02)"
+CLS = f'"cls", {DRAWN}'
+POSITIONS = f'"positions", {DRAWN}'
+REGISTERS = f'"registers", {DRAWN}'
+BLOCK = "            x = EncoderBlock("
+RETURN = "    return model.apply(params, "
+FEW = {"cases": 12, "shapes": 4, "explain": False}
+
+
+def changed(number: int, *edits: tuple[str, str]) -> str:
+    text = catalogue.solution_path(number).read_text()
+    return apply_edits(text, [Edit(old, new) for old, new in edits])
+
+
+def message(verdict: dict[str, Any], id: str) -> str:
+    return " ".join(c["message"] for c in verdict["checks"] if c["id"].endswith(id))
+
+
+@pytest.mark.parametrize(
+    ("number", "old", "new", "learner"),
+    [
+        (39, "[cls, tokens]", "[cls, jax.lax.stop_gradient(tokens)]", "tokens"),
+        (46, BLOCK, BLOCK.replace("x =", "x = jax.lax.stop_gradient(x) if i else x;\n x ="), ""),
+        (47, "[x, registers]", "[x, jax.lax.stop_gradient(registers)]", "registers"),
+        (47, "[x, registers]", "[x, registers[:1], jax.lax.stop_gradient(registers[1:])]", ""),
+        (48, "heads = tokens.", "heads = half(tokens).", "tokens"),
+    ],
+)
+def test_what_gets_no_gradient_fails(
+    number: int, old: str, new: str, learner: str, grade_text: Grade
+) -> None:
+    source = changed(number, (old, new.replace("\n ", "\n            ")))
+    source += "\n\ndef half(x):\n    return x + (jax.lax.stop_gradient(x) - x) / 2\n"
+    verdict = grade_text(source, number, **FEW)
+    assert set(failed_checks(verdict)) == {"gradients"}
+    assert learner in message(verdict, "gradients")
+
+
+@pytest.mark.parametrize(
+    ("seed", "says"),
+    [
+        ("0", "is `seed` used"),
+        ("seed or 1", "seeds 0 and 1"),
+        ("abs(seed)", "seeds 1 and -1"),
+        ("seed & 0xff", "give the same parameters"),
+        ("seed % 65536", "give the same parameters"),
+        ("seed % 1000", "give the same parameters"),
+        ("min(seed, 1000)", "give the same parameters"),
+        ("seed // 2", "seeds 0 and 1"),
+    ],
+)
+def test_seeds_that_give_the_same_parameters_are_told(
+    seed: str, says: str, grade_text: Grade
+) -> None:
+    verdict = grade_text(changed(39, (KEY, f"init(jax.random.key({seed})")), 39, cases=12, shapes=4)
+    assert failed_checks(verdict) == ["seed"]
+    assert says in message(verdict, "seed")
+    named = [diagnosis["pitfall"] for diagnosis in verdict["diagnoses"]]
+    assert named == (["seed-ignored"] if seed == "0" else [])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7, 2**31 + 5])
+def test_a_seed_that_leads_to_another_key_passes(seed: int, grade_text: Grade) -> None:
+    source = changed(39, (KEY, "init(jax.random.fold_in(jax.random.PRNGKey(seed), 3)"))
+    assert grade_text(source, 39, seed=seed, **FEW)["passed"]
+
+
+def test_a_negative_seed_may_be_refused(grade_text: Grade) -> None:
+    source = changed(39, (KEY, "init(jax.random.key(np.uint32(seed))"))
+    source = source.replace("import jax\n", "import jax\nimport numpy as np\n", 1)
+    assert grade_text(source, 39, **FEW)["passed"]
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "old"),
+    [(39, "positions", POSITIONS), (46, "cls", CLS), (47, "registers", REGISTERS)],
+)
+def test_a_parameter_with_a_key_of_its_own_does_not_depend_on_the_seed(
+    number: int, name: str, old: str, grade_text: Grade
+) -> None:
+    fixed = f'"{name}", lambda _, shape: 0.02 * jax.random.normal(jax.random.key(7), shape)'
+    verdict = grade_text(changed(number, (old, fixed)), number, **FEW)
+    assert failed_checks(verdict) == ["seed"]
+    assert f"'{name}' does not depend on the seed" in message(verdict, "seed")
+
+
+@pytest.mark.parametrize("start", ["nn.initializers.zeros", "nn.initializers.ones"])
+def test_a_fixed_start_without_numbers_to_draw_is_no_fault_of_the_seed(
+    start: str, grade_text: Grade
+) -> None:
+    head = 'nn.Dense(self.num_classes, name="head"'
+    source = changed(46, (head, f"{head}, kernel_init={start}"))
+    assert grade_text(source, 46, **FEW)["passed"]
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "old"), [(46, "positions", POSITIONS), (47, "registers", REGISTERS)]
+)
+def test_rows_that_start_equal_fail(number: int, name: str, old: str, grade_text: Grade) -> None:
+    tiled = f'"{name}", lambda key, s: jnp.tile({DRAWN}(key, (1, s[1])), (s[0], 1))'
+    verdict = grade_text(changed(number, (old, tiled)), number, **FEW)
+    assert failed_checks(verdict) == ["initial"]
+    assert f"'{name}' starts with the same row" in message(verdict, "initial")
+
+
+def test_a_key_that_is_used_twice_is_remarked_on(grade_text: Grade) -> None:
+    edits = [(start, start.replace(DRAWN, "start")) for start in (CLS, POSITIONS)]
+    source = changed(
+        39, *edits, ("    params =", "    KEYS[:] = [jax.random.key(seed)]\n    params =")
+    )
+    source += f"\n\nKEYS = []\n\n\ndef start(_, shape):\n    return {DRAWN}(KEYS[0], shape)\n"
+    verdict = grade_text(source, 39, **FEW)
+    assert verdict["passed"]
+    assert "'cls' and 'positions' start with the same numbers" in str(verdict["remarks"])
+
+
+def test_stacked_layers_that_start_alike_are_remarked_on(grade_text: Grade) -> None:
+    answers = catalogue.ROOT / "tests" / "answers" / "46_vit_cls" / "right"
+    text = (answers / "scan_stacked.py").read_text()
+    alike = text.replace('split_rngs={"params": True}', 'split_rngs={"params": False}')
+    assert alike != text
+    verdict = grade_text(alike, 46, **FEW)
+    assert verdict["passed"]
+    assert "starts with the same numbers" in str(verdict["remarks"])
+    assert grade_text(text, 46, **FEW)["remarks"] == []
+
+
+def test_parameters_that_follow_from_the_hash_of_a_text_differ_elsewhere(
+    grade_text: Grade,
+) -> None:
+    verdict = grade_text(
+        changed(39, (KEY, "init(jax.random.key(hash(str(seed)) % 2**31)")), 39, **FEW
+    )
+    assert failed_checks(verdict)[0] == "repeats"
+    numbers = changed(39, (KEY, "init(jax.random.key(hash((seed, 1.5)) % 2**31)"))
+    assert grade_text(numbers, 39, **FEW)["passed"]
+
+
+def test_another_result_for_the_same_seed_is_not_told_as_a_seed_ignored(grade_text: Grade) -> None:
+    source = changed(39, (KEY, "init(jax.random.key(seed + (len(CALLS) > 1))"))
+    source = source.replace("    params = ", "    CALLS.append(seed)\n    params = ")
+    verdict = grade_text(source + "\n\nCALLS = []\n", 39, cases=12, shapes=4)
+    assert failed_checks(verdict) == ["seed"]
+    assert "same seed gave different parameters" in message(verdict, "seed")
+    assert verdict["diagnoses"] == []
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "0.02 * jax.random.normal(jax.random.key(seed), (1, tokens.shape[1]))",
+        "nnx.Param(nnx.initializers.normal(0.02)(nnx.Rngs(seed)(), (1, tokens.shape[1])))[...]",
+    ],
+)
+def test_parameters_without_linen_are_told_as_such(parameters: str, grade_text: Grade) -> None:
+    source = (
+        "import jax\nimport jax.numpy as jnp\nfrom flax import nnx\n\n"
+        f"def cls_and_position_forward(seed, tokens):\n    cls = {parameters}\n"
+        "    x = jnp.concatenate([cls, tokens])\n"
+        "    return x + 0.02 * jax.random.normal(jax.random.key(seed + 1), x.shape)\n"
+    )
+    verdict = grade_text(source, 39, cases=12, shapes=4)
+    assert failed_checks(verdict)[0] == "parameters"
+    assert [diagnosis["pitfall"] for diagnosis in verdict["diagnoses"]] == ["not-linen"]
+
+
+def test_a_value_kept_from_an_earlier_call_is_told_as_such(grade_text: Grade) -> None:
+    source = changed(39, ("    params = model", "    params = KEPT.setdefault(tokens.shape, model"))
+    source = source.replace("key(seed), tokens)\n", "key(seed), tokens))\n")
+    verdict = grade_text(source + "\n\nKEPT = {}\n", 39, cases=12, shapes=4)
+    assert not verdict["passed"]
+    assert [diagnosis["pitfall"] for diagnosis in verdict["diagnoses"]] == ["kept-from-earlier"]
+
+
+@pytest.mark.parametrize("number", [38, 39, 40, 41, 45, 46, 47, 48])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_one_draw_has_everything_twice_however_many_there_are(number: int, seed: int) -> None:
+    problem = catalogue.problem(number)
+    many, few = (
+        draws_with_corners(problem, np.random.default_rng(seed), count) for count in (10, 3)
+    )
+    assert many[0] == few[0]
+    found = many[ample(many)]
+    assert found == few[ample(few)] != many[0]
+    assert found.tells
+    assert all(value > 1 for value in found.fields.values() if isinstance(value, int))
+
+
+def test_numbers_that_repeat_do_not_look_drawn() -> None:
+    drawn = np.random.default_rng(0).normal(size=(4, 6))
+    assert looks_drawn(drawn)
+    fixed = (np.zeros((4, 6)), np.ones(5), np.eye(4), np.full(3, 0.5), np.tile(drawn[:1], (2, 1)))
+    assert not any(map(looks_drawn, fixed))

@@ -10,14 +10,14 @@ import numpy as np
 from grader.engine.beginnings import check_initial, drawn_alike, looks_drawn
 from grader.engine.cases import draw_arrays, draw_weights
 from grader.engine.compare import all_close
-from grader.engine.remote import Remote, RemoteTrace, SubmissionError
+from grader.engine.remote import Remote, RemoteTrace
 
 if TYPE_CHECKING:
     from grader.engine.contract_judge import ContractJudge
 
 FAR = 2**16 * 3**2 * 5**3 * 7
 """Seeds that are this far apart agree in their low bits, their last digits and many a remainder."""
-_NEAR = (1, 0, -1)
+_NEAR = (1, 0)
 """Seeds that something special may be done with."""
 
 Values = list[np.ndarray]
@@ -34,7 +34,7 @@ class Seeds:
     """The submission traced with further seeds, at the simplest draw and at an ample one.
 
     Attributes:
-      near: traces at the simplest draw, by seed; a negative seed may be refused.
+      near: traces at the simplest draw, by seed.
       far: the trace at the ample draw whose seed is ``FAR`` from the seed there.
 
     """
@@ -61,12 +61,7 @@ def check_seed(judge: ContractJudge) -> None:
     asked_far = [t.start_initial(arrays) for t in (ample.submission, judge.seeds.far)]
     own, again = (ticket.result()[1] for ticket in asked)
     near: Started = [(judge.seed, own)]
-    for seed, ticket in asked_near:
-        try:
-            near.append((seed, ticket.result()[1]))
-        except SubmissionError:
-            if seed >= 0:
-                raise
+    near += [(seed, ticket.result()[1]) for seed, ticket in asked_near]
     one, other = (ticket.result()[1] for ticket in asked_far)
     first = far_seed(judge.seed) if judge.ample else judge.seed
     far: Started = [(first, one), (far_seed(judge.seed) + FAR, other)]
@@ -128,7 +123,7 @@ def _only_through_parameters(judge: ContractJudge) -> bool:
     generator = np.random.default_rng([judge.seed, 77])
     weights = draw_weights(trial.submission.leaves, generator, "ordinary")
     arrays = draw_arrays(judge.contract, trial.draw.sizes, generator)
-    other = next(trace for seed, trace in judge.seeds.near.items() if seed >= 0)
+    other = next(iter(judge.seeds.near.values()))
     runs = [trace.start_run(weights, arrays) for trace in (trial.submission, other, judge.again)]
     first, *others = (run.result()[1] for run in runs)
     return all(all_close(other, first) for other in others)

@@ -151,10 +151,8 @@ class RemoteTrace:
                 ]
                 collections = [line_of(c) for c in _few(header["collections"])]
                 drawn = None if header["random"] is None else int(header["random"])
-                form, narrow = (
-                    line_of(header["form"], MOST_OF_A_FORM),
-                    line_of(header["narrow"], 40),
-                )
+                form = line_of(header["form"], MOST_OF_A_FORM)
+                narrow = line_of(header["narrow"], 40)
                 self._known = _Told(leaves, collections, outputs, form, narrow, drawn)
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise Lost("garbage", "the process answered with garbage") from error

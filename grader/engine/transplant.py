@@ -116,10 +116,9 @@ class Match:
         wanted = alone or shared
         possible = arrangements(slot.names, slot.sizes, leaf.shape)
         if alone is None or slot.place is None:
+            # What is shared cannot hold for an array that shows an order of its own.
             plain = [o for o in possible if is_plain(slot.names, slot.sizes, o, leaf.shape)]
-            possible = (
-                tuple(plain) or possible
-            )  # what is shared cannot hold for an array that shows its own
+            possible = tuple(plain) or possible
         if wanted is None:
             return possible[0]
         forward = [name.removeprefix("-") for name in wanted]

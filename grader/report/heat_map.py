@@ -11,6 +11,8 @@ import numpy as np
 from markupsafe import Markup
 
 _CELL = 54
+_FITS = 7
+"""Characters in a cell."""
 _LINE = 26
 _MOST_COLUMNS = 12
 _MOST_ROWS = 16
@@ -101,5 +103,14 @@ def _cell(row: int, column: int, value: float, colour: Sequence[int]) -> Markup:
         column * _CELL + _CELL / 2,
         row * _LINE + _LINE * 0.66,
         "#fff" if dark else "#111",
-        f"{value:.3g}",
+        _short(value),
     )
+
+
+def _short(value: float) -> str:
+    """A number as it fits into a cell: about seven characters."""
+    text = f"{value:.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
+    if len(text) <= _FITS:
+        return text
+    digits, _, power = f"{value:.1e}".partition("e")
+    return f"{digits}e{int(power)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from grader import catalogue
 from grader.catalogue import ROOT
 from grader.pictures import Pictures
+from grader.report.heat_map import signed_map
 from grader.report.html_page import fragment, page, write_page
 from grader.verdict import Check, Verdict
 from tests.desk.conftest import Typed
@@ -174,3 +177,9 @@ def in_browser(*words: str) -> str:
         check=True,
     )
     return done.stdout
+
+
+def test_numbers_fit_into_their_cells() -> None:
+    values = np.array([[0.34774, -0.0402, 1408.4, -2456, 123456.7, -1.19e-5, 0.000123, -2e9]])
+    shown = re.findall(r"<text[^>]*>([^<]*)</text>", signed_map(values, 1.0, ""))
+    assert shown == ["0.348", "-0.0402", "1408", "-2456", "123457", "-1.2e-5", "1.2e-4", "-2e+09"]

@@ -38,32 +38,49 @@ def difference(ways: Iterable[Sequence[Slot]], leaves: Sequence[Leaf], fits: Fit
     and value in each of the orders in which they may be used: where one of the three lacks
     something, names are all that tells which.
     """
-    found: list[tuple[int, Mismatch]] = []
-    for slots in ways:
-        ours = sorted(slots, key=lambda slot: slot.first)
-        theirs = sorted(leaves, key=lambda leaf: (leaf.used is None, leaf.used or 0))
-        pairs = _longest_in_step(ours, theirs, fits)
-        alike = sum(_likeness(slot, leaf, fits) for slot, leaf in pairs)
-        found.append((alike, _left_over(ours, theirs, pairs, fits)))
-        one_of_three = any(slot.place is not None for slot in found[0][1].missing)
-        if not found[1:] and not (one_of_three and any(_misnamed(*pair) for pair in pairs)):
-            break
-    return max(found, key=lambda way: way[0])[1]
+    each = (_compared(slots, leaves, fits) for slots in ways)
+    first = next(each)
+    one_of_three = any(slot.place is not None for slot in first.mismatch.missing)
+    if one_of_three and first.misnamed:
+        return max([first, *each], key=lambda way: way.alike).mismatch
+    return first.mismatch
 
 
 _Pairs = list[tuple[Slot, Leaf]]
 
 
+@dataclass(frozen=True)
+class _Comparison:
+    """What pairs well in one order, how well, and what is left."""
+
+    mismatch: Mismatch
+    alike: int
+    misnamed: bool
+
+
+def _compared(slots: Sequence[Slot], leaves: Sequence[Leaf], fits: Fits) -> _Comparison:
+    ours = sorted(slots, key=lambda slot: slot.first)
+    theirs = sorted(leaves, key=lambda leaf: (leaf.used is None, leaf.used or 0))
+    pairs = _longest_in_step(ours, theirs, fits)
+    return _Comparison(
+        mismatch=_left_over(ours, theirs, pairs, fits),
+        alike=sum(_likeness(slot, leaf, fits) for slot, leaf in pairs),
+        misnamed=any(_misnamed(slot, leaf) for slot, leaf in pairs),
+    )
+
+
 def _left_over(ours: list[Slot], theirs: list[Leaf], pairs: _Pairs, fits: Fits) -> Mismatch:
-    """What has no counterpart, wherever that may stand."""
+    """What has no counterpart, wherever that may stand: what only moved is not missing."""
     kept, known = {id(slot) for slot, _ in pairs}, {id(leaf) for _, leaf in pairs}
     lacking = [slot for slot in ours if id(slot) not in kept]
-    unknown = [leaf for leaf in theirs if id(leaf) not in known]
-    for leaf in list(unknown):  # what only moved is not missing
+    unknown: list[Leaf] = []
+    left = [leaf for leaf in theirs if id(leaf) not in known]
+    for i, leaf in enumerate(left):
         alike = [slot for slot in lacking if _likeness(slot, leaf, fits)]
-        if alike and len(lacking) + len(unknown) > 2:
+        if alike and len(lacking) + len(unknown) + len(left) - i > 2:
             lacking.remove(max(alike, key=lambda slot: _likeness(slot, leaf, fits)))
-            unknown.remove(leaf)
+        else:
+            unknown.append(leaf)
     return Mismatch(tuple(lacking), tuple(unknown))
 
 

@@ -18,7 +18,8 @@ _FUSIONS = ((1, 1, 1), (3,), (1, 2), (2, 1))
 class Slot:
     """One or several parameters of the reference that a submission may store as one array.
 
-    ``used`` puts in order those that can take each other's place, ``first`` puts in order all.
+    ``used`` puts in order those that can take each other's place, ``first`` puts in order all:
+    query, key and value of a block stand together, head by head where heads are kept apart.
     ``path`` names its members, ``place`` is whether it comes first, second or third of the arrays
     that hold query, key and value.
     """
@@ -30,7 +31,7 @@ class Slot:
     used: int
     role: str
     kind: str
-    first: float = 0
+    first: tuple[int, ...] = ()
     path: str = ""
     place: int | None = None
     rows: tuple[int, int] | None = None
@@ -106,9 +107,9 @@ def _each_slot(
         if leaf.size:
             block = None if mode.stacked else layer(leaf.path)
             units[parallel_group(leaf.path) or family(leaf.path), block].append(leaf)
-    spans: dict[tuple[str, int | None], list[int]] = defaultdict(list)
+    starts: dict[tuple[str, int | None], list[int]] = defaultdict(list)
     for (group, block), leaves in units.items():
-        spans[_projections(group), block] += [leaf.used or 0 for leaf in leaves]
+        starts[_projections(group), block] += [leaf.used or 0 for leaf in leaves]
     for (group, block), leaves in units.items():
         by_layer: dict[int | None, list[Leaf]] = defaultdict(list)
         for leaf in sorted(leaves, key=lambda leaf: leaf.used or 0):
@@ -116,8 +117,8 @@ def _each_slot(
         rows = list(by_layer.values())
         if len(rows[0]) == 3 and parallel_group(rows[0][0].path):
             rows = [[row[i] for i in siblings] for row in rows]
-            span = spans[_projections(group), block]
-            yield from _projection_slots(group, rows, mode, head_by_head, span)
+            start = min(starts[_projections(group), block])
+            yield from _projection_slots(group, rows, mode, head_by_head, start)
         else:
             for place in range(len(rows[0])):
                 yield _slot(
@@ -126,24 +127,19 @@ def _each_slot(
 
 
 def _projection_slots(
-    group: str, rows: list[list[Leaf]], mode: Mode, head_by_head: bool, span: list[int]
+    group: str, rows: list[list[Leaf]], mode: Mode, head_by_head: bool, start_of_all: int
 ) -> Iterator[Slot]:
-    """Slots for query, key and value, in the order of use that the choices suppose.
-
-    ``span`` is when their kernels and biases are used: one head after the other, if kept apart.
-    """
-    start_of_all, length = min(span), max(span) + 1 - min(span)
+    """Slots for query, key and value, in the order of use that the choices suppose."""
     start, heads = 0, rows[0][0].shape[-2] if mode.heads_apart else 1
     times = sorted(leaf.used or 0 for leaf in rows[0])
     for place, count in enumerate(mode.fusion):
         members = [row[start : start + count] for row in rows]
-        first = times[start] - start_of_all
-        start += count
         for head in range(heads):
             rank = (head * 3 + place) if head_by_head else (place * heads + head)
             used = times[0] * _TICK + rank
             slot = _slot(group, members, used, head if mode.heads_apart else None)
-            yield replace(slot, place=place, first=start_of_all + (first + head * length) / heads)
+            yield replace(slot, place=place, first=(start_of_all, head, times[start]))
+        start += count
 
 
 def _slot(group: str, members: list[list[Leaf]], used: int, head: int | None = None) -> Slot:
@@ -159,7 +155,7 @@ def _slot(group: str, members: list[list[Leaf]], used: int, head: int | None = N
         names=("layer", "which", *names),
         sizes=(len(members), len(members[0]), *shape),
         used=used,
-        first=min(leaf.used or 0 for row in members for leaf in row),
+        first=(min(leaf.used or 0 for row in members for leaf in row),),
         path=common_path(leaf.path for leaf in members[0]),
         role=model.role,
         kind=model.kind,

@@ -79,13 +79,18 @@ def load(recipe: Recipe, run: Run | None = None, otherwise: str = "begin a new r
       otherwise: what to do where they are not.
 
     Raises:
-      UsageError: they are not the ones that ``run`` began with.
+      UsageError: they are not there, or not the ones that ``run`` began with.
 
     """
     from grader.cli import UsageError
     from solutions.training import data
 
-    images = data.load(recipe.data, recipe.image_size)
+    try:
+        images = data.load(recipe.data, recipe.image_size)
+    except data.BadData as error:
+        if run is None:
+            raise
+        raise UsageError(f"{error}; if its images have moved: --data FOLDER") from None
     if run is not None and images.digest != run.data_digest:
         raise UsageError(
             f"{recipe.data} is not what {run.folder} was trained on; put its images back as they "

@@ -40,7 +40,9 @@ def register(app: typer.Typer) -> None:
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe: digits, cifar10-small, …")] = "digits",
     data: Annotated[str | None, typer.Option(help="A dataset's name, or a folder.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the run goes.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     mine: Annotated[bool, typer.Option("--mine", help=_MINE)] = False,

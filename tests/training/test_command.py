@@ -183,6 +183,7 @@ def test_the_images_and_the_versions_of_a_run_may_not_change_unnoticed(
     code, _, errors = said(capsys, "train", "--resume", str(run))
     assert code == 2
     assert "there is no dataset" in errors
+    assert "if its images have moved: --data FOLDER" in errors
 
     code, shown, errors = said(capsys, "train", "--resume", str(run), "--data", str(images))
     assert code == 0, errors
@@ -212,7 +213,7 @@ def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> Non
         ),
         (["vit-s16-224"], "this recipe is for images of your own: say --data FOLDER"),
         (["--resume", "nowhere"], "nowhere holds no run"),
-        (["--seed", str(2**32)], "seed is 4294967296; it must be from 0 to 4294967295"),
+        (["--seed", str(2**32)], "Input should be less than or equal to 4294967295"),
         (["--set", "name=../up"], "name is '../up'; the folder of a run is called so"),
     ],
 )

@@ -253,6 +253,11 @@ def test_a_batch_larger_than_the_data(tiny_data: Dataset) -> None:
         train(dataclasses.replace(TINY, batch_size=64), data=tiny_data)
 
 
+def test_a_seed_that_no_key_has(tiny_data: Dataset) -> None:
+    with pytest.raises(BadRecipe, match="seed is 4294967296; it must be from 0 to 4294967295"):
+        train(TINY, seed=2**32, data=tiny_data)
+
+
 def test_a_batch_that_does_not_divide() -> None:
     devices = [jax.devices()[0]] * 3
     with pytest.raises(BadDevices, match="a batch of 8 images cannot be divided among 3 devices"):

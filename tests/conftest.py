@@ -14,7 +14,7 @@ import pytest
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from grader.catalogue import ROOT
-from grader.engine.server import WarmGrader
+from grader.engine.warm_grader import WarmGrader
 
 Grade = Callable[..., dict[str, Any]]
 

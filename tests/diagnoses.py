@@ -25,10 +25,10 @@ from grader import catalogue
 from grader.engine.cases import draw_arrays, draw_sizes, draw_weights
 from grader.engine.compare import all_close
 from grader.engine.reference import EditDoesNotApply, apply_edits, unedited
-from grader.engine.server import WarmGrader
 from grader.engine.suspects import Suspect
 from grader.engine.traced import Traced
 from grader.engine.transplant import Mismatch, match
+from grader.engine.warm_grader import WarmGrader
 from grader.problem import Edit, Pitfall, Problem
 
 RESULTS = Path(__file__).with_name("diagnoses.json")

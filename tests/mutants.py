@@ -21,7 +21,7 @@ from copy import deepcopy
 from pathlib import Path
 
 from grader import catalogue
-from grader.engine.server import WarmGrader
+from grader.engine.warm_grader import WarmGrader
 
 RESULTS = Path(__file__).with_name("mutants.json")
 MOST = 60

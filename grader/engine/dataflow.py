@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from jax.extend import core as jex
 
+from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables, sub_jaxprs
-from grader.engine.lift import linen_init
 from grader.engine.owners import NOTHING, Held, Weight, rearranged, together
 
 _VIEWS = frozenset(

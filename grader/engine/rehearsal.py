@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grader.engine import lift
+from grader.engine import init_equation, lift
 from grader.engine.evaluate import Program
 
 
@@ -47,7 +47,7 @@ def rehearse() -> None:
         closed, _ = lift.trace(
             run, jax.ShapeDtypeStruct((6, 8), jnp.float32), shapes_only=shapes_only
         )
-        inits = lift.init_equations(closed.jaxpr)
-        sizes = [v.shape for eqn in inits for v in lift.created_variables(eqn)]
+        inits = init_equation.init_equations(closed.jaxpr)
+        sizes = [v.shape for eqn in inits for v in init_equation.created_variables(eqn)]
         weights = [np.zeros(shape) for shape in sizes]
         Program(closed).run([np.zeros((6, 8))], special={"linen_init": _Feed(weights)})

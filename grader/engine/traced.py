@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core as jex
 
-from grader.engine import lift
+from grader.engine import init_equation, lift
 from grader.engine.dataflow import initial_kind, stage_ancestors, uses_of_weights
 from grader.engine.evaluate import Program
 from grader.engine.jaxprs import (
@@ -71,7 +71,7 @@ class Traced:
         sizes: Sizes,
         batch: int | None = None,
         drawn: bool = False,
-        foreseen: Sequence[lift.Inventory] | None = None,
+        foreseen: Sequence[init_equation.Inventory] | None = None,
     ) -> None:
         self.drawn = drawn
         self.array_names = tuple(sorted(contract.arrays(sizes)))
@@ -88,9 +88,9 @@ class Traced:
         self._read_inventory()
 
     def _read_inventory(self) -> None:
-        equations = lift.init_equations(self.closed.jaxpr)
+        equations = init_equation.init_equations(self.closed.jaxpr)
         uses = uses_of_weights(self.closed.jaxpr)
-        created = {id(eqn): lift.created_variables(eqn) for eqn in equations}
+        created = {id(eqn): init_equation.created_variables(eqn) for eqn in equations}
         # An init whose values go nowhere (called twice, or only for the shapes) creates nothing.
         used = [
             e
@@ -117,9 +117,9 @@ class Traced:
         self.stage_clock = uses.stages
 
     @cached_property
-    def inventories(self) -> list[lift.Inventory]:
+    def inventories(self) -> list[init_equation.Inventory]:
         """What each ``init`` creates, to foresee it in a function that differs elsewhere."""
-        return lift.inventories(self.closed.jaxpr)
+        return init_equation.inventories(self.closed.jaxpr)
 
     @cached_property
     def random_line(self) -> int | None:
@@ -273,10 +273,10 @@ def _interpret(
         if not any(var in live for var in eqn.outvars):
             continue
         inputs = [read(var) for var in eqn.invars if isinstance(var, jex.Literal) or var in values]
-        if eqn.primitive is lift.linen_init:
+        if eqn.primitive is init_equation.linen_init:
             created = zip(slots[id(eqn)], eqn.outvars, strict=True)
             results = [_of_type(weights[i], var.aval.dtype) for i, var in created]
-        elif lift.init_equations_inside(eqn):
+        elif init_equation.init_equations_inside(eqn):
             body = next(sub_jaxprs(eqn))
             closed = next(
                 (p for p in eqn.params.values() if getattr(p, "jaxpr", None) is body), None

@@ -20,7 +20,7 @@ from IPython.display import display
 from rich.console import Console
 
 from grader import catalogue
-from grader.engine.server import WarmGrader
+from grader.engine.warm_grader import WarmGrader
 from grader.problem import Problem
 from grader.report.html_page import fragment
 from grader.report.terminal import print_verdict

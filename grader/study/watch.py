@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from grader import catalogue
-from grader.engine.server import CANCELLED, WarmGrader
+from grader.engine.warm_grader import CANCELLED, WarmGrader
 from grader.report.dashboard import print_dashboard
 from grader.report.hints import print_hints
 from grader.report.screen import cropped, lines_of, verdict_lines

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from grader.catalogue import ROOT
-from grader.engine.server import CANCELLED, WarmGrader
+from grader.engine.warm_grader import CANCELLED, WarmGrader
 from grader.study.retold import pictures_from, verdict_from
 from tests.desk.test_watch import ENDLESS
 

@@ -12,7 +12,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from grader.engine.dataflow import uses_of_weights
-from grader.engine.lift import init_equations, trace
+from grader.engine.init_equation import init_equations
+from grader.engine.lift import trace
 
 X = jax.ShapeDtypeStruct((5, 3), jnp.float32)
 

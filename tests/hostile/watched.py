@@ -15,7 +15,7 @@ from unittest import mock
 import jsonschema
 
 from grader.catalogue import ROOT
-from grader.engine.server import WarmGrader
+from grader.engine.warm_grader import WarmGrader
 from tests.hostile.leftovers import (
     adopt_orphans,
     children,

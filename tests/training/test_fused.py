@@ -35,7 +35,7 @@ def with_gradients(mix: Callable[..., jax.Array]) -> Callable[..., Any]:
         mixed = jax.vmap(mix)(*given)
         return jnp.sin(mixed).sum(), mixed
 
-    return jax.value_and_grad(number, argnums=(0, 1, 2), has_aux=True)
+    return jax.jit(jax.value_and_grad(number, argnums=(0, 1, 2), has_aux=True))
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -107,9 +107,9 @@ def test_narrow_products_stay_close_and_have_gradients() -> None:
         scores = jnp.einsum("bhqe,bhke->bhqk", hidden, hidden)
         return jnp.tanh(jnp.einsum("bhqk,bhke->bqhe", scores / 500, hidden)).sum()
 
-    plain = jax.value_and_grad(run, argnums=(0, 1))(tokens, weights)
+    plain = jax.jit(jax.value_and_grad(run, argnums=(0, 1)))(tokens, weights)
     fast = with_fast_products(run, narrow=True)
-    narrow = jax.value_and_grad(fast, argnums=(0, 1))(tokens, weights)
+    narrow = jax.jit(jax.value_and_grad(fast, argnums=(0, 1)))(tokens, weights)
     for one, other in zip(jax.tree.leaves(plain), jax.tree.leaves(narrow), strict=True):
         assert one.shape == other.shape
         assert jnp.linalg.norm(one - other) < 0.03 * jnp.linalg.norm(one)
@@ -138,8 +138,8 @@ def test_a_convolution_that_cuts_patches_becomes_a_product(
 
     fast = with_fast_products(run, narrow=narrow)
     assert "conv_general_dilated" not in str(jax.make_jaxpr(fast)(images, kernel))
-    wanted = jax.value_and_grad(run, argnums=(0, 1), has_aux=True)(images, kernel)
-    found = jax.value_and_grad(fast, argnums=(0, 1), has_aux=True)(images, kernel)
+    wanted = jax.jit(jax.value_and_grad(run, argnums=(0, 1), has_aux=True))(images, kernel)
+    found = jax.jit(jax.value_and_grad(fast, argnums=(0, 1), has_aux=True))(images, kernel)
     for one, other in zip(jax.tree.leaves(wanted), jax.tree.leaves(found), strict=True):
         assert jnp.linalg.norm(one - other) < (0.01 if narrow else 1e-5) * jnp.linalg.norm(one)
 

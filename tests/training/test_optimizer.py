@@ -16,6 +16,8 @@ from solutions.training import models
 from solutions.training.optimizer import optimizer
 from tests.training.conftest import TINY
 
+pytestmark = pytest.mark.xdist_group("muon")  # compiled once
+
 MATRICES = ("key", "query", "value", "out", "mlp_in", "mlp_out")
 
 
@@ -25,9 +27,12 @@ def second_updates(weight_decay: float) -> tuple[Any, Any, Any]:
     asked = dataclasses.replace(
         TINY, model="registers", depth=2, mlp=24, optimizer="muon", weight_decay=weight_decay
     )
-    params = jax.jit(models.build(asked, (8, 8, 1), 5).init)(jax.random.key(0))
+    shapes = jax.eval_shape(models.build(asked, (8, 8, 1), 5).init, jax.random.key(0))
     generator = np.random.default_rng(0)
-    gradients = jax.tree.map(lambda p: generator.normal(size=p.shape).astype(np.float32), params)
+    params, gradients = (
+        jax.tree.map(lambda p: generator.normal(size=p.shape).astype(np.float32), shapes)
+        for _ in range(2)
+    )
     tx = optimizer(asked, use(50), 1, 10)
     update = jax.jit(tx.update)
     _, state = update(gradients, tx.init(params), params)  # the learning rate of step 0 is 0

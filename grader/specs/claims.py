@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from grader.problem import Property, Run, Sizes
@@ -16,20 +18,23 @@ def same(one: Any, other: Any) -> bool:
     return bool(one.shape == other.shape and abs(one - other).max() <= NEARLY * scale)
 
 
-def untouched(function: str, given: Any, before: list[Any]) -> None:
-    """An error if a function has changed what it was given, in place.
+@contextmanager
+def untouched(function: str, **given: Any) -> Iterator[None]:
+    """An error if what happens inside changes, in place, one of the things that it was given.
 
     Args:
       function: its name.
-      given: a tree, after the call.
-      before: the leaves of that tree before the call.
+      given: trees, by the names of the arguments.
 
     """
     import jax
 
-    after = jax.tree.leaves(given)
-    if len(after) != len(before) or any(a is not b for a, b in zip(after, before, strict=True)):
-        raise TypeError(f"{function} changes what it is given, in place; it should leave it alone")
+    before = {name: jax.tree.leaves(tree) for name, tree in given.items()}
+    yield
+    for name, tree in given.items():
+        after = jax.tree.leaves(tree)
+        if len(after) != len(before[name]) or any(map(operator.is_not, after, before[name])):
+            raise TypeError(f"{function} changes {name}, in place; it should leave it as it is")
 
 
 def _equivariant(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:

@@ -35,7 +35,7 @@ def _call(
 
 def _pair(result: Any) -> Any:
     if not isinstance(result, tuple | list) or len(result) != 2:
-        raise TypeError("extra_head_pool returns a pair, (embedding, probs)")
+        raise TypeError("extra_head_pool must return a pair, (embedding, probs)")
     return result
 
 

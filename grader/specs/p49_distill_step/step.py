@@ -79,10 +79,12 @@ def _state_and_loss(result: Any, before: Any) -> tuple[Any, Any]:
     from flax.training.train_state import TrainState
 
     if not isinstance(result, tuple) or len(result) != 2:
-        raise TypeError("distill_step returns a pair, (new_state, loss)")
+        raise TypeError("distill_step must return a pair, (new_state, loss)")
     state, loss = result
     if not isinstance(state, TrainState):
-        raise TypeError("distill_step returns (new_state, loss); the first one is no TrainState")
+        raise TypeError(
+            "distill_step must return (new_state, loss); the first one is no TrainState"
+        )
     old_tree: Any = jax.tree.structure(before.params)
     if jax.tree.structure(state.params) != old_tree:
         raise TypeError("new_state.params is not a tree of the same parameters as state.params")
@@ -104,15 +106,18 @@ def _call_step(
 
     traces = 0
 
+    def asked(state: Any, teacher: Any, images: Any, *norm: Any) -> tuple[Any, Any]:
+        with untouched("distill_step", state=state, teacher_params=teacher):
+            result = function(state, _teacher_apply, teacher, images, *norm)
+        return _state_and_loss(result, state)
+
     def step(state: Any, teacher: Any, images: Any) -> tuple[Any, Any]:
         nonlocal traces
         traces += 1
-        result = function(state, _teacher_apply, teacher, images, sizes["norm"])
-        return _state_and_loss(result, state)
+        return asked(state, teacher, images, sizes["norm"])
 
     def loss_of_teacher(teacher: Any) -> Any:
-        result = function(start, _teacher_apply, teacher, arrays["images"][0])
-        return _state_and_loss(result, start)[1]
+        return asked(start, teacher, arrays["images"][0])[1]
 
     optimiser = optax.chain(optax.add_decayed_weights(0.125), optax.sgd(_rate, momentum=0.5))
     teacher = _params(arrays, "teacher")
@@ -126,9 +131,7 @@ def _call_step(
         state, loss = compiled(state, teacher, arrays["images"][i])
         states.append(state)
         losses.append(loss)
-    before = jax.tree.leaves(start)
     default_loss, gradient = jax.value_and_grad(loss_of_teacher)(teacher)
-    untouched("distill_step", start, before)
 
     seen = {
         "loss before each step": jnp.stack(losses),
@@ -196,10 +199,11 @@ PITFALLS = (
     ),
     Pitfall(
         id="no-gradient",
-        title="the student is not run with the parameters that are differentiated",
+        title="the student gets no gradient",
         advice=(
-            "Inside the function that you differentiate, the embeddings come from other "
-            "parameters than its argument. To JAX they are constants, and the gradient is 0."
+            "Inside the function that you differentiate, the student's embeddings do not depend on "
+            "its argument: they come from other parameters, or stop_gradient cuts them off. To JAX "
+            "they are constants, and the gradient is 0."
         ),
         edits=(Edit(EMBEDDINGS, EMBEDDINGS.replace('"params": params', '"params": state.params')),),
         stage="embeddings",

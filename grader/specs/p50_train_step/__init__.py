@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.problem import Problem, Sizes, Stage
-from grader.specs.p50_train_step import mask, optimizer, schedule, step
+from grader.specs.p50_train_step import mask, optimizer, schedule, step, step_pitfalls
 from grader.specs.shapes import tells_apart
 
 
@@ -87,7 +87,7 @@ PROBLEM = Problem(
         Stage("targets", "smoothed targets"),
         Stage("losses", "cross-entropy of each image"),
     ),
-    pitfalls=(*schedule.PITFALLS, *mask.PITFALLS, *optimizer.PITFALLS, *step.PITFALLS),
+    pitfalls=(*schedule.PITFALLS, *mask.PITFALLS, *optimizer.PITFALLS, *step_pitfalls.PITFALLS),
     hints=(
         (
             "Four small problems: begin with the one you like. For schedule, mask and clipping the "

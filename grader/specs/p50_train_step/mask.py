@@ -40,6 +40,21 @@ def _model_leaves(sizes: Sizes) -> dict[str, ArraySpec]:
     return {path: ArraySpec(shape) for path, shape in shapes.items()}
 
 
+def _apart(mask: Any, params: Any) -> str:
+    """The first leaf that only one of two trees has."""
+    import jax
+
+    found, wanted = (
+        ["/".join(str(getattr(key, "key", key)) for key in path) for path, _ in leaves]
+        for leaves in map(jax.tree_util.tree_leaves_with_path, (mask, params))
+    )
+    for path in found:
+        if path not in wanted:
+            return f"it has {path!r}, which is no leaf of params"
+    missing = next((path for path in wanted if path not in found), None)
+    return f"it has no {missing!r}" if missing else f"it is of type {type(mask).__name__}"
+
+
 def _call_mask(
     function: Callable[..., Any], seed: int, sizes: Sizes, arrays: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -49,14 +64,18 @@ def _call_mask(
     import numpy as np
 
     params = unflattened(arrays)
-    before = jax.tree.leaves(params)
-    mask = function(params)
-    untouched("weight_decay_mask", params, before)
+    with untouched("weight_decay_mask", params=params):
+        mask = function(params)
     tree: Any = jax.tree.structure(params)
     if jax.tree.structure(mask) != tree:
-        raise TypeError("weight_decay_mask returns a tree of the same structure as params")
-    if not all(isinstance(value, bool | np.bool_) for value in jax.tree.leaves(mask)):
-        raise TypeError("the leaves of the mask are Python's True and False, not arrays or others")
+        raise TypeError(
+            "weight_decay_mask must return a tree of the same structure as params, a leaf for each "
+            f"leaf; {_apart(mask, params)}"
+        )
+    odd = next((v for v in jax.tree.leaves(mask) if not isinstance(v, bool | np.bool_)), None)
+    if odd is not None:
+        kind = "a JAX array" if isinstance(odd, jax.Array) else f"of type {type(odd).__name__}"
+        raise TypeError(f"the leaves of the mask must be Python's True and False; one is {kind}")
     return {path: jnp.asarray(int(leaf(mask, path)), jnp.int32) for path in arrays}
 
 
@@ -122,6 +141,33 @@ PITFALLS = (
         hints=(
             "What does your mask say about a parameter named kernel_scale?",
             "Which part of a path is the name of the leaf?",
+        ),
+    ),
+    Pitfall(
+        id="mask-in-path",
+        title="any name in the path may be kernel, not only the last one",
+        advice=(
+            "A module may be called kernel, and what lies in it is decayed then. What counts is "
+            "the leaf's own name: the last of its path."
+        ),
+        edits=(Edit(IS_KERNEL, 'any(key.key == "kernel" for key in path)'),),
+        hints=(
+            "What does your mask say about a bias in a module named kernel?",
+            "Which part of a path is the name of the leaf?",
+        ),
+    ),
+    Pitfall(
+        id="mask-arrays",
+        title="the mask holds arrays, not True and False",
+        advice=(
+            "optax decides by the mask, in Python, which leaves to decay. Under jax.jit an array "
+            "made inside has no value to decide by."
+        ),
+        edits=(Edit(IS_KERNEL, 'jnp.asarray(path[-1].key == "kernel")'),),
+        check="runs",
+        hints=(
+            "Print type() of a leaf of your mask.",
+            "What does comparing two strings with == give, and what do you make of it?",
         ),
     ),
     Pitfall(

@@ -43,13 +43,15 @@ class Alignment:
     equal: bool
 
 
-def settle(cases: Sequence[tuple[Traced, RemoteTrace, Case]], stages: Sequence[Stage]) -> Choices:
+def settle(
+    cases: Sequence[tuple[Traced, RemoteTrace, Case]], stages: Sequence[Stage], start: Choices
+) -> Choices:
     """Choices that serve all the cases given, as far as there are any.
 
     One draw may leave layouts alike (with one channel the order of the pixels means nothing),
     so what the first case decides is looked at again on the next.
     """
-    choices = Choices()
+    choices = start
     for reference, submission, case in cases:
         aligned = align(reference, submission, case, stages, choices)
         if isinstance(aligned, Alignment):
@@ -57,7 +59,9 @@ def settle(cases: Sequence[tuple[Traced, RemoteTrace, Case]], stages: Sequence[S
             matched = match(reference.leaves, submission.leaves, choices)
             if isinstance(matched, Match):
                 # What fits in one way only here may fit in several on another draw.
-                choices = replace(choices, orders={**matched.orders_used(), **choices.orders})
+                known, used = choices.orders, matched.orders_used()
+                more = {n: o for n, o in used.items() if len(o) > len(known.get(n, ()))}
+                choices = replace(choices, orders={**known, **more})
     return choices
 
 

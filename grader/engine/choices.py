@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from grader.engine.layout import Leaf, arrangements, backwards
-from grader.engine.slots import Slot
+from grader.engine.slots import Mode, Slot, modes
 from grader.engine.transplant import DEFAULT, PAIRINGS, Choices, Match, match
 
 
@@ -30,12 +30,15 @@ def choice_groups(
     orders: dict[str, tuple[tuple[str, ...], ...]] = defaultdict(tuple)
     uses: dict[str, set[int]] = defaultdict(set)
     parts: dict[str, set[str]] = defaultdict(set)
+    stacked: dict[str, set[str]] = defaultdict(set)
     for leaf, slots in matched.pieces:
         if len(slots) == 1 and slots[0].rows is None:
             slot = slots[0]
             found = arrangements(slot.names, slot.sizes, leaf.shape)
             parts[slot.base].add(slot.layout)
-            for shared in {slot.base, slot.layout}:
+            if slot.sizes[0] > 1 and slot.alone != slot.layout:
+                stacked[slot.base].add(slot.alone)
+            for shared in {slot.base, slot.layout, slot.alone}:
                 if not orders[shared] or len(found[0]) > len(orders[shared][0]):
                     orders[shared] = found
                 uses[shared].update(reference[i].used or 0 for i in slot.members)
@@ -52,6 +55,10 @@ def choice_groups(
                 options = tuple(_Layout(layout, order) for order in orders[layout])
                 groups.append(ChoiceGroup(frozenset(uses[layout]), options))
             groups.append(ChoiceGroup(frozenset(uses[base]), _SIBLINGS))
+        # With the layers on the same axis in kernels and biases, their orders differ.
+        for alone in sorted(stacked[base]):
+            options = tuple(_Layout(alone, order) for order in orders[alone])
+            groups.append(ChoiceGroup(frozenset(uses[alone]), options))
     return [group for group in groups if len(group.options) > 1]
 
 
@@ -96,15 +103,20 @@ _SIBLINGS = tuple(_Siblings(which) for which in itertools.permutations(range(3))
 
 @dataclass(frozen=True)
 class _Pairing:
-    """One option: how parameters of equal size are told apart, and tables are split."""
+    """One option: how parameters of equal size are told apart, tables split, arrays shared."""
 
     pairing: int
     table: int
     head_by_head: bool
+    mode: Mode
 
     def __call__(self, choices: Choices) -> Choices:
         return replace(
-            choices, pairing=self.pairing, table=self.table, head_by_head=self.head_by_head
+            choices,
+            pairing=self.pairing,
+            table=self.table,
+            head_by_head=self.head_by_head,
+            mode=self.mode,
         )
 
 
@@ -113,14 +125,18 @@ def _pairing_group(
 ) -> ChoiceGroup:
     options: list[_Pairing] = []
     seen: set[frozenset[tuple[Leaf, tuple[Slot, ...]]]] = set()
-    apart = any(slots[0].head is not None for _, slots in matched.pieces)
-    ways = itertools.product(
-        range(PAIRINGS), range(6 if matched.split else 1), (True, False) if apart else (True,)
-    )
-    for pairing, table, head_by_head in ways:
-        option = _Pairing(pairing, table, head_by_head)
-        other = match(reference, submission, option(DEFAULT))
-        if isinstance(other, Match) and frozenset(other.pieces) not in seen:
-            seen.add(frozenset(other.pieces))
-            options.append(option)
+    for mode in sorted(modes(reference), key=lambda mode: mode != matched.mode):
+        ways = itertools.product(
+            range(PAIRINGS),
+            range(6 if matched.split else 1),
+            (True, False) if mode.heads_apart else (True,),
+        )
+        for pairing, table, head_by_head in ways:
+            option = _Pairing(pairing, table, head_by_head, mode)
+            other = match(reference, submission, option(DEFAULT))
+            if not isinstance(other, Match) or other.mode != mode:
+                break
+            if frozenset(other.pieces) not in seen:
+                seen.add(frozenset(other.pieces))
+                options.append(option)
     return ChoiceGroup(frozenset(), tuple(options))

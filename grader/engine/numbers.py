@@ -13,13 +13,14 @@ from grader.engine.cases import ALL_STYLES, EXTREME, draw_arrays, draw_weights
 from grader.engine.compare import all_close, close, relative_gap, worst
 from grader.engine.findings import Trial
 from grader.engine.suspects import stages_of
-from grader.engine.transplant import Choices, Match, match
+from grader.engine.transplant import Choices, Match, common_mode, match
 from grader.engine.words import case_words
 
 if TYPE_CHECKING:
     from grader.engine.contract_judge import ContractJudge
 
 _MOST_REALIGNMENTS = 6
+_MOST_IN_VAIN = 2
 
 
 def check_numbers(judge: ContractJudge) -> None:
@@ -30,6 +31,7 @@ def check_numbers(judge: ContractJudge) -> None:
     judge.findings.choices = settle(
         [(trial.reference, trial.submission, trial.cases[0]) for trial in _telling(judge, trials)],
         stages_of(judge.problem),
+        Choices(mode=common_mode((t.reference.leaves, t.submission.leaves) for t in trials)),
     )
     _run(judge, trials, judge.findings.choices)
     _settle_the_rest(judge, trials)
@@ -57,15 +59,18 @@ def _run(judge: ContractJudge, trials: Sequence[Trial], choices: Choices) -> Non
 
 def _settle_the_rest(judge: ContractJudge, trials: list[Trial]) -> None:
     """Before a draw counts as wrong, try the layouts that the settled draws left alike."""
+    in_vain: set[int] = set()
     for _ in range(_MOST_REALIGNMENTS):
         wrong = [trial for trial in trials if not trial.equal]
-        if not wrong or len(wrong) == len(trials):
+        left = [trial for trial in wrong if id(trial) not in in_vain]
+        if not left or len(wrong) == len(trials) or len(in_vain) == _MOST_IN_VAIN:
             return
-        trial, choices = wrong[0], judge.findings.choices
+        trial, choices = left[0], judge.findings.choices
         stages = stages_of(judge.problem)
         found = align(trial.reference, trial.submission, trial.cases[0], stages, choices)
         if not isinstance(found, Alignment) or not found.equal:
-            return
+            in_vain.add(id(trial))
+            continue
         if found.choices.orders == choices.orders:  # which array is which, on this draw only
             _run(judge, [trial], found.choices)
         else:

@@ -52,6 +52,11 @@ class Slot:
         """What has one layout: the kernel and the bias of one projection, else itself."""
         return self.base if self.place is None else f"{self.base}#{self.place}"
 
+    @property
+    def alone(self) -> str:
+        """The kernel or the bias of one projection: stacked layers may stand elsewhere in each."""
+        return self.base if self.place is None else f"{self.layout}#{self.group}"
+
 
 def _projections(group: str) -> str:
     """The group without ``kernel`` or ``bias`` where it is one of query, key and value."""

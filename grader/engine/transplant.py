@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -36,6 +36,7 @@ class Choices:
         another, or all queries come first.
       table: which of the possible ways to split a table among arrays.
       pairing: which of the ways to tell parameters of equal size apart.
+      mode: which parameters share an array, where that is known: the way that is tried first.
 
     """
 
@@ -44,10 +45,11 @@ class Choices:
     head_by_head: bool = True
     table: int = 0
     pairing: int = 0
+    mode: Mode | None = None
 
     def __hash__(self) -> int:
         orders = tuple(sorted(self.orders.items()))
-        return hash((self.siblings, orders, self.head_by_head, self.table, self.pairing))
+        return hash((self.siblings, orders, self.head_by_head, self.table, self.pairing, self.mode))
 
 
 DEFAULT = Choices()
@@ -60,6 +62,7 @@ class Match:
 
     pieces: tuple[tuple[Leaf, tuple[Slot, ...]], ...]
     orders: Mapping[str, tuple[str, ...]]
+    mode: Mode
     empty: tuple[Leaf, ...] = ()
 
     @property
@@ -93,13 +96,14 @@ class Match:
         return [filled[i] for i in sorted(filled)]
 
     def orders_used(self) -> dict[str, tuple[str, ...]]:
-        """The order of the factors in each layout, the most detailed one."""
+        """The order of the factors in each layout, the most detailed one, and of each alone."""
         used: dict[str, tuple[str, ...]] = {}
         for leaf, slots in self.pieces:
             if len(slots) == 1 and slots[0].rows is None:
                 order = self._order(slots[0], leaf)
-                if len(order) > len(used.get(slots[0].layout, ())):
-                    used[slots[0].layout] = order
+                for name in {slots[0].layout, slots[0].alone}:
+                    if len(order) > len(used.get(name, ())):
+                        used[name] = order
         return used
 
     def _part(self, slot: Slot, reference: Sequence[np.ndarray]) -> np.ndarray:
@@ -119,6 +123,8 @@ class Match:
             # What is shared cannot hold for an array that shows an order of its own.
             plain = [o for o in possible if is_plain(slot.names, slot.sizes, o, leaf.shape)]
             possible = tuple(plain) or possible
+        if self.orders.get(slot.alone) in possible:
+            return self.orders[slot.alone]
         if wanted is None:
             return possible[0]
         forward = [name.removeprefix("-") for name in wanted]
@@ -139,32 +145,58 @@ def match(
     return replace(found, orders=choices.orders) if isinstance(found, Match) else found
 
 
+def common_mode(pairs: Iterable[tuple[Sequence[Leaf], Sequence[Leaf]]]) -> Mode | None:
+    """The plainest way to share arrays that pairs all parameters on every one of some draws.
+
+    On one draw alone three heads of a third of the width look like query, key and value, and
+    three layers do.
+    """
+    both = [(Leaves(reference), Leaves(submission)) for reference, submission in pairs]
+    for mode in modes(both[0][0].leaves) if both else ():
+        if all(_in_mode(*pair, mode, DEFAULT) is not None for pair in both):
+            return mode
+    return None
+
+
 @lru_cache(1024)
 def _paired(reference: Leaves, submission: Leaves, choices: Choices) -> Match | Mismatch:
     """What ``match`` finds, but for the order of the factors, which decides no pairing."""
-    theirs = [leaf for leaf in submission.leaves if leaf.size]
-    sizes = Counter(leaf.size for leaf in theirs)
-    apart: dict[Mode, int] = {}
-    for mode in modes(reference.leaves):
-        slots = slots_of(reference, mode, choices.siblings, choices.head_by_head)
-        apart[mode] = amount_apart(slots, theirs)
-        ours = Counter(slot.size for slot in slots)
-        if ((ours - sizes) + (sizes - ours)).total() > _MOST_LOOSE:
-            continue  # what differs in size is no pair
-        result = _assign(list(slots), theirs, choices)
+    possible = list(modes(reference.leaves))
+    possible.sort(key=lambda mode: mode != choices.mode)
+    for mode in possible:
+        result = _in_mode(reference, submission, mode, replace(choices, mode=None))
         if result is not None:
-            empty = tuple(leaf for leaf in submission.leaves if not leaf.size)
-            return replace(result, empty=empty)
-    nearest = min(apart, key=lambda mode: apart[mode])
+            return result
+    theirs = [leaf for leaf in submission.leaves if leaf.size]
+    siblings, head_by_head = choices.siblings, choices.head_by_head
+    nearest = min(
+        possible,
+        key=lambda mode: amount_apart(slots_of(reference, mode, siblings, head_by_head), theirs),
+    )
     orders = itertools.permutations(range(3))
-    ways = (slots_of(reference, nearest, order, choices.head_by_head) for order in orders)
+    ways = (slots_of(reference, nearest, order, head_by_head) for order in orders)
     return difference(ways, theirs, _fits)
+
+
+@lru_cache(4096)
+def _in_mode(reference: Leaves, submission: Leaves, mode: Mode, choices: Choices) -> Match | None:
+    """The full pairing in one mode, None when there is none."""
+    theirs = [leaf for leaf in submission.leaves if leaf.size]
+    slots = slots_of(reference, mode, choices.siblings, choices.head_by_head)
+    sizes, ours = (Counter(item.size for item in items) for items in (theirs, slots))
+    if ((ours - sizes) + (sizes - ours)).total() > _MOST_LOOSE:
+        return None  # what differs in size is no pair
+    pieces = _assign(list(slots), theirs, choices)
+    if pieces is None:
+        return None
+    empty = tuple(leaf for leaf in submission.leaves if not leaf.size)
+    return Match(tuple(pieces), choices.orders, mode, empty)
 
 
 _Pairs = list[tuple[Leaf, tuple[Slot, ...]]]
 
 
-def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Match | None:
+def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Pairs | None:
     """A full pairing, or None when something is left over on either side."""
     pairs, free_slots, free_leaves = _pair_by_use(slots, leaves, choices.pairing)
     if free_slots and free_leaves and len(free_slots) + len(free_leaves) <= _MOST_LOOSE:
@@ -175,9 +207,7 @@ def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Match | 
             rest_leaves = [leaf for leaf in free_leaves if leaf not in used_leaves]
             more, free_slots, free_leaves = _pair_by_use(rest_slots, rest_leaves, choices.pairing)
             pairs += chosen + more
-    if free_slots or free_leaves:
-        return None
-    return Match(tuple(pairs), choices.orders)
+    return None if free_slots or free_leaves else pairs
 
 
 def _in_use_order(leaf: Leaf | Slot) -> tuple[bool, int]:

@@ -86,7 +86,8 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
             uses.plus_one.update(outputs[0].weights)
         else:
             outputs = []
-            for weight in together(operands).weights:
+            for number, weight in enumerate(together(operands).in_order):
+                uses.clock += number > 0  # of what is used as one array, one after the other
                 uses.first.setdefault(weight, (uses.clock, _ROLES.get(name, name)))
         held.update(zip(eqn.outvars, outputs, strict=False))
     return [get(var) for var in jaxpr.outvars]

@@ -38,6 +38,14 @@ class Held:
     weights: tuple[Weight, ...] = ()
     owners: np.ndarray | None = None
 
+    @property
+    def in_order(self) -> list[Weight]:
+        """The weights, as their first elements stand in the value."""
+        if self.owners is None:
+            return list(self.weights)
+        _, first = np.unique(self.owners, return_index=True)
+        return [self.weights[place] for place in np.argsort(first)]
+
     def shaped(self, shape: tuple[int, ...]) -> Held:
         """The same for a value of this shape, which may be one of several that were stacked."""
         if self.owners is None or self.owners.shape == tuple(shape):

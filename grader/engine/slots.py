@@ -11,7 +11,8 @@ from functools import cached_property, lru_cache
 from grader.engine.layout import Leaf, common_path, factor_names, family, layer, parallel_group
 
 _TICK = 1000
-_FUSIONS = ((1, 1, 1), (3,), (1, 2), (2, 1))
+_APART = (1, 1, 1)
+_FUSIONS: tuple[tuple[int, ...], ...] = (_APART, (3,), (1, 2), (2, 1))
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Slot:
     ``used`` puts in order those that can take each other's place, ``first`` puts in order all:
     query, key and value of a block stand together, head by head where heads are kept apart.
     ``path`` names its members, ``place`` is whether it comes first, second or third of the arrays
-    that hold query, key and value.
+    that hold query, key and value; ``head`` is the axis and the number of the one head that it is.
     """
 
     group: str
@@ -35,7 +36,7 @@ class Slot:
     path: str = ""
     place: int | None = None
     rows: tuple[int, int] | None = None
-    head: int | None = None
+    head: tuple[int, int] | None = None
 
     @cached_property
     def size(self) -> int:
@@ -79,21 +80,44 @@ class Leaves:
 
 @dataclass(frozen=True)
 class Mode:
-    """Which parameters of the reference share an array: layers, projections; heads may not."""
+    """Which parameters of the reference share an array.
+
+    Attributes:
+      stacked: all layers do.
+      fusion: of query, key and value, how many do, in the order of use.
+      bias_fusion: the same for their biases.
+      heads_apart: whether each head has query, key and value of its own.
+      out_apart: whether each head has an output projection of its own.
+
+    """
 
     stacked: bool
     fusion: tuple[int, ...]
+    bias_fusion: tuple[int, ...]
     heads_apart: bool
+    out_apart: bool
 
 
 def modes(reference: Sequence[Leaf]) -> Iterator[Mode]:
     """Every way to share arrays, the plainest first."""
     layered = any(layer(leaf.path) is not None for leaf in reference)
     parallel = any(parallel_group(leaf.path) for leaf in reference)
-    for apart in (False, True) if parallel else (False,):
+    for fusions, heads_apart, out_apart in _SHARINGS if parallel else _SHARINGS[:1]:
         for stacked in (False, True) if layered else (False,):
-            for fusion in _FUSIONS if parallel else _FUSIONS[:1]:
-                yield Mode(stacked, fusion, apart)
+            for fusion, bias_fusion in fusions if parallel else fusions[:1]:
+                yield Mode(stacked, fusion, bias_fusion, heads_apart, out_apart)
+
+
+_ALIKE = tuple((fusion, fusion) for fusion in _FUSIONS)
+_UNLIKE = (*((fusion, _APART) for fusion in _FUSIONS[1:]), (_APART, (3,)))
+_SHARINGS = (
+    (_ALIKE, False, False),
+    (_ALIKE, True, False),
+    (_UNLIKE, False, False),
+    (_ALIKE[:2], True, True),
+    (_ALIKE[:2], False, True),
+)
+"""Fusions of kernels and of biases; whether heads, and whether their outputs, are apart."""
 
 
 @lru_cache(1024)
@@ -120,7 +144,15 @@ def _each_slot(
         for leaf in sorted(leaves, key=lambda leaf: leaf.used or 0):
             by_layer[layer(leaf.path)].append(leaf)
         rows = list(by_layer.values())
-        if len(rows[0]) == 3 and parallel_group(rows[0][0].path):
+        model = rows[0][0]
+        if (
+            mode.out_apart
+            and factor_names(model.path, model.shape)[0] == "head"
+            and group == family(model.path)
+        ):
+            for head in range(model.shape[0]):
+                yield _slot(group, rows, (model.used or 0) * _TICK + head, head)
+        elif len(rows[0]) == 3 and parallel_group(rows[0][0].path):
             rows = [[row[i] for i in siblings] for row in rows]
             start = min(starts[_projections(group), block])
             yield from _projection_slots(group, rows, mode, head_by_head, start)
@@ -137,7 +169,8 @@ def _projection_slots(
     """Slots for query, key and value, in the order of use that the choices suppose."""
     start, heads = 0, rows[0][0].shape[-2] if mode.heads_apart else 1
     times = sorted(leaf.used or 0 for leaf in rows[0])
-    for place, count in enumerate(mode.fusion):
+    fusion = mode.fusion if group.endswith("kernel") else mode.bias_fusion
+    for place, count in enumerate(fusion):
         members = [row[start : start + count] for row in rows]
         for head in range(heads):
             rank = (head * 3 + place) if head_by_head else (place * heads + head)
@@ -151,9 +184,9 @@ def _slot(group: str, members: list[list[Leaf]], used: int, head: int | None = N
     """One slot from members by layer and sibling."""
     model = members[0][0]
     names, shape = factor_names(model.path, model.shape), model.shape
+    axis = names.index("head") if head is not None else 0
     if head is not None:
-        kept = [i for i, name in enumerate(names) if name != "head"]
-        names, shape = tuple(names[i] for i in kept), tuple(shape[i] for i in kept)
+        names, shape = names[:axis] + names[axis + 1 :], shape[:axis] + shape[axis + 1 :]
     return Slot(
         group=group,
         members=tuple(leaf.index for row in members for leaf in row),
@@ -164,5 +197,5 @@ def _slot(group: str, members: list[list[Leaf]], used: int, head: int | None = N
         path=common_path(leaf.path for leaf in members[0]),
         role=model.role,
         kind=model.kind,
-        head=head,
+        head=None if head is None else (axis, head),
     )

@@ -109,7 +109,8 @@ class Match:
     def _part(self, slot: Slot, reference: Sequence[np.ndarray]) -> np.ndarray:
         members = [reference[i] for i in slot.members]
         if slot.head is not None:
-            members = [np.take(member, slot.head, axis=-2) for member in members]
+            axis, number = slot.head
+            members = [np.take(member, number, axis) for member in members]
         value = np.stack(members).reshape(slot.sizes)
         if slot.rows is None:
             return value
@@ -218,9 +219,17 @@ def _shape(item: Leaf | Slot) -> tuple[int, ...]:
     return tuple(n for n in (item.shape if isinstance(item, Leaf) else item.sizes) if n != 1)
 
 
+def _exact_shape(item: Leaf | Slot) -> tuple[int, ...]:
+    """With its axes of length 1, but for those of one layer and of one projection."""
+    if isinstance(item, Leaf):
+        return item.shape
+    return (*(n for n in item.sizes[:2] if n != 1), *item.sizes[2:])
+
+
 _Key = Callable[[Leaf | Slot], object]
 _KEYS: tuple[tuple[_Key, ...], ...] = (
     (
+        lambda item: (_exact_shape(item), item.role, item.kind),
         lambda item: (_shape(item), item.role, item.kind),
         lambda item: (item.size, item.role, item.kind),
         lambda item: (item.size, item.role),

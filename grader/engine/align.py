@@ -56,7 +56,7 @@ def settle(
         aligned = align(reference, submission, case, stages, choices)
         if isinstance(aligned, Alignment):
             choices = aligned.choices
-            matched = match(reference.leaves, submission.leaves, choices)
+            matched = match(reference.leaves, submission.pairable, choices)
             if isinstance(matched, Match):
                 # What fits in one way only here may fit in several on another draw.
                 known, used = choices.orders, matched.orders_used()
@@ -73,7 +73,7 @@ def align(
     start: Choices = DEFAULT,
 ) -> Alignment | Mismatch:
     """Find the choices under which the submission follows the reference furthest."""
-    first = match(reference.leaves, submission.leaves, start)
+    first = match(reference.leaves, submission.pairable, start)
     if isinstance(first, Mismatch):
         return first
     if all_close(submission.run(first.weights(case.weights), case.arrays), case.expected):
@@ -107,7 +107,7 @@ class _Search:
 
     def run(self, first: Match, best: Choices) -> Alignment:
         """Try the groups that matter between the last stage found and the next, then go on."""
-        groups = choice_groups(self.reference.leaves, self.submission.leaves, first)
+        groups = choice_groups(self.reference.leaves, self.submission.pairable, first)
         here = next(self._try([best]))[1] if groups else None
         while here is not None and not here.equal:
             before = here
@@ -131,7 +131,7 @@ class _Search:
         """
         asked: deque[tuple[Choices, Ticket]] = deque()
         for choices in options:
-            matched = match(self.reference.leaves, self.submission.leaves, choices)
+            matched = match(self.reference.leaves, self.submission.pairable, choices)
             if isinstance(matched, Match):
                 weights = matched.weights(self.case.weights)
                 key = tuple(weight.tobytes() for weight in weights)

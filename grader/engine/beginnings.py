@@ -26,9 +26,9 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
     for leaf, slots in trial.matched.pieces:
         if not all(slot.members[0] in tables(judge) for slot in slots):
             continue
-        value = first[leaf.index]
-        spread = float(np.std([*value.ravel(), *other[leaf.index].ravel()]))
-        zeros = leaf.kind == "zeros" or not (value.any() or other[leaf.index].any())
+        value = leaf.of(first)
+        spread = float(np.std([*value.ravel(), *leaf.of(other).ravel()]))
+        zeros = leaf.kind == "zeros" or not (value.any() or leaf.of(other).any())
         embedded = leaf.path.rsplit("/", 1)[-1] == "embedding"  # nn.Embed has its own default
         if not TABLE_STD / 4 <= spread <= TABLE_STD * 4 and not zeros and not embedded:
             wrong.append(f"'{leaf.path}' starts with a standard deviation of {spread:.2g}")

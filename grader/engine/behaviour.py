@@ -74,7 +74,7 @@ def _same_gradients(judge: ContractJudge, _: Suspect, mutant: Traced) -> bool:
     weights = draw_weights(mutant.leaves, generator, STYLES[0])
     arrays = draw_arrays(judge.contract, trial.draw.sizes, generator)
     cotangents = [np.ones(value.shape) for value in mutant.run(weights, arrays)]
-    matched = match(mutant.leaves, trial.submission.leaves, judge.findings.choices)
+    matched = match(mutant.leaves, trial.submission.pairable, judge.findings.choices)
     if isinstance(matched, Mismatch):
         return False
     found = mutant.gradients(weights, arrays, cotangents)

@@ -167,10 +167,10 @@ class Comparer:
 
     def _beside(self, mutant: Traced, trial: Trial, case: Case, choices: Choices) -> Comparison:
         submission = trial.submission
-        matched = match(mutant.leaves, submission.leaves, choices)
+        matched = match(mutant.leaves, submission.pairable, choices)
         if isinstance(matched, Mismatch):
             amount = len(matched.missing) + len(matched.extra)
-            apart = _sizes_apart(mutant.leaves, submission.leaves)
+            apart = _sizes_apart(mutant.leaves, submission.pairable)
             distance = Distance(amount, UNKNOWN, UNKNOWN)
             return Comparison(distance, found=-apart, choices=choices)
         expected, seen = mutant.run_recorded(case.weights, case.arrays)
@@ -222,7 +222,7 @@ class Comparer:
 
     def _differing_style(self, mutant: Traced, trial: Trial) -> int | None:
         """The first style of weights for which the two do not agree."""
-        matched = match(mutant.leaves, trial.submission.leaves, self.findings.choices)
+        matched = match(mutant.leaves, trial.submission.pairable, self.findings.choices)
         if isinstance(matched, Mismatch):
             return 0
         cases = [self.case(mutant, trial, style) for style in range(len(STYLES))]
@@ -246,7 +246,7 @@ class Comparer:
         """How far the parameters of the submission are from those of a mutant, as can be foreseen
         from what each suspect alone adds to the reference: quicker than to compare the two.
         """
-        apart = Counter(leaf.size for leaf in trial.submission.leaves)
+        apart = Counter(leaf.size for leaf in trial.submission.pairable)
         apart.subtract(self._created(AS_IT_IS, trial))
         for suspect in suspects:
             apart.subtract(self._added(suspect, trial))

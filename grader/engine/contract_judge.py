@@ -20,7 +20,7 @@ from grader.engine.repeats import Elsewhere, check_repeats
 from grader.engine.seeds import Seeds, check_seed, far_seed
 from grader.engine.shape_check import check_shapes
 from grader.engine.traced import Traced
-from grader.engine.transplant import Mismatch, match
+from grader.engine.transplant import Match, Mismatch, match
 from grader.engine.words import case_words, error_words, mismatch_words, tells_little
 from grader.problem import CheckId, Problem
 from grader.verdict import Check
@@ -57,6 +57,7 @@ class ContractJudge:
         self.findings = Findings()
         self.kinds: Kinds | None = None
         self._their_kinds: Kinds | None = None
+        self._in_pieces = False
         self._done: set[CheckId] = set()
         self._many = len(problem.contracts) > 1
 
@@ -163,27 +164,25 @@ class ContractJudge:
         """The submission traced at a draw that was not planned."""
         trace = RemoteTrace.ask(self.main, self._id(name), self.index, seed, draw.sizes)
         trace.kinds = self._their_kinds
+        if self._in_pieces:
+            trace.cut()
         return trace
 
     # --- parameters ------------------------------------------------------------------------
 
     def _parameters(self) -> bool:
-        apart: list[tuple[Trial, Mismatch]] = []
         for trial in self.findings.trials:
-            reference, submission = trial.reference, trial.submission
-            foreign = submission.collections
-            if foreign and not reference.collections:
+            foreign = trial.submission.collections
+            if foreign and not trial.reference.collections:
                 names = ", ".join(f"'{name}'" for name in foreign)
                 return self.fail(
                     "parameters",
                     f"the model creates variables in the collection {names}; "
                     "this problem has parameters only (no batch statistics, no caches)",
                 )
-            result = match(reference.leaves, submission.leaves)
-            if isinstance(result, Mismatch):
-                apart.append((trial, result))
-                continue
-            trial.matched = result
+        apart = self._mismatches()
+        if apart and self._cut(apart[0][0]):
+            apart = []
         if apart:
             trial, mismatch = min(
                 apart,
@@ -200,6 +199,30 @@ class ContractJudge:
         if self.contract.creates_parameters:
             self.passed("parameters")
         return True
+
+    def _mismatches(self) -> list[tuple[Trial, Mismatch]]:
+        """The draws on which the parameters cannot be paired."""
+        apart: list[tuple[Trial, Mismatch]] = []
+        for trial in self.findings.trials:
+            result = match(trial.reference.leaves, trial.submission.pairable)
+            if isinstance(result, Mismatch):
+                apart.append((trial, result))
+            else:
+                trial.matched = result
+        return apart
+
+    def _cut(self, first: Trial) -> bool:
+        """Whether all can be paired once arrays that hold several parameters are cut apart."""
+        submissions = [trial.submission for trial in self.findings.trials]
+        first.submission.cut()
+        if isinstance(match(first.reference.leaves, first.submission.pairable), Match):
+            for submission in submissions:
+                submission.cut()
+            self._in_pieces = not self._mismatches()
+        if not self._in_pieces:
+            for submission in submissions:
+                submission.pieces = None
+        return self._in_pieces
 
     # --- bookkeeping -----------------------------------------------------------------------
 

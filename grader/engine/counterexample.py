@@ -93,7 +93,7 @@ def run_case(
     weights = draw_weights(reference.leaves, generator, ALL_STYLES[style])
     arrays = draw_arrays(judge.contract, draw.sizes, generator)
     case = Case(weights, arrays, reference.run(weights, arrays))
-    matched = match(reference.leaves, submission.leaves, judge.findings.choices)
+    matched = match(reference.leaves, submission.pairable, judge.findings.choices)
     if isinstance(matched, Mismatch):
         raise ValueError("the parameters do not match")
     return case, submission.run(matched.weights(weights), arrays)

@@ -17,11 +17,11 @@ from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables, sub_jaxprs
 from grader.engine.owners import NOTHING, Held, Weight, rearranged, together
 
-_VIEWS = frozenset(
+VIEWS = frozenset(
     "reshape broadcast_in_dim convert_element_type transpose squeeze expand_dims slice copy name "
     "dynamic_slice split rev gather reduce_precision copy_p device_put tile unstack".split()
 )
-_ROLES = {
+ROLES = {
     **dict.fromkeys(("add", "sub", "add_any"), "add"),
     **dict.fromkeys(("mul", "div"), "scale"),
     **dict.fromkeys(("dot_general", "conv_general_dilated"), "kernel"),
@@ -77,7 +77,7 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
             uses.stages.append((eqn.params["name"], uses.clock))
         if eqn.primitive is linen_init:
             outputs = [Held(((id(eqn), i),)) for i in range(len(eqn.outvars))]
-        elif (inner := _body(eqn, operands)) is not None:
+        elif (inner := body_of(eqn, operands)) is not None:
             outputs = _walk(*inner, uses)
         elif _passes_on(name, operands):
             outputs = rearranged(eqn, operands)
@@ -88,7 +88,7 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
             outputs = []
             for number, weight in enumerate(together(operands).in_order):
                 uses.clock += number > 0  # of what is used as one array, one after the other
-                uses.first.setdefault(weight, (uses.clock, _ROLES.get(name, name)))
+                uses.first.setdefault(weight, (uses.clock, ROLES.get(name, name)))
         held.update(zip(eqn.outvars, outputs, strict=False))
     return [get(var) for var in jaxpr.outvars]
 
@@ -105,10 +105,10 @@ def _passes_on(name: str, operands: list[Held]) -> bool:
     """Whether the result is still nothing but weights, only arranged differently."""
     if name in ("concatenate", "stack"):
         return all(held.weights for held in operands)
-    return name in _VIEWS and bool(operands and operands[0].weights)
+    return name in VIEWS and bool(operands and operands[0].weights)
 
 
-def _body(eqn: Any, operands: list[Flow]) -> tuple[Any, list[Flow]] | None:
+def body_of(eqn: Any, operands: list[Flow]) -> tuple[Any, list[Flow]] | None:
     """The jaxpr that a call-like equation runs, with what flows into each of its inputs."""
     for jaxpr in sub_jaxprs(eqn):
         if len(jaxpr.invars) == len(operands):
@@ -137,7 +137,7 @@ def _walk_stages(
             frozenset() if isinstance(var, jex.Literal) else held.get(var, frozenset())
             for var in eqn.invars
         ]
-        inner = None if eqn.primitive is linen_init else _body(eqn, operands)
+        inner = None if eqn.primitive is linen_init else body_of(eqn, operands)
         if inner is not None:
             outputs = _walk_stages(*inner, found)
         else:
@@ -175,5 +175,5 @@ def _constant(jaxpr: Any, var: Any) -> float | None:
             inner = next(sub_jaxprs(eqn), None)
             if inner is not None and len(inner.outvars) == len(eqn.outvars):
                 return _constant(inner, inner.outvars[eqn.outvars.index(var)])
-            return _constant(jaxpr, eqn.invars[0]) if eqn.primitive.name in _VIEWS else None
+            return _constant(jaxpr, eqn.invars[0]) if eqn.primitive.name in VIEWS else None
     return None

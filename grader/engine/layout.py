@@ -23,6 +23,14 @@ _NUMBER = re.compile(r"\d+")
 _LAYER = re.compile(r"block_(\d+)")
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A piece of an array: the shape of the whole, and which elements, in the piece's shape."""
+
+    whole: tuple[int, ...]
+    elements: np.ndarray
+
+
 @dataclass(frozen=True)
 class Leaf:
     """One parameter as its owner sees it.
@@ -37,6 +45,7 @@ class Leaf:
         ``unknown`` in a quick trace.
       plus_one: whether it is used as 1 + its value: a scale that is stored as its distance from
         one, and so starts at zero.
+      part: which piece of an array it is, where one holds several.
 
     """
 
@@ -47,6 +56,7 @@ class Leaf:
     role: str
     kind: str
     plus_one: bool = False
+    part: Part | None = None
 
     def starting(self, kind: str) -> Leaf:
         """The same parameter, with how it starts; what is 1 + zeros starts as ones."""
@@ -59,6 +69,11 @@ class Leaf:
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
+
+    def of(self, values: Sequence[np.ndarray]) -> np.ndarray:
+        """Its numbers among those of all parameters of its owner."""
+        whole = values[self.index]
+        return whole if self.part is None else whole.ravel()[self.part.elements]
 
 
 class Kinds:

@@ -31,7 +31,7 @@ def check_numbers(judge: ContractJudge) -> None:
     judge.findings.choices = settle(
         [(trial.reference, trial.submission, trial.cases[0]) for trial in _telling(judge, trials)],
         stages_of(judge.problem),
-        Choices(mode=common_mode((t.reference.leaves, t.submission.leaves) for t in trials)),
+        Choices(mode=common_mode((t.reference.leaves, t.submission.pairable) for t in trials)),
     )
     _run(judge, trials, judge.findings.choices)
     _settle_the_rest(judge, trials)
@@ -44,7 +44,7 @@ def _run(judge: ContractJudge, trials: Sequence[Trial], choices: Choices) -> Non
     """Evaluate the submission on every case of these draws."""
     tickets = []
     for trial in trials:
-        matched = match(trial.reference.leaves, trial.submission.leaves, choices)
+        matched = match(trial.reference.leaves, trial.submission.pairable, choices)
         assert isinstance(matched, Match)
         trial.matched = matched
         tickets.append(

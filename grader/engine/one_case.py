@@ -125,10 +125,14 @@ def _add_submission(
     submission = judge.planned_trace(0)
     aligned = align(reference, submission, case, judge.problem.stages)
     if isinstance(aligned, Mismatch):
+        submission.cut()
+        in_pieces = align(reference, submission, case, judge.problem.stages)
+        aligned = aligned if isinstance(in_pieces, Mismatch) else in_pieces
+    if isinstance(aligned, Mismatch):
         view.message = mismatch_words(aligned, judge.problem, judge.draws[0].sizes)
         return
     assert isinstance(aligned, Alignment)
-    matched = match(reference.leaves, submission.leaves, aligned.choices)
+    matched = match(reference.leaves, submission.pairable, aligned.choices)
     assert not isinstance(matched, Mismatch)
     outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
     view.submission_values = values

@@ -19,7 +19,7 @@ from grader.engine.rules import RULES
 Weight = tuple[int, int]
 """Which ``linen_init`` equation (by id) and which of its outputs."""
 
-_ELEMENTWISE = frozenset(
+ELEMENTWISE = frozenset(
     "convert_element_type copy copy_p name reduce_precision device_put optimization_barrier".split()
 )
 _FOLLOWED = frozenset(
@@ -68,7 +68,7 @@ def rearranged(eqn: Any, operands: Sequence[Held]) -> list[Held]:
     """What the results of an equation hold that only arranges what its operands hold."""
     whole = together(operands)
     name = eqn.primitive.name
-    if len(whole.weights) > 1 and name not in _ELEMENTWISE:
+    if len(whole.weights) > 1 and name not in ELEMENTWISE:
         followed = _followed(eqn, operands, whole.weights) if name in _FOLLOWED else None
         return followed or [Held(whole.weights)] * len(eqn.outvars)
     return [whole] * len(eqn.outvars)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from grader.engine.layout import Kinds, Leaf
+from grader.engine.layout import Kinds, Leaf, Part
 from grader.engine.process import Child, Lost
 from grader.engine.traced import Output
 from grader.problem import Sizes
@@ -103,6 +103,7 @@ class RemoteTrace:
     id: str
     ticket: Ticket
     kinds: Kinds | None = None
+    pieces: list[Leaf] | None = field(default=None, init=False)
     _known: _Told | None = field(default=None, init=False)
     _leaves: tuple[Kinds | None, list[Leaf]] | None = field(default=None, init=False)
 
@@ -133,18 +134,7 @@ class RemoteTrace:
         if self._known is None:
             header, _ = self.ticket.result()
             try:
-                leaves = [
-                    Leaf(
-                        index=i,
-                        path=line_of(told["path"]),
-                        shape=_shape(told["shape"]),
-                        used=None if told["used"] is None else int(told["used"]),
-                        role=line_of(told["role"], 40),
-                        kind=line_of(told["kind"], 40),
-                        plus_one=bool(told["plus_one"]),
-                    )
-                    for i, told in enumerate(_few(header["leaves"]))
-                ]
+                leaves = [_leaf(i, told) for i, told in enumerate(_few(header["leaves"]))]
                 outputs = [
                     Output(line_of(told["label"]), _shape(told["shape"]), line_of(told["dtype"]))
                     for told in _few(header["outputs"])
@@ -165,6 +155,37 @@ class RemoteTrace:
             leaves = self._told().leaves
             self._leaves = self.kinds, leaves if self.kinds is None else self.kinds.told(leaves)
         return self._leaves[1]
+
+    @property
+    def pairable(self) -> list[Leaf]:
+        """The parameters as they are paired with others: in pieces, once ``cut`` was called."""
+        return self.leaves if self.pieces is None else self.pieces
+
+    def cut(self) -> None:
+        """Tell the pieces apart that are kept in one array, from now on."""
+        if self.pieces is not None:
+            return
+        header, parts = self.remote.ask("cut", id=self.id).result()
+        try:
+            left = iter(parts)
+            self.pieces = [
+                self._piece(told, next(left) if told["part"] else None)
+                for told in _few(header["leaves"])
+            ]
+        except (KeyError, TypeError, ValueError, OverflowError, StopIteration, IndexError) as error:
+            raise Lost("garbage", "the process answered with garbage") from error
+
+    def _piece(self, told: Mapping[str, Any], elements: np.ndarray | None) -> Leaf:
+        """A parameter as a child tells it, or a piece of one."""
+        whole = self.leaves[int(told["index"])]
+        found = replace(_leaf(whole.index, told), kind=whole.kind)
+        if elements is None:
+            return replace(whole, used=found.used)
+        if elements.shape != found.shape or elements.dtype.kind not in "iu":
+            raise ValueError("a piece and its elements differ")
+        if not elements.size or elements.min() < 0 or elements.max() >= whole.size:
+            raise ValueError("a piece of something else")
+        return replace(found, part=Part(whole.shape, elements))
 
     @property
     def collections(self) -> list[str]:
@@ -231,6 +252,19 @@ class RemoteTrace:
     def start_record(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> Ticket:
         """Have the child evaluate the trace and tell every value; ``recorded`` reads them."""
         return self.remote.ask("record", [*weights, *arrays], id=self.id, weights=len(weights))
+
+
+def _leaf(index: int, told: Mapping[str, Any]) -> Leaf:
+    """A parameter as a child tells it."""
+    return Leaf(
+        index=index,
+        path=line_of(told["path"]),
+        shape=_shape(told["shape"]),
+        used=None if told["used"] is None else int(told["used"]),
+        role=line_of(told["role"], 40),
+        kind=line_of(told["kind"], 40),
+        plus_one=bool(told["plus_one"]),
+    )
 
 
 def recorded(ticket: Ticket) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:

@@ -116,6 +116,12 @@ class Traced:
                 self._slots.setdefault(id(eqn), []).append(index)
         self.stage_clock = uses.stages
 
+    def in_pieces(self) -> list[Leaf]:
+        """The parameters, and in place of those that are cut apart their pieces."""
+        from grader.engine.pieces import in_pieces
+
+        return in_pieces(self.closed.jaxpr, self.leaves, self._slots)
+
     @cached_property
     def inventories(self) -> list[init_equation.Inventory]:
         """What each ``init`` creates, to foresee it in a function that differs elsewhere."""

@@ -84,16 +84,24 @@ class Match:
         """
         filled = {leaf.index: np.zeros(leaf.shape) for leaf in self.empty}
         for leaf, slots in self.pieces:
-            parts = [self._part(slot, reference) for slot in slots]
-            if len(parts) == 1 and slots[0].rows is not None:
-                filled[leaf.index] = parts[0].reshape(leaf.shape)
-            elif len(parts) == 1:
-                order = self._order(slots[0], leaf)
-                filled[leaf.index] = arrange(parts[0], slots[0].names, order, leaf.shape)
+            value = self._value(leaf, slots, reference)
+            if leaf.part is None:
+                filled[leaf.index] = value
             else:
-                rows = [part.reshape(-1, part.shape[-1]) for part in parts]
-                filled[leaf.index] = np.concatenate(rows).reshape(leaf.shape)
+                whole = filled.setdefault(leaf.index, np.zeros(leaf.part.whole))
+                whole.reshape(-1)[leaf.part.elements] = value
         return [filled[i] for i in sorted(filled)]
+
+    def _value(
+        self, leaf: Leaf, slots: tuple[Slot, ...], reference: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        """What fills one parameter."""
+        parts = [self._part(slot, reference) for slot in slots]
+        if len(parts) > 1:
+            parts = [np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])]
+        elif slots[0].rows is None:
+            return arrange(parts[0], slots[0].names, self._order(slots[0], leaf), leaf.shape)
+        return parts[0].reshape(leaf.shape)
 
     def orders_used(self) -> dict[str, tuple[str, ...]]:
         """The order of the factors in each layout, the most detailed one, and of each alone."""

@@ -82,7 +82,7 @@ def where_they_part(
 
     """
     reference, submission = trial.reference, trial.submission
-    matched = match(reference.leaves, submission.leaves, choices)
+    matched = match(reference.leaves, submission.pairable, choices)
     if isinstance(matched, Mismatch):
         return None
     expected, seen = reference.run_recorded(case.weights, case.arrays)

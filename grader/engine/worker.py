@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,6 +128,13 @@ class Worker:
             "narrow": traced.narrow,
             "random": random_line(traced.closed.jaxpr, self.filename),
         }, []
+
+    def do_cut(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:
+        """The parameters with those that are cut apart in pieces; which elements each piece is."""
+        leaves = self._trace(request).in_pieces()
+        parts = [leaf.part.elements for leaf in leaves if leaf.part is not None]
+        told = [{**asdict(replace(x, part=None)), "part": x.part is not None} for x in leaves]
+        return {"leaves": told}, parts
 
     def _trace(self, request: dict[str, Any]) -> Traced:
         """The trace that a request is about; one that failed raises what it raised then."""

@@ -13,6 +13,7 @@ from flax import traverse_util
 
 from grader.engine.layout import Leaf
 from grader.engine.transplant import Match
+from solutions.training.recipe import BadRecipe
 
 Params = Any
 
@@ -30,10 +31,15 @@ class Placed:
 
     def __init__(self, reference: Sequence[Leaf], theirs: Sequence[Leaf], found: Match) -> None:
         self._reference, self._theirs, self._match = reference, theirs, found
-        kinds = {}
+        kinds: dict[int, str] = {}
         for leaf, slots in found.pieces:
-            path = reference[slots[0].members[0]].path
-            kinds[leaf.index] = path.rsplit("/", 1)[-1]
+            kind = reference[slots[0].members[0]].path.rsplit("/", 1)[-1]
+            if kinds.setdefault(leaf.index, kind) != kind:
+                raise BadRecipe(
+                    f"your answer keeps parameters of several kinds in '{theirs[leaf.index].path}' "
+                    f"({kinds[leaf.index]}, {kind}); weight decay has to tell them apart: to be "
+                    "trained they need to be parameters of their own"
+                )
         self.names = [(leaf.path, kinds.get(leaf.index, "empty")) for leaf in theirs]
 
     @cached_property

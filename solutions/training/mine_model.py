@@ -27,7 +27,7 @@ from grader.engine.reference import Solutions
 from grader.engine.remote import RemoteTrace
 from grader.engine.suspects import Suspect, stages_of, variant_suspects
 from grader.engine.traced import Traced
-from grader.engine.transplant import Choices, Match, match
+from grader.engine.transplant import Choices, Match, Mismatch, common_mode, match
 from grader.problem import Contract, Problem, Sizes
 from solutions.training.mine_layout import Placed
 from solutions.training.models import PROBLEMS, Layout, Model, Params, build, compute_dtype, grid_of
@@ -145,11 +145,11 @@ class _Answer:
         self._reference = solutions.trace(problem.number, contract, 0, sizes, kinds)
         self._theirs.leaves = their_kinds.told(self._theirs.leaves)
         case = _case(self._reference, contract, sizes)
-        local, stages = cast(RemoteTrace, _Local(self._theirs)), stages_of(problem)
+        local, stages = cast(RemoteTrace, _Local(self._theirs, self._reference)), stages_of(problem)
         for start in (choices, Choices()):
             found = align(self._reference, local, case, stages, start)
             if isinstance(found, Alignment) and found.equal:
-                matched = match(self._reference.leaves, self._theirs.leaves, found.choices)
+                matched = match(self._reference.leaves, local.pairable, found.choices)
                 assert isinstance(matched, Match)
                 self.attends_in_order = self._same_attention(matched, case)
                 return matched
@@ -209,8 +209,9 @@ def _settled(
         theirs = Traced(contract, function, 0, draw.sizes)
         theirs.leaves = their_kinds.told(theirs.leaves)
         case = _case(reference, contract, draw.sizes)
-        trials.append((reference, cast(RemoteTrace, _Local(theirs)), case))
-    return settle(trials, stages_of(problem)), kinds, their_kinds
+        trials.append((reference, cast(RemoteTrace, _Local(theirs, reference)), case))
+    mode = common_mode((reference.leaves, local.pairable) for reference, local, _ in trials)
+    return settle(trials, stages_of(problem), Choices(mode=mode)), kinds, their_kinds
 
 
 def _case(reference: Traced, contract: Contract, sizes: Sizes) -> Case:
@@ -223,9 +224,11 @@ def _case(reference: Traced, contract: Contract, sizes: Sizes) -> Case:
 class _Local:
     """A `Traced` in this process, as `align` asks for one in a child."""
 
-    def __init__(self, traced: Traced) -> None:
+    def __init__(self, traced: Traced, reference: Traced) -> None:
         self._traced = traced
-        self.leaves = traced.leaves
+        self.pairable = traced.leaves
+        if isinstance(match(reference.leaves, self.pairable), Mismatch):
+            self.pairable = traced.in_pieces()
 
     def run(self, weights: list[np.ndarray], arrays: list[np.ndarray]) -> list[np.ndarray]:
         return self._traced.run(weights, arrays)

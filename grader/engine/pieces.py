@@ -1,0 +1,168 @@
+"""Parameters that a submission keeps in one array and cuts apart before it uses them.
+
+Scales and biases as rows of a table, a bias as the last row of its kernel, everything as one
+vector: what slices take out of an array is told apart here, each piece as a parameter of its own.
+For every value that is nothing but weights it is known which element of which weight stands where.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jax.extend import core as jex
+
+from grader.engine.dataflow import ROLES, VIEWS, body_of
+from grader.engine.init_equation import linen_init
+from grader.engine.jaxprs import live_variables
+from grader.engine.layout import Leaf, Part
+from grader.engine.owners import ELEMENTWISE
+from grader.engine.rules import RULES
+
+Places = np.ndarray | None
+"""For each element of a value its number among all weights laid flat, with an axis in front for
+the layers that one pass of a loop stands for; None for what is not weights alone."""
+
+
+@dataclass(frozen=True)
+class _Use:
+    """Elements that are used together for the first time."""
+
+    when: int
+    role: str
+    places: np.ndarray
+
+
+def in_pieces(jaxpr: Any, leaves: Sequence[Leaf], slots: dict[int, list[int]]) -> list[Leaf]:
+    """The parameters, and in place of those that are cut apart their pieces.
+
+    Args:
+      jaxpr: a lifted program.
+      leaves: its parameters.
+      slots: for the id of each ``linen_init`` equation the places of its parameters in ``leaves``.
+
+    """
+    sizes = [leaf.size for leaf in leaves]
+    cutting = _Cutting(slots, np.cumsum([0, *sizes]))
+    cutting.walk(jaxpr, [None] * len(jaxpr.invars))
+    found: list[Leaf] = []
+    for leaf, uses in zip(leaves, cutting.uses_of(leaves), strict=True):
+        if len(uses) < 2:
+            found.append(replace(leaf, used=uses[0].when if uses else None))
+            continue
+        for number, use in enumerate(uses):
+            part = Part(leaf.shape, use.places)
+            name = f"{leaf.path}[{number}]"
+            shape = use.places.shape
+            found.append(Leaf(leaf.index, name, shape, use.when, use.role, leaf.kind, part=part))
+    return found
+
+
+class _Cutting:
+    def __init__(self, slots: dict[int, list[int]], starts: np.ndarray) -> None:
+        self._slots = slots
+        self._starts = starts
+        self._clock = 0
+        self._seen = np.zeros(starts[-1], bool)
+        self._uses: dict[int, list[_Use]] = defaultdict(list)
+        self._overlapping: set[int] = set()
+
+    def uses_of(self, leaves: Sequence[Leaf]) -> list[list[_Use]]:
+        """For each parameter its pieces; only its first use where it is not cut apart cleanly."""
+        pieces = []
+        for i, leaf in enumerate(leaves):
+            uses = self._uses[i]
+            clean = i not in self._overlapping and sum(u.places.size for u in uses) == leaf.size
+            pieces.append(uses if clean else uses[:1])
+        return pieces
+
+    def walk(self, jaxpr: Any, inputs: Sequence[Places]) -> list[Places]:
+        """Follow the weights through a program; which of its results are nothing but weights."""
+        live = live_variables(jaxpr)
+        held: dict[Any, Places] = dict(zip(jaxpr.invars, inputs, strict=True))
+
+        def get(var: Any) -> Places:
+            return None if isinstance(var, jex.Literal) else held.get(var)
+
+        for eqn in jaxpr.eqns:
+            if any(var in live for var in eqn.outvars):
+                self._clock += 1
+                operands = [get(var) for var in eqn.invars]
+                held.update(zip(eqn.outvars, self._results(eqn, operands), strict=False))
+        return [get(var) for var in jaxpr.outvars]
+
+    def _results(self, eqn: Any, operands: list[Places]) -> list[Places]:
+        if eqn.primitive is linen_init:
+            return [
+                np.arange(self._starts[i], self._starts[i + 1]).reshape(1, *var.aval.shape)
+                for i, var in zip(self._slots.get(id(eqn), ()), eqn.outvars, strict=False)
+            ]
+        if (inner := body_of(eqn, operands)) is not None:
+            body, given = inner
+            fitting = [_of_shape(p, var.aval) for p, var in zip(given, body.invars, strict=True)]
+            results = self.walk(body, fitting)
+            return [_of_shape(p, var.aval) for p, var in zip(results, eqn.outvars, strict=False)]
+        arranged = _arranged(eqn, operands)
+        if arranged is not None:
+            return arranged
+        for places in operands:
+            if places is not None and places.size:
+                self._use(places, ROLES.get(eqn.primitive.name, eqn.primitive.name))
+        return []
+
+    def _use(self, places: np.ndarray, role: str) -> None:
+        for axis in reversed(range(places.ndim)):  # what is only repeated
+            first = places.take([0], axis)
+            if places.shape[axis] > 1 and (places == first).all():
+                places = first
+        if places.shape[0] == 1:
+            places = places[0]
+        owners = np.searchsorted(self._starts, places, side="right") - 1
+        of_each, first_places = np.unique(owners, return_index=True)
+        for number, owner in enumerate(of_each[np.argsort(first_places)]):
+            self._clock += number > 0
+            own = places if len(of_each) == 1 else places[owners == owner]
+            seen = self._seen[own]
+            if seen.any() or np.unique(own).size < own.size:
+                if not seen.all():
+                    self._overlapping.add(int(owner))
+                continue
+            self._seen[own] = True
+            use = _Use(self._clock, role, own - self._starts[owner])
+            self._uses[int(owner)].append(use)
+
+
+def _arranged(eqn: Any, operands: list[Places]) -> list[Places] | None:
+    """Where the elements stand in the results of an equation that only arranges weights."""
+    name = eqn.primitive.name
+    joins = name in ("concatenate", "stack")
+    weights = [places for places in operands if places is not None]
+    if not weights or operands[0] is None or (joins and len(weights) < len(operands)):
+        return None
+    if name in ELEMENTWISE:
+        return list(operands[:1])
+    if not joins and (name not in VIEWS or name == "gather" or len(weights) > 1):
+        return None
+    literal = all(isinstance(var, jex.Literal) for var in eqn.invars[len(weights) :])
+    compute = RULES[name](eqn) if literal and name in RULES else None
+    copies = {len(places) for places in weights}
+    if compute is None or len(copies) > 1:
+        return None
+    others = [np.asarray(var.val) for var in eqn.invars[len(weights) :]]
+    several = []
+    for i in range(copies.pop()):
+        results = compute(*(places[i] for places in weights), *others)
+        several.append(results if eqn.primitive.multiple_results else [results])
+    return [np.stack(copy).astype(np.intp) for copy in zip(*several, strict=True)]
+
+
+def _of_shape(places: Places, aval: Any) -> Places:
+    """The same for a value of this shape, or for one pass of a loop over its first axis."""
+    if places is None or places.shape[1:] == aval.shape:
+        return places
+    if places.shape[2:] == aval.shape:
+        return places.reshape(-1, *aval.shape)
+    return None

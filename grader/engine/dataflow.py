@@ -86,8 +86,10 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
             uses.plus_one.update(outputs[0].weights)
         else:
             outputs = []
-            for number, weight in enumerate(together(operands).in_order):
-                uses.clock += number > 0  # of what is used as one array, one after the other
+            used = together(operands)
+            for number, weight in enumerate(used.in_order):
+                # Of what was joined to one array, one after the other, where that is known.
+                uses.clock += number > 0 and used.owners is not None
                 uses.first.setdefault(weight, (uses.clock, ROLES.get(name, name)))
         held.update(zip(eqn.outvars, outputs, strict=False))
     return [get(var) for var in jaxpr.outvars]

@@ -39,6 +39,7 @@ from grader.engine.init_equation import (
     unlooked_at,
 )
 
+_LEARNED_OR_STATE = ("params", "batch_stats", "cache")
 CHECKED_ON = {"flax": ("0.12",), "jax": ("0.10", "0.11", "0.12")}
 
 
@@ -77,11 +78,26 @@ def _lifted_variables(draw: Callable[[], Any]) -> Any:
         raise _FirstInit(Counter(math.prod(leaf.shape) for _, leaf in leaves))
     if not leaves:
         return draw()
-    paths = tuple("/".join(_path_words(path)) for path, _ in leaves)
-    program, used = _pruned(closed)
+    paths = ["/".join(_path_words(path)) for path, _ in leaves]
+    buffers = _buffers(closed, paths)
+    created = [i for i in range(len(paths)) if i not in buffers]
+    program, used = _pruned(closed, created)
     constants = [v for v, is_used in zip(closed.consts, used, strict=True) if is_used]
-    values = linen_init.bind(*constants, program=program, paths=paths)
-    return jax.tree_util.tree_unflatten(tree, values)
+    values = linen_init.bind(*constants, program=program, paths=tuple(paths[i] for i in created))
+    together = {**buffers, **dict(zip(created, values, strict=True))}
+    return jax.tree_util.tree_unflatten(tree, [together[i] for i in range(len(paths))])
+
+
+def _buffers(closed: Any, paths: Sequence[str]) -> dict[int, Any]:
+    """Values of the variables that are neither parameters nor state but constants, by place.
+
+    Ids of positions, a mask: no key and no input decides what they are.
+    """
+    places = [i for i, path in enumerate(paths) if path.split("/")[0] not in _LEARNED_OR_STATE]
+    if not places:
+        return {}
+    program, used = _pruned(closed, places)
+    return {} if any(used) else dict(zip(places, jex.jaxpr_as_fun(program)(), strict=True))
 
 
 def _foreseen_variables(foreseen: list[Inventory]) -> Any:
@@ -99,12 +115,13 @@ def _foreseen_variables(foreseen: list[Inventory]) -> Any:
     return tree
 
 
-def _pruned(closed: Any) -> tuple[Any, list[bool]]:
-    """``closed`` with its constants as inputs, only those that a variable depends on."""
+def _pruned(closed: Any, places: Sequence[int]) -> tuple[Any, list[bool]]:
+    """``closed`` for the results at some places, with the constants that these need as inputs."""
     old = closed.jaxpr
     names = old.debug_info.with_unknown_names()
     open_jaxpr = old.replace(constvars=[], invars=old.constvars, debug_info=names)
-    jaxpr, used = partial_eval.dce_jaxpr(open_jaxpr, [True] * len(old.outvars))
+    wanted = [i in places for i in range(len(old.outvars))]
+    jaxpr, used = partial_eval.dce_jaxpr(open_jaxpr, wanted)
     return jex.ClosedJaxpr(jaxpr, []), used
 
 

@@ -120,11 +120,14 @@ def body_of(eqn: Any, operands: list[Flow]) -> tuple[Any, list[Flow]] | None:
     return None
 
 
-def stage_ancestors(jaxpr: Any) -> list[frozenset[int]]:
-    """For each named stage, in the order of the computation, the stages that it depends on."""
+def stage_ancestors(jaxpr: Any) -> tuple[list[frozenset[int]], list[frozenset[int]]]:
+    """The stages that each stage depends on, and those that each result does.
+
+    Stages are named values, numbered in the order of the computation.
+    """
     found: list[frozenset[int]] = []
-    _walk_stages(jaxpr, [frozenset()] * len(jaxpr.invars), found)
-    return found
+    results = _walk_stages(jaxpr, [frozenset()] * len(jaxpr.invars), found)
+    return found, results
 
 
 def _walk_stages(

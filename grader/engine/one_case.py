@@ -17,7 +17,15 @@ from grader.engine.judge import Order, open_children, read_source
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
 from grader.engine.remote import Remote, SubmissionError
-from grader.engine.stages import StageFinding, StageValue, find_stages, marks, stage_values
+from grader.engine.stages import (
+    StageFinding,
+    StageValue,
+    find_stages,
+    marks,
+    needed_for,
+    open_stages,
+    stage_values,
+)
 from grader.engine.transplant import Mismatch, match
 from grader.engine.words import error_words, mismatch_words
 from grader.problem import Problem
@@ -34,6 +42,7 @@ class CaseView:
     inputs: dict[str, np.ndarray]
     stages: list[StageValue] = field(default_factory=list)
     findings: list[StageFinding] = field(default_factory=list)
+    still_open: list[int] = field(default_factory=list)
     outputs: list[tuple[str, np.ndarray, np.ndarray | None]] = field(default_factory=list)
     message: str = ""
     reference_values: list[np.ndarray] = field(default_factory=list)
@@ -108,6 +117,7 @@ def view_case(
         view = CaseView(dict(zip(reference.array_names, arrays, strict=True)), stages)
         view.reference_values = [item.value for item in seen]
         view.findings = [StageFinding(stage.title, False) for stage in stages]
+        view.still_open = list(range(len(stages)))
         labels = [output.label for output in reference.outputs]
         view.outputs = [(name, value, None) for name, value in zip(labels, expected, strict=True)]
         try:
@@ -137,4 +147,6 @@ def _add_submission(
     outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
     view.submission_values = values
     view.findings = find_stages(view.stages, values, lines, marks(values))
+    needed = needed_for(reference.output_ancestors, case.expected, outputs)
+    view.still_open = open_stages(view.stages, view.findings, needed)
     view.outputs = list(zip(labels, case.expected, outputs, strict=False))

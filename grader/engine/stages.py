@@ -20,7 +20,7 @@ class StageValue:
     """A stage of the reference on one case.
 
     ``rows`` is whether its rows may move, ``above`` the places (in the list of all stages) of
-    those that it depends on.
+    those that it depends on, ``number`` its place among all that have a name.
     """
 
     name: str
@@ -28,6 +28,7 @@ class StageValue:
     value: np.ndarray
     rows: bool
     above: frozenset[int]
+    number: int
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def stage_values(
             title = stage.title.format(i=counts[stage.name])
             above = frozenset(place[j] for j in ancestors[i] if j in place)
             place[i] = len(values)
-            values.append(StageValue(stage.name, title, item.value, stage.rows, above))
+            values.append(StageValue(stage.name, title, item.value, stage.rows, above, i))
     return values
 
 
@@ -129,16 +130,32 @@ def _sorted_rows(table: np.ndarray) -> np.ndarray:
     return table[np.argsort(table[:, 0], kind="stable")]
 
 
-def open_stages(stages: Sequence[StageValue], findings: Sequence[StageFinding]) -> list[int]:
+def open_stages(
+    stages: Sequence[StageValue],
+    findings: Sequence[StageFinding],
+    needed: frozenset[int] = frozenset(),
+) -> list[int]:
     """Places of the stages that did not come up, nor any that depends on them.
 
-    A stage without which later ones came up all the same is only computed in another way.
+    A stage without which later ones came up all the same is only computed in another way; so is
+    one that a right result depends on (``needed``: the numbers of these).
     """
-    passed: set[int] = set()
+    passed = {i for i, stage in enumerate(stages) if stage.number in needed}
     for i, (stage, finding) in enumerate(zip(stages, findings, strict=True)):
         if finding.found:
             passed |= stage.above | {i}
     return [i for i in range(len(stages)) if i not in passed]
+
+
+def needed_for(
+    ancestors: Sequence[frozenset[int]],
+    expected: Sequence[np.ndarray],
+    outputs: Sequence[np.ndarray],
+) -> frozenset[int]:
+    """Numbers of the stages that the right ones of some results depend on."""
+    pairs = zip(ancestors, expected, outputs, strict=False)
+    right = (above for above, ours, theirs in pairs if close(theirs, ours))
+    return frozenset().union(*right)
 
 
 def parting(stages: Sequence[StageValue], findings: Sequence[StageFinding]) -> int | None:

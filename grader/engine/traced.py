@@ -132,9 +132,18 @@ class Traced:
         """Whether random numbers are drawn while the function runs (None: not)."""
         return random_line(self.closed.jaxpr, "")
 
-    @cached_property
+    @property
     def stage_ancestors(self) -> list[frozenset[int]]:
         """For each named stage, in the order of the computation, the stages it depends on."""
+        return self._ancestors[0]
+
+    @property
+    def output_ancestors(self) -> list[frozenset[int]]:
+        """For each output the numbers of the named stages that it depends on."""
+        return self._ancestors[1]
+
+    @cached_property
+    def _ancestors(self) -> tuple[list[frozenset[int]], list[frozenset[int]]]:
         return stage_ancestors(self.closed.jaxpr)
 
     def run(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

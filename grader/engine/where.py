@@ -17,6 +17,7 @@ from grader.engine.stages import (
     find_stages,
     found_among,
     marks,
+    needed_for,
     open_stages,
     stage_values,
 )
@@ -89,7 +90,8 @@ def where_they_part(
     outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
     wanted = stage_values(stages, seen, reference.stage_ancestors)
     findings = find_stages(wanted, values, lines, marks(values))
-    still_open = open_stages(wanted, findings)
+    needed = needed_for(reference.output_ancestors, expected, outputs)
+    still_open = open_stages(wanted, findings, needed)
     names = {stage.name for stage in problem.stages}
     own = [i for i, stage in enumerate(wanted) if stage.name in names]
     parts = next((i for i in own if i in still_open), None)

@@ -15,11 +15,15 @@ def print_case(view: CaseView, console: Console) -> None:
     signs = Signs.for_encoding(console.encoding)
     for name, value in view.inputs.items():
         _print_value(console, name, value)
-    for stage, finding in zip(view.stages, view.findings, strict=True):
-        sign = signs.passed if finding.found else signs.failed
-        line = Text(f"{sign} {stage.title}", "green" if finding.found else "bold red")
-        if finding.found and finding.line:
-            line.append(f"  (line {finding.line})", "dim")
+    for i, (stage, finding) in enumerate(zip(view.stages, view.findings, strict=True)):
+        if i in view.still_open:
+            line = Text(f"{signs.failed} {stage.title}", "bold red")
+        elif finding.found:
+            line = Text(f"{signs.passed} {stage.title}", "green")
+            line.append(f"  (line {finding.line})" if finding.line else "", "dim")
+        else:
+            line = Text(f"{signs.skipped} {stage.title}", "green")
+            line.append("  (did not come up; what depends on it is right)", "dim")
         console.print(line)
         _print_value(console, "reference", stage.value)
     for label, expected, actual in view.outputs:

@@ -187,6 +187,7 @@ class _Nearest:
         self.values = values
         self.lines = lines
         self._right = found_among(marks(values), marks(right))
+        self._last_right = max(map(int, np.flatnonzero(self._right)), default=-1)
 
     def line_of(self, value: np.ndarray) -> int:
         """The line that made a value."""
@@ -216,9 +217,11 @@ class _Nearest:
             return Difference(what, self.lines[named[0]], named[1])
         if most < _ALIKE:
             return None
-        # Layers further on may resemble it as well: the first of the most similar ones.
-        nearest = next(i for i in own if likeness[i] >= _ABOUT * most)
-        return Difference(what, self.lines[nearest], "")
+        # Layers further on may resemble it as well: the first of the most similar ones, of those
+        # behind the last right value where there are any. What lies before leads to right ones.
+        similar = [i for i in own if likeness[i] >= _ABOUT * most]
+        behind = [i for i in similar if i > self._last_right]
+        return Difference(what, self.lines[(behind or similar)[0]], "")
 
     def _named(self, places: Sequence[int], expected: np.ndarray) -> tuple[int, str] | None:
         """The latest of some values whose difference has a name, definite names first."""

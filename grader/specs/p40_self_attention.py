@@ -88,7 +88,8 @@ PROBLEM = Problem(
             title="the scores are divided by the size of a head, not by its square root",
             advice=(
                 "A sum of d independent terms grows with the root of d, so that is what keeps "
-                "the scores at the same size. Without the root they get too small."
+                "the scores at the same size. Without the root, or with the root divided by twice, "
+                "they get too small."
             ),
             edits=(Edit(SCORES, SCORES.replace("head_dim**0.5", "head_dim")),),
             stage="scores",

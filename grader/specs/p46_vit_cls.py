@@ -301,6 +301,23 @@ PROBLEM = Problem(
             ),
         ),
         Pitfall(
+            id="cls-last-and-read-there",
+            title="the CLS token stands at the end, with the last position",
+            advice=(
+                "It is read where it stands, so all hangs together; but the contract has it in "
+                "front: position 0 is that of the CLS token, and patch i has position i + 1."
+            ),
+            edits=(
+                Edit(JOIN, JOIN.replace("[cls, x]", "[x, cls]")),
+                Edit(ROW_0, ROW_0.replace("x[0]", "x[-1]")),
+            ),
+            stage="positions",
+            hints=(
+                "Which row of the position table is added to the CLS token?",
+                "The order in which arrays are concatenated is their order in the sequence.",
+            ),
+        ),
+        Pitfall(
             id="mean-of-rows",
             title="the mean of all rows is read instead of row 0",
             advice=(

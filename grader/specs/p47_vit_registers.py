@@ -259,6 +259,25 @@ PROBLEM = Problem(
             ),
         ),
         Pitfall(
+            id="row-0-is-a-register",
+            title="the patches are cut out behind the registers, but row 0, a register, is read",
+            advice=(
+                "Registers may stand in front, and your patches are the right rows. The CLS token, "
+                "however, has moved back with them: it stands in row R."
+            ),
+            edits=(
+                Edit(ENTER, ENTER.replace("[x, registers]", "[registers, x]")),
+                Edit(
+                    TOKENS, TOKENS.replace("x[1 : num_patches + 1]", "x[self.num_registers + 1 :]")
+                ),
+            ),
+            stage="row_0",
+            hints=(
+                "Your patch tokens are right. In which row does the CLS token stand?",
+                "Write down what each row of the sequence holds, from 0 to N + R.",
+            ),
+        ),
+        Pitfall(
             id="patches-after-cls",
             title="registers stand behind CLS, but the patches are read from row 1 on",
             advice=(

@@ -30,7 +30,9 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
         spread = float(np.std([*value.ravel(), *leaf.of(other).ravel()]))
         zeros = leaf.kind == "zeros" or not (value.any() or leaf.of(other).any())
         embedded = leaf.path.rsplit("/", 1)[-1] == "embedding"  # nn.Embed has its own default
-        if not TABLE_STD / 4 <= spread <= TABLE_STD * 4 and not zeros and not embedded:
+        if zeros and any(slot.role == "token" and slot.sizes[2] > 1 for slot in slots):
+            wrong.append(f"'{leaf.path}' starts with zeros: tokens that start equal stay equal")
+        elif not TABLE_STD / 4 <= spread <= TABLE_STD * 4 and not zeros and not embedded:
             wrong.append(f"'{leaf.path}' starts with a standard deviation of {spread:.2g}")
         elif not zeros and np.unique(value[value != 0]).size < _MOSTLY * np.count_nonzero(value):
             wrong.append(f"'{leaf.path}' starts with {_again(value)}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from grader.engine.beginnings import TABLE_STD, tables
 from grader.engine.cases import STYLES, Draw, ample
+from grader.engine.depth import other_depth
 from grader.engine.findings import WEIGHTS, Findings, Trial
 from grader.engine.layout import Kinds
 from grader.engine.model_checks import check_gradients, check_transforms, differentiated
@@ -195,6 +196,12 @@ class ContractJudge:
             self.findings.mismatch = mismatch
             self.findings.failing = (trial, 0)
             words = mismatch_words(mismatch, self.problem, trial.draw.sizes)
+            depth = other_depth(trial.reference.leaves, trial.submission.leaves)
+            if depth is not None:
+                words = (
+                    f"these are the parameters of {depth.found} encoder "
+                    f"block{'s' * (depth.found != 1)}; there should be {depth.wanted}"
+                )
             return self.fail("parameters", f"{words}\n(for {case_words(trial.draw.fields)})")
         if self.contract.creates_parameters:
             self.passed("parameters")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -81,7 +81,33 @@ def _left_over(ours: list[Slot], theirs: list[Leaf], pairs: _Pairs, fits: Fits) 
             lacking.remove(max(alike, key=lambda slot: _likeness(slot, leaf, fits)))
         else:
             unknown.append(leaf)
-    return Mismatch(tuple(lacking), tuple(unknown))
+    return Mismatch(tuple(lacking), tuple(_of_a_whole_module(unknown, theirs)))
+
+
+def _of_a_whole_module(extra: list[Leaf], theirs: list[Leaf]) -> list[Leaf]:
+    """What is surplus, or what is alike and makes up a module of its own higher up, if any.
+
+    One LayerNorm too many before the blocks shifts all that follow: it is more likely the one in
+    front that nobody asked for than one in the middle of a block.
+    """
+    modules: dict[str, list[Leaf]] = defaultdict(list)
+    for leaf in theirs:
+        modules[leaf.path.rpartition("/")[0]].append(leaf)
+    inside = {leaf.path.rpartition("/")[0] for leaf in extra}
+    if len(inside) != 1:
+        return extra
+    (own,) = inside
+    kinds = Counter(map(_use, extra))
+    alike = [
+        path
+        for path, leaves in modules.items()
+        if Counter(map(_use, leaves)) == kinds and path.count("/") < own.count("/")
+    ]
+
+    def far(path: str) -> tuple[int, int]:
+        return path.count("/"), abs((modules[path][0].used or 0) - (extra[0].used or 0))
+
+    return modules[min(alike, key=far)] if alike else extra
 
 
 def _use(item: Slot | Leaf) -> tuple[int, str]:

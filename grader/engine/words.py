@@ -66,7 +66,7 @@ def mismatch_words(mismatch: Mismatch, problem: Problem, sizes: Sizes) -> str:
         if twin is not None:
             missing.remove(slot)
             extra.remove(twin)
-            wanted, found = _slot_shape(slot, symbols), _leaf_shape(twin, symbols, tables)
+            wanted, found = _slot_shape(slot, symbols), _shape_beside(slot, twin, symbols)
             lines.append(f"no {wanted} {slot_words(slot, problem)}; found {found} at '{twin.path}'")
     unused = [f"'{leaf.path}'" for leaf in extra if leaf.used is None]
     strange = [f"'{x.path}' {_leaf_shape(x, symbols, tables)}" for x in extra if x.used is not None]
@@ -86,14 +86,37 @@ def tells_little(mismatch: Mismatch) -> bool:
 
 
 def _slot_shape(slot: Slot, symbols: Mapping[str, int]) -> str:
+    return axes_words(slot.sizes[2:], _axis_names(slot, symbols))
+
+
+def _axis_names(slot: Slot, symbols: Mapping[str, int]) -> list[str]:
     own = {"head": "num_heads", "dim": "D / num_heads"}
-    named = [own.get(name) for name in slot.names[2:]]
-    shape = slot.sizes[2:]
-    if not any(named):
-        return shape_words(shape, _fitting(slot.role, symbols))
-    names = {length: name for name, length in _fitting(slot.role, symbols).items()}
-    words = [name or names.get(n, str(n)) for name, n in zip(named, shape, strict=True)]
-    return f"{_tuple(words)} = {_tuple(shape)}"
+    names = {length: name for name, length in reversed(list(_fitting(slot.role, symbols).items()))}
+    pairs = zip(slot.names[2:], slot.sizes[2:], strict=True)
+    return [own.get(factor) or names.get(length, "") for factor, length in pairs]
+
+
+def _shape_beside(slot: Slot, leaf: Leaf, symbols: Mapping[str, int]) -> str:
+    """The shape of what stands in place of a slot, in the names of the slot's axes.
+
+    Other lengths have no name, as most coincide with some: only widths do, and one row more or
+    less than there should be.
+    """
+    expected = list(zip(_axis_names(slot, symbols), slot.sizes[2:], strict=True))
+    known = reversed(list(_fitting("kernel", symbols).items()))
+    widths = {length: name for name, length in known if "D" in name}
+    names: list[str] = []
+    for axis, length in enumerate(reversed(leaf.shape)):
+        name, wanted = expected[-1 - axis] if axis < len(expected) else ("", 0)
+        if length == wanted:
+            names.append(name)
+        elif name and length == wanted + 1:
+            names.append(f"{name} + 1")
+        elif name.endswith(" + 1") and length == wanted - 1:
+            names.append(name.removesuffix(" + 1"))
+        else:
+            names.append(widths.get(length, "") if slot.role == "kernel" else "")
+    return axes_words(leaf.shape, names[::-1])
 
 
 def _leaf_shape(leaf: Leaf, symbols: Mapping[str, int], tables: bool) -> str:

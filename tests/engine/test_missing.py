@@ -66,3 +66,62 @@ def test_a_pair_of_biases_in_one_array_is_no_sequence(grade_text: Grade) -> None
     assert "LayerNorm before the attention (bias)" in message
     assert "found (2, D)" in message
     assert "T" not in message.replace("MLP", "")
+
+
+MODEL = """
+import flax.linen as nn, jax, jax.numpy as jnp
+
+
+class Block(nn.Module):
+    h: int
+    f: int
+
+    @nn.compact
+    def __call__(self, x):
+        d = x.shape[-1]
+        x = x + nn.MultiHeadDotProductAttention(self.h)(nn.LayerNorm()(x))
+        return x + nn.Dense(d)(nn.gelu(nn.Dense(self.f)(nn.LayerNorm()(x))))
+
+
+class ViT(nn.Module):
+    p: int
+    d: int
+    h: int
+    f: int
+    depth: int
+    classes: int
+
+    @nn.compact
+    def __call__(self, image):
+        x = nn.Conv(self.d, (self.p, self.p), (self.p, self.p), "VALID")(image)
+        x = x.reshape(-1, self.d)
+        table = self.param("table", nn.initializers.normal(0.02), (x.shape[0] + MORE, self.d))
+        x = BEFORE(x + table[MORE:])
+        blocks = [Block(self.h, self.f) for _ in range(COUNT)]
+        for i in range(self.depth):
+            x = blocks[i % len(blocks)](x)
+        return nn.Dense(self.classes)(nn.LayerNorm()(x).mean(0))
+
+
+def vit_forward(seed, image, patch_size, d_model, num_heads, d_ff, num_layers, num_classes):
+    model = ViT(patch_size, d_model, num_heads, d_ff, num_layers, num_classes)
+    return model.apply(model.init(jax.random.key(seed), image), image)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "count", "more", "message"),
+    [
+        ("", "(self.depth + 1) // 2", 0, "these are the parameters of 1 encoder block; there"),
+        ("nn.LayerNorm()", "self.depth", 0, "not in the reference: 'LayerNorm_0/scale' (D,) ="),
+        ("", "self.depth", 1, "position table; found (N + 1, D) ="),
+    ],
+    ids=["blocks are shared", "a LayerNorm in front", "a row too many"],
+)
+def test_what_is_too_much_or_too_little_of_a_model_is_told(
+    before: str, count: str, more: int, message: str, grade_text: Grade
+) -> None:
+    source = MODEL.replace("BEFORE", before).replace("COUNT", count).replace("MORE", str(more))
+    verdict = grade_text(source, 45, explain=False, cases=12, shapes=4)
+    told = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
+    assert message in str(told)

@@ -156,10 +156,18 @@ def _not_finite(
         return None
     for value, line in zip(values, lines, strict=True):
         if np.isnan(value).any():
-            return Difference("the first NaN", line, "not finite: NaN")
+            return Difference("the first NaN", line, f"not finite: NaN{_in_whole_rows(value)}")
         if np.isposinf(value).any():
             return Difference("the first infinity", line, _OVERFLOW)
     return None
+
+
+def _in_whole_rows(value: np.ndarray) -> str:
+    """What it suggests that some rows are NaN, and these from end to end."""
+    nan = np.isnan(value)
+    if value.ndim < 2 or nan.all() or not (nan.all(axis=-1) == nan.any(axis=-1)).all():
+        return ""
+    return " in whole rows (nn.Embed gives that for an index beyond its table, and 0/0 does)"
 
 
 def _of_outputs(

@@ -93,3 +93,26 @@ def test_nan_is_told_with_its_line(grade_text: Grade) -> None:
     (nearest,) = verdict["nearest"]
     assert (nearest["what"], nearest["difference"]) == ("the first NaN", "not finite: NaN")
     assert "jnp.log" in nearest["code"]
+
+
+def test_rows_of_nan_suggest_an_index_beyond_a_table(grade_text: Grade) -> None:
+    source = """
+import flax.linen as nn, jax, jax.numpy as jnp
+
+
+class Embeddings(nn.Module):
+    @nn.compact
+    def __call__(self, tokens):
+        count, width = tokens.shape
+        small = nn.initializers.normal(0.02)
+        x = jnp.concatenate([self.param("cls", small, (1, width)), tokens])
+        return x + nn.Embed(count + 1, width, embedding_init=small)(jnp.arange(count + 1) + 1)
+
+
+def cls_and_position_forward(seed, tokens):
+    model = Embeddings()
+    return model.apply(model.init(jax.random.key(seed), tokens), tokens)
+"""
+    nearest = grade_text(source, 39)["nearest"][0]
+    assert nearest["what"] == "the first NaN"
+    assert "nn.Embed gives that for an index beyond its table" in nearest["difference"]

@@ -6,10 +6,10 @@ makes them fast) · `mine`, `mine_model` and `mine_layout` (a student's own in t
 
 How: `augment` and `trivial` (what happens to a batch) · `optimizer` and `step` (one step, around
 problem 50) · `programs` (many steps, compiled) · `loop` (what surrounds them) · `devices` (where) ·
-`checkpoints` and `disk` (never lost) · `train` (all of it together).
+`checkpoints`, `sealed`, `orbax_log` and `disk` (never lost) · `train` (all of it together).
 
-What people see: `runs` (the folder) · `watching` (bar, signals) · `evaluation` (the trained model
-at work) · `report` and `figures`.
+What people see: `runs` (the folder) · `watching` (who looks on, signals) and `bar` · `evaluation`
+(the trained model at work) · `report` and `figures`.
 
     from solutions.training import Recipe, train
     trained = train(Recipe(epochs=10), seed=0)

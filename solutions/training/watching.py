@@ -10,16 +10,8 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import (
-    Progress as Bar,
-)
 
+from solutions.training.bar import Part, progress_bar
 from solutions.training.disk import saving
 from solutions.training.loop import Line, Progress
 from solutions.training.runs import Run
@@ -74,7 +66,7 @@ class Watching:
 
     Args:
       run: its folder gets ``metrics.jsonl``; None in processes that only help.
-      console: where to show it; a bar on a terminal, plain lines elsewhere.
+      console: where to show it; a bar on a terminal that can draw one, plain lines elsewhere.
       stop: whether to stop.
       events: gets every line of the metrics too, e.g. for TensorBoard.
 
@@ -88,23 +80,15 @@ class Watching:
         events: Callable[[Line], None] | None = None,
     ) -> None:
         self._run, self._console, self._stop, self._events = run, console, stop, events
-        self._tested = ""
+        self._tested: tuple[Part, ...] = ()
         self._told = time.monotonic()
-        self._bar = Bar(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[words]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None, epoch=1, words="compiling")
+        self._bar = progress_bar(console)
+        self._task = self._bar.add_task("", total=None, epoch=1, parts=())
 
     @contextmanager
     def showing(self) -> Iterator[None]:
         """Within this block the bar stands at the bottom of the terminal."""
-        if self._run is None or not self._console.is_terminal:
+        if self._run is None or not self._console.is_interactive:
             yield
             return
         with self._bar:
@@ -112,7 +96,8 @@ class Watching:
 
     def on_start(self, step: int, total_steps: int, history: Sequence[Line]) -> None:
         """Write what the run is, and set bar and metrics to where it stands."""
-        self._bar.update(self._task, total=total_steps, completed=step)
+        parts = (_steps(step, total_steps), Part(0, "compiling", "compiling"))
+        self._bar.update(self._task, total=total_steps, completed=step, parts=parts)
         if self._run is not None:
             self._run.save()
             self._run.write_metrics(history)
@@ -121,26 +106,29 @@ class Watching:
 
     def on_progress(self, progress: Progress) -> None:
         """Move the bar, or tell a plain line now and then."""
-        words = _words(progress)
+        steps, parts = _steps(progress.step, progress.total_steps), _parts(progress)
         self._bar.update(
-            self._task, completed=progress.step, epoch=progress.epoch, words=words + self._tested
+            self._task,
+            completed=progress.step,
+            epoch=progress.epoch,
+            parts=(steps, *parts, *self._tested),
         )
         late = time.monotonic() - self._told > _PLAIN_SECONDS
-        if self._run is not None and not self._console.is_terminal and late:
-            self._say(f"step {progress.step}/{progress.total_steps}  {words}")
+        if self._run is not None and not self._console.is_interactive and late:
+            self._say("  ".join(part.words for part in (steps, *parts)))
 
     def on_epoch(self, line: Line) -> None:
         """Write the line; tell it where there is no bar."""
         accuracy = line.get("test_accuracy")
         if accuracy is not None:
-            self._tested = f"  test {accuracy:.2%}"
+            self._tested = (Part(1, f"test {accuracy:.2%}", f"test {accuracy:.1%}"),)
         if self._run is None:
             return
         self._run.add_metrics(line)
         if self._events is not None:
             with saving(self._run.folder / "events"):
                 self._events(line)
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             told = "  ".join(
                 f"{name} {value:.4g}"
                 for name, value in line.items()
@@ -160,15 +148,23 @@ class Watching:
 _TOLD = ("train_", "test_", "images_per_second")
 
 
-def _words(progress: Progress) -> str:
-    metrics = dict(progress.metrics)
-    parts = [f"loss {metrics['loss']:.3f}"]
+def _steps(step: int, total_steps: int) -> Part:
+    return Part(2, f"step {step}/{total_steps}", f"{step}/{total_steps}")
+
+
+def _parts(progress: Progress) -> list[Part]:
+    metrics, rate = progress.metrics, progress.images_per_second
+    loss = f"loss {metrics['loss']:.3f}"
+    parts = [Part(0, loss, loss)]
     if "accuracy" in metrics:
-        parts.append(f"accuracy {metrics['accuracy']:.1%}")
-    if progress.images_per_second:
-        parts.append(f"{progress.images_per_second:.0f} images/s")
-    parts.append(f"lr {progress.learning_rate:.1e}")
-    return "  ".join(parts)
+        accuracy = f"{metrics['accuracy']:.1%}"
+        parts.append(Part(3, f"accuracy {accuracy}", f"acc {accuracy}"))
+    if rate:
+        short = f"{rate:.0f}/s" if rate < 10_000 else f"{rate / 1000:.0f}k/s"
+        parts.append(Part(4, f"{rate:.0f} images/s", short))
+    learning_rate = f"lr {progress.learning_rate:.1e}"
+    parts.append(Part(5, learning_rate, learning_rate.replace("e-0", "e-")))
+    return parts
 
 
 def tensorboard(folder: Path) -> Callable[[Line], None]:

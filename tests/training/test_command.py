@@ -26,7 +26,6 @@ from tests.training.conftest import (
     equal,
     lines_of,
     parameters,
-    python,
     started,
     wait_for_epochs,
 )
@@ -51,24 +50,48 @@ def _told_by_linux(pid: int, what: str) -> list[str]:
     return file.read_text().rstrip("\0").split("\0") if file.exists() else []
 
 
+def in_terminal(columns: int, *words: str, **more: str) -> pexpect.spawn:
+    """Python as a process of its own, in a terminal."""
+    return pexpect.spawn(
+        sys.executable,
+        list(words),
+        cwd=str(ROOT),
+        env=environment(**more),
+        encoding="utf-8",
+        codec_errors="replace",  # Ctrl-C throws away what the terminal has not shown yet
+        timeout=200,
+        dimensions=(24, columns),
+    )
+
+
+SOME = r"[^\r]*"
+BARS = {
+    140: rf"epoch \d+ {SOME}━{SOME} step \d+/360  loss \d\.\d{{3}}  accuracy {SOME}%  "
+    rf"\d+ images/s  lr \d{SOME}  test {SOME}%",
+    80: rf"epoch \d+ {SOME}━{SOME} \d+/360 loss \d\.\d{{3}} acc {SOME}% "
+    rf"\d+k?/s lr \d{SOME} test {SOME}%",
+    50: rf"epoch \d+ {SOME}━{SOME} \d+/360 loss \d\.\d{{3}} test {SOME}%",
+}
+"""What stands before the time left in a terminal of so many columns."""
+
+
+def _plain(shown: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", shown)
+
+
 class Story:
-    """A run in a terminal, stopped by Ctrl-C there, then resumed to its end."""
+    """A run in a terminal, stopped by Ctrl-C there, then resumed to its end in one of old."""
 
     def __init__(self, images: Path, folder: Path) -> None:
         self.images, self.run = images, folder / "run"
         self.screen = io.StringIO()
-        terminal = pexpect.spawn(
-            sys.executable,
-            words_for(images, self.run),
-            cwd=str(ROOT),
-            env=environment(),
-            encoding="utf-8",
-            codec_errors="replace",  # Ctrl-C throws away what the terminal has not shown yet
-            timeout=200,
-            dimensions=(24, 140),
-        )
+        terminal = in_terminal(140, *words_for(images, self.run))
         terminal.logfile_read = self.screen
-        terminal.expect("epoch [3-9]")
+        self.bars = {}
+        for columns, bar in BARS.items():
+            terminal.setwinsize(24, columns)
+            terminal.expect(rf"{bar}{SOME}[\d-]{{2}}:[\d-]{{2}}")
+            self.bars[columns] = _plain(terminal.after)
         self.environment = _told_by_linux(terminal.pid, "environ")
         self.typed = _told_by_linux(terminal.pid, "cmdline")[1:]
         terminal.sendintr()
@@ -76,7 +99,10 @@ class Story:
         terminal.close()
         self.code = terminal.exitstatus
         self.stopped = parameters(self.run)
-        self.resumed = python(*TRAIN, "--resume", str(self.run))
+        terminal = in_terminal(80, *TRAIN, "--resume", str(self.run), TERM="dumb")
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        self.resumed, self.told_by_resumed = terminal.exitstatus, terminal.before
 
 
 @pytest.fixture(scope="session")
@@ -90,14 +116,21 @@ def test_a_run_asks_for_large_pages_and_stays_the_command_that_was_typed(story: 
     assert story.typed == words_for(story.images, story.run)
 
 
-def test_a_terminal_shows_a_bar(story: Story) -> None:
-    shown = story.screen.getvalue()
-    assert re.search(r"epoch \d+.*\d+/360.*loss \d\.\d{3}.*accuracy.*lr \d", shown)
-    assert "━" in shown
+def test_a_terminal_shows_a_bar_that_fits_and_the_time_left(story: Story) -> None:
+    """Where there is little room, in fewer words; see `BARS`."""
+    assert {columns: len(bar) for columns, bar in story.bars.items()} == {n: n for n in BARS}
+    assert all(bar.count("━") >= 4 for bar in story.bars.values())
+
+
+def test_a_terminal_that_draws_no_bar_gets_lines(story: Story) -> None:
+    assert re.search(
+        r"epoch 59  train_accuracy .*  images_per_second .* s\r\n", story.told_by_resumed
+    )
+    assert "━" not in story.told_by_resumed
 
 
 def test_ctrl_c_saves_and_says_how_to_resume(story: Story) -> None:
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", story.screen.getvalue())
+    shown = _plain(story.screen.getvalue())
     assert story.code == 130, shown
     assert "stopping and saving" in shown
     step = re.search(r"saved at step (\d+)\. Go on with: python -m grader train --resume", shown)
@@ -125,9 +158,9 @@ def test_ctrl_c_twice_does_not_wait_for_what_is_being_compiled(
 
 
 def test_a_resumed_run_ends_with_a_line_an_epoch_and_a_report(story: Story) -> None:
-    assert story.resumed.returncode == 0, story.resumed.stderr
-    assert f"resuming at step {story.stopped['step']} of 360" in story.resumed.stdout
-    assert "test accuracy" in story.resumed.stdout
+    assert story.resumed == 0, story.told_by_resumed
+    assert f"resuming at step {story.stopped['step']} of 360" in story.told_by_resumed
+    assert "test accuracy" in story.told_by_resumed
     assert [line["epoch"] for line in lines_of(story.run)] == list(range(1, EPOCHS + 1))
     page = (story.run / "report.html").read_text()
     assert page.count("data:image/png;base64,") >= 4

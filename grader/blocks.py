@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -28,9 +29,33 @@ def use(number: int) -> ModuleType:
     """
     if _resolvers:
         return _resolvers[-1](number)
-    from grader.engine.reference import Solutions
+    return _References().module(number)
 
-    return Solutions().module(number)
+
+class _References:
+    """The reference solutions as they are; ``use`` inside them stays among themselves.
+
+    The engine's `Solutions` can edit and trace them, too; who only wants to use them needs none
+    of the engine.
+    """
+
+    def __init__(self) -> None:
+        self._modules: dict[int, ModuleType] = {}
+
+    def module(self, number: int) -> ModuleType:
+        """The solution of one problem, run once."""
+        if number not in self._modules:
+            from grader.catalogue import solution_path
+
+            path = solution_path(number)
+            code = compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)
+            module = ModuleType(f"reference_{number}")
+            module.__file__ = str(path)
+            sys.modules[module.__name__] = module
+            with resolving(self.module):
+                exec(code, module.__dict__)
+            self._modules[number] = module
+        return self._modules[number]
 
 
 def resolve_from_now_on(resolver: Resolver) -> None:

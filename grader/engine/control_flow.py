@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from grader.engine.jaxprs import scan_widths
 from grader.engine.liveness import ScanUse, Used, opened
 from grader.engine.rules.values import held_dtype
+from grader.jaxprs import scan_widths
 
 Special = Callable[[Any, list[np.ndarray]], list[np.ndarray]]
 """(equation, held input values) to held output values."""

@@ -14,8 +14,9 @@ import numpy as np
 from jax.extend import core as jex
 
 from grader.engine.init_equation import linen_init
-from grader.engine.jaxprs import live_variables, sub_jaxprs
+from grader.engine.jaxprs import live_variables
 from grader.engine.owners import NOTHING, Held, Weight, rearranged, together
+from grader.jaxprs import sub_jaxprs
 
 VIEWS = frozenset(
     "reshape broadcast_in_dim convert_element_type transpose squeeze expand_dims slice copy name "

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.extend import core as jex
 from jax.interpreters import batching
 
-from grader.engine.jaxprs import sub_jaxprs
+from grader.jaxprs import sub_jaxprs
 
 linen_init = jex.Primitive("linen_init")
 linen_init.multiple_results = True

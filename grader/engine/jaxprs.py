@@ -1,19 +1,13 @@
-"""Reading jaxprs: what an equation contains, what an output needs, where it was written."""
+"""Reading jaxprs: what an output needs, what it is made of, where it was written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from jax.extend import core as jex
 
-
-def sub_jaxprs(eqn: Any) -> Iterator[Any]:
-    """The jaxprs that an equation carries in its parameters (``jit``, ``scan``, ``cond`` …)."""
-    for value in eqn.params.values():
-        for item in value if isinstance(value, list | tuple) else (value,):
-            if hasattr(item, "eqns"):
-                yield getattr(item, "jaxpr", item)
+from grader.jaxprs import sub_jaxprs
 
 
 def live_variables(jaxpr: Any, outputs: Sequence[Any] | None = None) -> set[Any]:
@@ -84,24 +78,3 @@ def random_line(jaxpr: Any, filename: str) -> int | None:
             if line is not None:
                 return line or next(iter(source_lines(eqn, filename)), 0)
     return None
-
-
-def bind_equation(eqn: Any, inputs: list[Any]) -> Any:
-    """Carry out an equation with JAX: a value, or a list of them for several results.
-
-    ``get_bind_params`` gives a dict in jax 0.10 and gave (functions, dict) before.
-    """
-    params = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = params if isinstance(params, tuple) else ((), params)
-    return eqn.primitive.bind(*functions, *inputs, **params)
-
-
-def scan_widths(params: Any) -> tuple[int, int]:
-    """How many constants and how many carries a scan has: its first inputs, in this order.
-
-    They are two numbers in jax 0.10, and the first two of three trees since.
-    """
-    if "num_consts" in params:
-        return params["num_consts"], params["num_carry"]
-    constants, carries, _ = params["ft_in"].unpack()
-    return len(constants), len(carries)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jax.extend.core import Literal
 
-from grader.engine.jaxprs import scan_widths
+from grader.jaxprs import scan_widths
 
 Used = tuple[bool, ...]
 """One flag per variable: whether anybody reads it."""

@@ -16,16 +16,10 @@ from jax.extend import core as jex
 from grader.engine import init_equation, lift
 from grader.engine.dataflow import initial_kind, stage_ancestors, uses_of_weights
 from grader.engine.evaluate import Program
-from grader.engine.jaxprs import (
-    bind_equation,
-    live_variables,
-    narrow_type,
-    random_line,
-    source_lines,
-    sub_jaxprs,
-)
+from grader.engine.jaxprs import live_variables, narrow_type, random_line, source_lines
 from grader.engine.layout import Leaf
 from grader.engine.results import as_arrays, form_of
+from grader.jaxprs import bind_equation, sub_jaxprs
 from grader.problem import Contract, Sizes
 
 

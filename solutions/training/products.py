@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend import core as jex
 
-from grader.engine.jaxprs import bind_equation, scan_widths, sub_jaxprs
+from grader.jaxprs import bind_equation, scan_widths, sub_jaxprs
 
 
 def with_fast_products(function: Callable[..., Any], narrow: bool) -> Callable[..., Any]:

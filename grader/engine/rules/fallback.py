@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grader.engine.jaxprs import bind_equation
 from grader.engine.rules.values import held_dtype, hold, is_key, words_from_keys
+from grader.jaxprs import bind_equation
 
 _GENERATORS = {"fry": "threefry2x32", "rbg": "rbg", "urbg": "unsafe_rbg"}
 

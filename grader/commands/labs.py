@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grader.commands.lab_runs import lab_errors_told, onlookers, train_for_lab
-from grader.commands.running import cache_programs, changed_fields, folder_for, load, quiet, teller
+from grader.commands.running import changed_fields, folder_for, load, prepare_jax, quiet, teller
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ def distill(
         from solutions.distillation import Distillation, folder
         from solutions.distillation.queries import kept_queries, read_queries, text_queries
 
-        cache_programs()
+        prepare_jax()
         queries = read_queries(query or [])
         if resume is not None:
             given = (teacher, data, seed is not None, out, changes, teacher_changes)
@@ -139,7 +139,7 @@ def registers(
         from solutions.registers.lab import lab
         from solutions.training.runs import read
 
-        cache_programs()
+        prepare_jax()
         if runs and (changes or counts != "0,1,4"):
             raise UsageError("--set and --counts are for runs trained here; leave RUN out")
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])

@@ -27,10 +27,19 @@ def quiet() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def cache_programs() -> None:
-    """Keep compiled programs, so that the second run of a recipe need not compile."""
+def prepare_jax() -> None:
+    """Find the devices, compute in float32, and keep what is compiled for the next run.
+
+    Raises:
+      BadDevices: there are none of the kind that ``JAX_PLATFORMS`` asks for.
+
+    """
     import jax
 
+    from solutions.training.devices import all_devices
+
+    all_devices()
+    jax.config.update("jax_enable_x64", False)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     jax.config.update("jax_compilation_cache_dir", str(cache / "vit-problems" / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from grader.commands.running import cache_programs, errors_told, load, quiet
+from grader.commands.running import errors_told, load, prepare_jax, quiet
 
 _SIDE = 320
 """Pixels up to which small pictures are enlarged, by a whole number."""
@@ -33,7 +33,7 @@ def evaluate(
         from solutions.training import evaluation, runs
 
         run = runs.read(run_folder)
-        cache_programs()
+        prepare_jax()
         if data is None:
             images = load(run.recipe, run, "test on others with --data FOLDER")
         else:
@@ -73,7 +73,7 @@ def predict(
         from solutions.training.disk import saving
 
         run = runs.read(run_folder)
-        cache_programs()
+        prepare_jax()
         read = [evaluation.read_image(path, run.image_shape) for path in images]
         _, classifier = evaluation.of_run(run)
         probabilities = classifier.probabilities(np.stack(read))

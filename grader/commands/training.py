@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grader.commands.running import (
-    cache_programs,
     changed_fields,
     errors_told,
     folder_for,
     load,
+    prepare_jax,
     quiet,
     teller,
 )
@@ -74,7 +74,7 @@ def train(
         several = (coordinator, num_processes, process_id)
         if distributed or any(part is not None for part in several):
             devices.join_processes(*several)
-        cache_programs()
+        prepare_jax()
         if resume is not None:
             if any((seed is not None, out, mine, changes, fsdp)) or recipe != "digits":
                 raise UsageError("--resume goes on with a run as it was; leave the rest away")

@@ -76,11 +76,11 @@ class Checkpoints:
         *,
         read_only: bool = False,
     ) -> None:
+        self._deaf = Deaf()
+        self._deaf.begin()
         import orbax.checkpoint as ocp
         from filelock import FileLock
 
-        self._deaf = Deaf()
-        self._deaf.begin()
         self.folder, self._tell, self._ocp, self._run = folder.absolute(), tell, ocp, run
         self._failed = False
         self._lock = FileLock(self.folder.with_name(".lock"))

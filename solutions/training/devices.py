@@ -68,16 +68,35 @@ class Placement:
         return jax.device_put(array, self.replicated)
 
 
+def all_devices() -> list[jax.Device]:
+    """All that JAX has.
+
+    Raises:
+      BadDevices: there are none of the kind that ``JAX_PLATFORMS`` asks for.
+
+    """
+    try:
+        return jax.devices()
+    except (RuntimeError, AssertionError):  # the latter where CUDA is asked for and not there
+        asked = jax.config.jax_platforms
+        if not asked:
+            raise
+        raise BadDevices(
+            f"JAX_PLATFORMS is {asked!r}, but JAX finds no such device; leave it out, or say "
+            "JAX_PLATFORMS=cpu"
+        ) from None
+
+
 def placement(
     batch_size: int, devices: Sequence[jax.Device] | None = None, fsdp: bool = False
 ) -> Placement:
     """All devices, or those given.
 
     Raises:
-      BadDevices: the batch cannot be divided among them.
+      BadDevices: there are none, or the batch cannot be divided among them.
 
     """
-    chosen = jax.devices() if devices is None else list(devices)
+    chosen = all_devices() if devices is None else list(devices)
     if batch_size % len(chosen):
         raise BadDevices(
             f"a batch of {batch_size} images cannot be divided among {len(chosen)} devices; "

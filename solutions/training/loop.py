@@ -104,7 +104,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     watch: Watch | None = None,
 ) -> Fitted:
-    """Run ``task`` on ``data`` to the end of ``plan``, or from its last checkpoint.
+    """Run ``task`` on ``data`` to the end of ``plan``, or from its last checkpoint, in float32.
 
     Args:
       task: what to repeat.
@@ -119,7 +119,9 @@ def fit(
       CannotSave: a checkpoint cannot be written, e.g. because the disk is full.
 
     """
-    return _Run(Programs(task, data, plan, place), task, plan, checkpoints, watch or Silent()).go()
+    with jax.enable_x64(False):  # whoever has turned float64 on gets the same numbers
+        programs = Programs(task, data, plan, place)
+        return _Run(programs, task, plan, checkpoints, watch or Silent()).go()
 
 
 class _Run:

@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 
 _TALKATIVE = ("absl", "asyncio")
+_NOBODY = logging.NullHandler()
 
 
 class Deaf(logging.Filter):
@@ -16,10 +17,17 @@ class Deaf(logging.Filter):
     Where writing fails, Orbax gives up the event loop to which TensorStore's threads still report:
     they tell Python's hook for errors that nobody can catch, and what they found is logged as
     never asked for.
+
+    Orbax logs by absl, which calls ``logging.basicConfig`` at each line, the first one being
+    written when Orbax is imported.  That does nothing where the root logger has a handler, so until
+    the end it has the one that Python takes where there is none.
     """
 
     def begin(self) -> None:
-        """From now on."""
+        """From now on; before Orbax is imported."""
+        self._added = None if logging.root.handlers else (logging.lastResort or _NOBODY)
+        if self._added is not None:
+            logging.root.addHandler(self._added)
         for name in _TALKATIVE:
             logging.getLogger(name).addFilter(self)
         self._before, self._hook = sys.unraisablehook, self._unraisable
@@ -29,6 +37,8 @@ class Deaf(logging.Filter):
         """No more."""
         for name in _TALKATIVE:
             logging.getLogger(name).removeFilter(self)
+        if self._added is not None:
+            logging.root.removeHandler(self._added)
         if sys.unraisablehook is self._hook:
             sys.unraisablehook = self._before
 

@@ -1,12 +1,16 @@
 """Train the tiny recipe in a process of its own and save the parameters; see `test_scale`.
 
 Arguments: where to save, ``fsdp`` or ``plain``, and for several processes: port, count, id.
+On one device the run has a folder, and what it has left of the process is written beside.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import logging
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -24,7 +28,18 @@ def main(target: str, how: str, *several: str) -> None:
         join_processes(f"127.0.0.1:{port}", int(count), int(number))
     data = Dataset("shades", *shades(40), *shades(11, 1), CLASSES)
     recipe = dataclasses.replace(TINY, shift=1, drop_path=0.2, ema=0.9, optimizer="muon")
-    trained = train(recipe, data=data, seed=2, fsdp=how == "fsdp")
+    alone = jax.device_count() == 1
+    out = f"{target}.run" if alone else None
+    before = list(logging.root.handlers)
+    trained = train(recipe, data=data, seed=2, fsdp=how == "fsdp", out=out)
+    if alone:
+        left = {
+            "types": sorted({str(leaf.dtype) for leaf in jax.tree.leaves(trained.state)}),
+            "float64 is on": jax.config.jax_enable_x64,
+            "handlers are the same": logging.root.handlers == before,
+            "of the engine": [name for name in sys.modules if name.startswith("grader.engine")],
+        }
+        Path(f"{target}.json").write_text(json.dumps(left))
     divided = [
         leaf for leaf in jax.tree.leaves(trained.state) if not leaf.sharding.is_fully_replicated
     ]

@@ -26,6 +26,7 @@ from tests.training.conftest import (
     equal,
     lines_of,
     parameters,
+    python,
     started,
     wait_for_epochs,
 )
@@ -265,6 +266,13 @@ def test_usage_is_one_line(
     assert told in errors
     assert len(errors.splitlines()) == 1
     assert list(tmp_path.glob("runs/*")) == []
+
+
+def test_devices_that_are_not_there_are_one_line() -> None:
+    done = python(*TRAIN, JAX_PLATFORMS="cuda_of_nobody")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "JAX_PLATFORMS is 'cuda_of_nobody', but JAX finds no such device; leave" in done.stderr
 
 
 @pytest.mark.slow

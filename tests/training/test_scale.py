@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -17,15 +18,19 @@ import pytest
 from grader.catalogue import ROOT
 from tests.training.conftest import TINY_WORDS, environment, lines_of, parameters, wait_for_epochs
 
+pytestmark = pytest.mark.xdist_group("devices")  # they share a run
+
 WORKER = [sys.executable, "-m", "tests.training.scale_worker"]
 
 
-def start(target: Path, how: str, devices: int, *several: str) -> subprocess.Popen[str]:
+def start(
+    target: Path, how: str, devices: int, *several: str, **more: str
+) -> subprocess.Popen[str]:
     flags = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [*WORKER, str(target), how, *several],
         cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", **more},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -44,10 +49,25 @@ def finish(*processes: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one device has saved, where somebody has turned float64 on."""
     target = tmp_path_factory.mktemp("single") / "params.npz"
-    finish(start(target, "plain", 1))
-    return dict(np.load(target))
+    finish(start(target, "plain", 1, JAX_ENABLE_X64="1"))
+    return target
+
+
+@pytest.fixture(scope="module")
+def single(alone: Path) -> dict[str, np.ndarray]:
+    return dict(np.load(alone))
+
+
+def test_a_run_needs_no_engine_and_leaves_float64_and_logging_as_they_are(alone: Path) -> None:
+    assert json.loads(Path(f"{alone}.json").read_text()) == {
+        "types": ["float32", "int32"],
+        "float64 is on": True,
+        "handlers are the same": True,
+        "of the engine": [],
+    }
 
 
 def assert_close(

@@ -148,7 +148,7 @@ class Checkpoints:
 
         Raises:
           AnotherRun: the folder belongs to another run, or another process is at it.
-          CannotSave: what cannot be read cannot be put aside.
+          CannotSave: the folder cannot be written to.
           NoCheckpoint: there is no memory, say, to read one that may be fine.
 
         """
@@ -183,6 +183,8 @@ class Checkpoints:
                 f"{self.folder.parent}: another process is training there; wait for its end, or "
                 "choose another folder"
             ) from None
+        except OSError as error:
+            raise CannotSave(f"{self.folder.parent}: {reason(error)}") from error
 
     def _read(self, step: int, like: Carry) -> Saved:
         """One checkpoint: whose it is first, as another run's arrays may have other shapes."""

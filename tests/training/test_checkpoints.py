@@ -135,6 +135,15 @@ def test_two_do_not_train_in_one_folder(tmp_path: Path, lines: Lines) -> None:
     other.close()
 
 
+def test_a_folder_that_cannot_be_locked_is_one_line(tmp_path: Path, lines: Lines) -> None:
+    saved(tmp_path / "c", 1)
+    (tmp_path / ".lock").mkdir()
+    checkpoints = opened(tmp_path / "c", lines)
+    with pytest.raises(CannotSave, match=f"{tmp_path}: cannot be written: Is a directory"):
+        checkpoints.newest(carry(0))
+    checkpoints.close()
+
+
 def test_without_memory_nothing_is_put_aside(
     tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,7 +113,7 @@ def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorbo
     watch = watching.Watching(run if first else None, console, stop, events)
     for line in _opening(run, data, own, resumed):
         tell(line)
-    with stop.listening(), watch.showing():
+    with _what_next_told(run), stop.listening(), watch.showing():
         trained = training(
             run.recipe,
             seed=run.seed,
@@ -126,14 +127,35 @@ def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorbo
             tell=tell,
         )
     if not trained.finished:
-        tell(
-            f"saved at step {trained.step}. Go on with: python -m grader train --resume "
-            f"{shlex.quote(str(run.folder))}"
-        )
+        tell(f"saved at step {trained.step}. {_go_on(run)}")
         raise typer.Exit(128 + (stop.number or signal.SIGINT))
     params = devices.on_host(trained.params)
     if first:
-        _finish(run, trained, params, own, tell)
+        with _what_next_told(run):
+            _finish(run, trained, params, own, tell)
+
+
+def _go_on(run: Run) -> str:
+    return f"Go on with: python -m grader train --resume {shlex.quote(str(run.folder))}"
+
+
+@contextmanager
+def _what_next_told(run: Run) -> Iterator[None]:
+    """Errors of a run say what to type next, too."""
+    from solutions.training.disk import CannotSave
+    from solutions.training.loop import NotANumber
+
+    try:
+        yield
+    except CannotSave as error:
+        if not (run.folder / "run.json").exists():  # there is nothing yet to go on with
+            raise
+        raise CannotSave(f"{error}. {_go_on(run)}") from None
+    except NotANumber as error:
+        smaller = f"--set base_lr={run.recipe.base_lr / 2:g}"
+        raise NotANumber(
+            f"{error}, in a new run, as this one would come to the same: {smaller}"
+        ) from None
 
 
 def _opening(run: Run, data: Dataset, own: Mine | None, resumed: bool) -> Iterator[str]:

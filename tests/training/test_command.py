@@ -12,6 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
@@ -20,6 +21,8 @@ from PIL import Image
 from grader.catalogue import ROOT
 from grader.cli import main
 from solutions.training import runs
+from solutions.training.disk import CannotSave
+from solutions.training.loop import NotANumber
 from tests.training.conftest import (
     TINY_WORDS,
     environment,
@@ -266,6 +269,32 @@ def test_usage_is_one_line(
     assert told in errors
     assert len(errors.splitlines()) == 1
     assert list(tmp_path.glob("runs/*")) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (CannotSave("the disk is full"), "is full. Go on with: python -m grader train --resume "),
+        (NotANumber("try a smaller base_lr"), "base_lr, in a new run, .*: --set base_lr=0.0015\n"),
+    ],
+)
+def test_a_run_that_fails_says_what_to_type_next(
+    error: Exception,
+    told: str,
+    image_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fit(*given: Any) -> None:
+        given[-1].on_start(0, 10, ())
+        raise error
+
+    monkeypatch.setattr(sys.modules["solutions.training.train"], "fit", fit)
+    words = ["--data", str(image_folder), "--out", str(tmp_path / "run"), *TINY_WORDS]
+    code, _, errors = said(capsys, "train", *words)
+    assert code == 1
+    assert re.search(told, errors), errors
 
 
 def test_devices_that_are_not_there_are_one_line() -> None:

@@ -105,10 +105,11 @@ def answers_of(run: Run, step: bool = True) -> Mine:
         found, texts = None, {}
     changed = [str(number) for number in sorted(known) if texts.get(number) != known[number]]
     if found is None or changed:
+        again = ", ".join(f"python -m grader {number}" for number in changed)
         raise BadRecipe(
             f"{run.folder} trained your answers to {', '.join(map(str, sorted(known)))}; what you "
-            f"have now for {', '.join(changed)} is another text, or has not passed. Put back what "
-            "it was"
+            f"have now for {', '.join(changed)} is another text, or not the one that passed last. "
+            f"Put back what it was, and grade it again: {again}"
         )
     return found
 

@@ -13,11 +13,11 @@ import jax
 
 from solutions.training import data as data_module
 from solutions.training.checkpoints import Checkpoints
-from solutions.training.data import Dataset
+from solutions.training.data import BadData, Dataset
 from solutions.training.devices import placement
 from solutions.training.loop import Line, Plan, Watch, fit
 from solutions.training.models import Model, build
-from solutions.training.recipe import Recipe
+from solutions.training.recipe import BadRecipe, Recipe
 from solutions.training.step import best_params, classification
 
 
@@ -84,8 +84,10 @@ def train(
       NotANumber: the loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
       AnotherRun: ``out`` holds the checkpoints of other images, another recipe, seed or functions.
+      NoCheckpoint: there is no memory, say, to read one that may be fine.
 
     """
+    _check_types(recipe, data)
     data = data_module.load(recipe.data, recipe.image_size) if data is None else data
     plan = Plan(recipe.epochs, recipe.batch_size, seed, recipe.eval_every, recipe.checkpoint_every)
     total_steps = plan.steps_per_epoch(len(data.train_images)) * recipe.epochs
@@ -103,3 +105,17 @@ def train(
         if checkpoints is not None:
             checkpoints.close()
     return Trained(recipe, fitted.history, fitted.state, model, data, fitted.step, fitted.finished)
+
+
+def _check_types(recipe: Recipe, data: Dataset | None) -> None:
+    """Names are easily given where a recipe or a dataset is meant."""
+    if not isinstance(recipe, Recipe):
+        raise BadRecipe(
+            f"recipe is of type {type(recipe).__name__}; it must be a Recipe, such as "
+            "solutions.training.named('digits')"
+        )
+    if data is not None and not isinstance(data, Dataset):
+        raise BadData(
+            f"data is of type {type(data).__name__}; it must be a Dataset. The name of one, or a "
+            "folder, goes into the recipe: Recipe(data='digits')"
+        )

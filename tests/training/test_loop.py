@@ -17,7 +17,7 @@ import pytest
 
 from solutions.training import Recipe, figures, train
 from solutions.training.checkpoints import AnotherRun, Checkpoints
-from solutions.training.data import Dataset
+from solutions.training.data import BadData, Dataset
 from solutions.training.devices import BadDevices, placement
 from solutions.training.loop import NotANumber, Plan, Silent, fit
 from solutions.training.models import build
@@ -256,6 +256,13 @@ def test_a_batch_larger_than_the_data(tiny_data: Dataset) -> None:
 def test_a_seed_that_no_key_has(tiny_data: Dataset) -> None:
     with pytest.raises(BadRecipe, match="seed is 4294967296; it must be from 0 to 4294967295"):
         train(TINY, seed=2**32, data=tiny_data)
+
+
+def test_names_in_place_of_what_they_name() -> None:
+    with pytest.raises(BadRecipe, match=r"recipe is of type str; .*training\.named\('digits'\)"):
+        train("digits")  # type: ignore[arg-type]
+    with pytest.raises(BadData, match=r"data is of type str; .*: Recipe\(data='digits'\)"):
+        train(TINY, data="digits")  # type: ignore[arg-type]
 
 
 def test_a_batch_that_does_not_divide() -> None:

@@ -124,7 +124,8 @@ def test_a_run_goes_on_with_the_answers_it_began_with(
     assert again.step50 is None
     assert "problem 50 is the reference's, as when the run began" in again.notes[1]
     hand_in(desk, 41, ANSWERS / "41_encoder_block" / "right" / "fused_split.py")
-    told = "trained your answers to 41, 46; what you have now for 41 is another text"
+    told = "trained your answers to 41, 46; what you have now for 41 is another text, or not the "
+    told += "one that passed last. Put back what it was, and grade it again: python -m grader 41$"
     with pytest.raises(BadRecipe, match=told):
         answers_of(run)
 
@@ -141,7 +142,7 @@ def test_a_model_that_no_longer_passes_is_not_taken_for_the_reference(
     run = saved_run(
         tmp_path / "other", dataclasses.replace(mine, texts={46: "x", 50: "y"}), tiny_data
     )
-    with pytest.raises(BadRecipe, match="what you have now for 46 is another text, or has not"):
+    with pytest.raises(BadRecipe, match="what you have now for 46 is another text, or not"):
         of_run(run)
 
 

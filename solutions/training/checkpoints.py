@@ -23,6 +23,7 @@ import jax
 from solutions.training import sealed
 from solutions.training.devices import in_first_process
 from solutions.training.disk import CannotSave, reason
+from solutions.training.one_line import one_line
 from solutions.training.orbax_log import Deaf
 
 Carry = dict[str, Any]
@@ -266,12 +267,11 @@ class Checkpoints:
             raise _Changed("its files are no longer as they were written")
 
     def _skipped(self, step: int, error: Exception, where: str = "") -> None:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         if isinstance(error, MemoryError) or any(word in str(error) for word in _NO_DAMAGE):
             raise NoCheckpoint(
-                f"{self.folder}: step {step} cannot be read now ({lines[0][:100]}); it stays there"
+                f"{self.folder}: step {step} cannot be read now ({one_line(error)}); it stays there"
             ) from error
-        self._tell(f"the checkpoint of step {step} is skipped: {lines[0][:200]}{where}")
+        self._tell(f"the checkpoint of step {step} is skipped: {one_line(error)}{where}")
 
     def close(self) -> None:
         """Let go of its threads."""

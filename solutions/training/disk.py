@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from solutions.training.one_line import one_line
+
 
 class CannotSave(OSError):
     """Something of a run cannot be written; the message says where and why."""
@@ -33,8 +35,7 @@ def reason(error: BaseException) -> str:
     """Why something could not be written, in one line."""
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error):
         return "the disk is full; what was saved before is still there. Make room and resume"
-    told = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
-    return f"cannot be written: {told.splitlines()[0][:200]}"
+    return f"cannot be written: {getattr(error, 'strerror', None) or one_line(error)}"
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

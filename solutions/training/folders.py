@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from solutions.training.data import BadData, Dataset, split
+from solutions.training.one_line import one_line
 
 _TRAIN, _TEST = ("train",), ("test", "validation", "val", "valid")
 _LABELS = ("label", "fine_label", "labels", "class")
@@ -123,8 +124,7 @@ def _read(file: Path) -> _Table:
     try:
         table = parquet.read_table(file)
     except (arrow.ArrowException, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
-        raise BadData(f"{file} cannot be read as Parquet: {reason}") from None
+        raise BadData(f"{file} cannot be read as Parquet: {one_line(error)}") from None
     if not table.num_rows:
         raise BadData(f"{file} has no rows")
     image_column = _column(file, table, _IMAGES, "encoded images")

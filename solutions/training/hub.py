@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from solutions.training.data import BadData
+from solutions.training.one_line import one_line
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,31 @@ def download(name: str) -> Path:
     source, files = _SOURCES[name], []
     for file in source.files:
         try:
-            found = huggingface_hub.hf_hub_download(
-                source.repository, file, repo_type="dataset", revision=source.revision
-            )
+            with _errors_logged_only():
+                found = huggingface_hub.hf_hub_download(
+                    source.repository, file, repo_type="dataset", revision=source.revision
+                )
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
             raise BadData(
-                f"{name}: {file} of {source.repository} cannot be fetched ({reason}). With a "
-                "copy on this machine: --data FOLDER"
+                f"{name}: {file} of {source.repository} cannot be fetched ({one_line(error)}). "
+                "With a copy on this machine: --data FOLDER"
             ) from None
         files.append(Path(found))
         _check(files[-1])
     return files[0].parent
+
+
+@contextmanager
+def _errors_logged_only() -> Iterator[None]:
+    """Without network ``huggingface_hub`` logs two lines for each of six tries."""
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _check(file: Path) -> None:

@@ -109,8 +109,10 @@ class Recipe:
                 raise BadRecipe(
                     f"{field} is {getattr(self, field)!r}; it may be {', '.join(known)}"
                 )
-        if Path(self.name).name != self.name:
-            raise BadRecipe(f"name is {self.name!r}; the folder of a run is called so: no / in it")
+        if Path(self.name).name != self.name or self.name in ("", ".."):
+            raise BadRecipe(
+                f"name is {self.name!r}; the folder of a run is called so: a word without / in it"
+            )
         if self.image_size is not None and self.image_size < 1:
             raise BadRecipe(f"image_size is {self.image_size}; it must be at least 1, or none")
         if self.width % self.heads:

@@ -16,6 +16,7 @@ from typing import Any
 from solutions.training.data import Dataset
 from solutions.training.disk import saving, write_whole
 from solutions.training.loop import Line
+from solutions.training.one_line import one_line
 from solutions.training.recipe import BadRecipe, Recipe
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -145,4 +146,4 @@ def read(folder: Path) -> Run:
     except FileNotFoundError:
         raise NoRun(f"{folder} holds no run (no run.json)") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, BadRecipe) as error:
-        raise NoRun(f"{folder}/run.json cannot be read: {str(error)[:150]}") from None
+        raise NoRun(f"{folder}/run.json cannot be read: {one_line(error)}") from None

@@ -251,6 +251,8 @@ def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> Non
         (["vit-s16-224"], "this recipe is for images of your own: say --data FOLDER"),
         (["--resume", "nowhere"], "nowhere holds no run"),
         (["--seed", str(2**32)], "Input should be less than or equal to 4294967295"),
+        (["--set", "name="], "name is ''; the folder of a run is called so"),
+        (["--set", "name=.."], "name is '..'; the folder of a run is called so"),
         (["--set", "name=../up"], "name is '../up'; the folder of a run is called so"),
     ],
 )

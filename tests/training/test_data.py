@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -271,13 +272,17 @@ def test_a_damaged_download_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     package = pytest.importorskip("huggingface_hub")
+    logger, warns = logging.getLogger("huggingface_hub.utils._http"), []
 
     def download(*_: Any, **__: Any) -> str:
-        raise ConnectionError("no route to host\nand a long story")
+        warns.append(logger.isEnabledFor(logging.WARNING))
+        raise ConnectionError(f"no route to host {'however tried ' * 20}\nand a long story")
 
     monkeypatch.setattr(package, "hf_hub_download", download)
-    with pytest.raises(BadData, match=r"cannot be fetched \(no route to host\)"):
+    with pytest.raises(BadData, match=r"cannot be fetched \(no route to host .* however …\)"):
         data.load("cifar10")
+    assert warns == [False]  # of each try again
+    assert logger.isEnabledFor(logging.WARNING)
 
 
 @pytest.mark.slow

@@ -159,15 +159,13 @@ def _what_next_told(run: Run) -> Iterator[None]:
 
 
 def _opening(run: Run, data: Dataset, own: Mine | None, resumed: bool) -> Iterator[str]:
-    import jax
-
+    from solutions.training import devices
     from solutions.training.runs import versions
 
-    kind = f"{jax.device_count()} × {jax.devices()[0].device_kind}"
     yield (
-        f"{run.recipe.name}: {run.recipe.model}, {len(data.train_images)} images of {data.name} "
-        f"to train on, {len(data.test_images)} to test, on {kind}, seed {run.seed}, "
-        f"{'resumed' if resumed else 'into'} {run.folder}"
+        f"recipe {run.recipe.name}, model {run.recipe.model}: {len(data.train_images)} images of "
+        f"{data.name} to train on, {len(data.test_images)} to test, on {devices.told()}, seed "
+        f"{run.seed}, {'resumed' if resumed else 'into'} {run.folder}"
     )
     others = [
         f"{name} {run.versions.get(name)} → {version}"
@@ -193,7 +191,7 @@ def _finish(
     tell(f"report: {page}")
     tell(
         f"test accuracy {last['test_accuracy']:.2%}, loss {last['test_loss']:.3f}, after "
-        f"{last['epoch']:.0f} epochs in {last['seconds']:.0f} s"
+        f"{report.epochs(last)} in {last['seconds']:.0f} s"
     )
 
 

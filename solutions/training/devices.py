@@ -87,6 +87,11 @@ def all_devices() -> list[jax.Device]:
         ) from None
 
 
+def told() -> str:
+    """How many devices there are, and of which kind."""
+    return f"{jax.device_count()} × {jax.devices()[0].device_kind}"
+
+
 def placement(
     batch_size: int, devices: Sequence[jax.Device] | None = None, fsdp: bool = False
 ) -> Placement:

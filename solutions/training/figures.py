@@ -30,12 +30,14 @@ def curves(history: Sequence[Line]) -> bytes:
     """Loss, accuracy and learning rate over the epochs."""
     figure = _figure(11, 3.2)
     axes = figure.subplots(1, 3)
+    size = 3 if len(history) > 1 else 12  # a single one has no line beside it
+    dots = {"marker": ".", "markersize": size}
     for axis, name in zip(axes[:2], ("loss", "accuracy"), strict=True):
         for part in ("train", "test"):
-            axis.plot(*_known(history, f"{part}_{name}"), marker=".", markersize=3, label=part)
+            axis.plot(*_known(history, f"{part}_{name}"), label=part, **dots)
         axis.set_title(name)
         axis.legend()
-    axes[2].plot(*_known(history, "learning_rate"), marker=".", markersize=3)
+    axes[2].plot(*_known(history, "learning_rate"), **dots)
     axes[2].set_title("learning rate")
     for axis in axes:
         axis.set_xlabel("epoch")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import dataclasses
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from solutions.training import figures
+from solutions.training import devices, figures
 from solutions.training.data import Dataset
 from solutions.training.disk import write_whole
 from solutions.training.evaluation import Classifier
@@ -32,6 +32,16 @@ _ATTENTION_IMAGES = 4
 def median_rate(history: Sequence[Line]) -> float:
     """Images per second of the training, the median over the epochs."""
     return float(np.median([line["images_per_second"] for line in history]))
+
+
+def epochs(line: Line) -> str:
+    """How many there were up to a line of ``metrics.jsonl``, in words."""
+    return f"{line['epoch']:.0f} epoch{'' if line['epoch'] == 1 else 's'}"
+
+
+def _title(recipe: str, data: str) -> str:
+    """What was learnt, and by which recipe where that is called otherwise."""
+    return data if data == recipe else f"{data} (recipe {recipe})"
 
 
 def write(
@@ -63,10 +73,13 @@ def write(
     correct = int((predicted == data.test_labels).sum())
     last = history[-1]
     parts = [
-        f"<h1>{html.escape(run.recipe.name)}: {correct / len(predicted):.2%}</h1>",
+        f"<h1>{html.escape(_title(run.recipe.name, data.name))}: "
+        f"{correct / len(predicted):.2%}</h1>",
         f"<p class=note>{correct} of {len(predicted)} test images of {html.escape(data.name)}, "
-        f"after {last['epoch']:.0f} epochs, {last['seconds']:.0f} s of training at "
+        f"after {epochs(last)}, {last['seconds']:.0f} s of training at "
         f"{median_rate(history):.0f} images/s</p>",
+        f"<p class=note>{len(data.train_images)} images to train on, seed {run.seed}, on "
+        f"{html.escape(devices.told())}</p>",
         *(f"<p class=note>{html.escape(note)}</p>" for note in notes),
         f"<pre>{html.escape(run.command)}</pre>",
         _picture("Curves", "", curves),
@@ -75,7 +88,7 @@ def write(
         _attention(classifier, data, attention.result()),
         _positions(classifier),
         _table("Recipe", dataclasses.asdict(run.recipe)),
-        _table("Versions", {"seed": run.seed, **run.versions}),
+        _table("Versions", run.versions),
     ]
     page = (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
@@ -130,7 +143,7 @@ def _positions(classifier: Classifier) -> str:
     return _picture("Positions", words, drawn)
 
 
-def _table(title: str, values: dict[str, object]) -> str:
+def _table(title: str, values: Mapping[str, object]) -> str:
     rows = "".join(
         f"<tr><th>{html.escape(str(key))}</th><td>{html.escape(str(value))}</td></tr>"
         for key, value in values.items()

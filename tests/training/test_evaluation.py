@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
-from solutions.training import figures
+from solutions.training import figures, report, runs
 from solutions.training.data import Dataset
 from solutions.training.evaluation import Classifier
 from solutions.training.models import build
@@ -42,6 +46,24 @@ def test_the_next_runs_parameters_need_no_new_programs(
         known.append({path.name for path in cache.glob("*-cache")})
     assert known[0]
     assert known[1] == known[0]
+
+
+def test_a_report_of_one_epoch(tiny_data: Dataset, tmp_path: Path) -> None:
+    model = build(TINY, tiny_data.image_shape, 2)
+    classifier = Classifier(model, jax.jit(model.init)(jax.random.key(0)), tiny_data.statistics)
+    line = {f"{part}_{name}": 0.5 for part in ("train", "test") for name in ("loss", "accuracy")}
+    line |= {"epoch": 1, "images_per_second": 9.0, "learning_rate": 0.1, "seconds": 2.0}
+    run = runs.new(tmp_path, TINY, 7, tiny_data, "train")
+    page = report.write(run, [line], classifier, tiny_data).read_text()
+    assert "<h1>shades (recipe tiny): " in page
+    assert "after 1 epoch, 2 s" in page
+    assert f"40 images to train on, seed 7, on {jax.device_count()} × " in page
+    assert "<th>seed</th>" not in page
+    png = re.search("alt='Curves' src='data:image/png;base64,(.*?)'", page)
+    assert png is not None
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(png[1]))).convert("RGB"))
+    rate = picture[:, picture.shape[1] * 2 // 3 :]  # a dot of Matplotlib's first colour
+    assert (rate == (31, 119, 180)).all(axis=-1).sum() > 40
 
 
 def test_a_class_with_dollars_in_its_name_is_no_formula() -> None:

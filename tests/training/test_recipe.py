@@ -29,7 +29,7 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
         ({"base_lr": float("nan")}, "base_lr is nan; it must be a finite number"),
         ({"base_lr": float("inf")}, "base_lr is inf; it must be a finite number"),
         ({"mixup": float("nan")}, "mixup is nan; it must be a finite number"),
-        ({"name": "../up"}, "name is '../up'; the folder of a run is called so: no / in it"),
+        ({"name": "../up"}, "name is '../up'; the folder of a run is called so: a word without /"),
         ({"model": "extra_head", "width": 4}, "width is 4; with extra_head it must be larger"),
         ({"drop_path": 1.0}, "drop_path is 1.0"),
         ({"mixup": -1.0}, "mixup is -1.0; it must not be negative"),

@@ -125,7 +125,8 @@ def _pairing_group(
 ) -> ChoiceGroup:
     options: list[_Pairing] = []
     seen: set[frozenset[tuple[Leaf, tuple[Slot, ...]]]] = set()
-    for mode in sorted(modes(reference), key=lambda mode: mode != matched.mode):
+    possible = [mode for mode in modes(reference) if _pairs(reference, submission, mode)]
+    for mode in sorted(possible, key=lambda mode: mode != matched.mode):
         ways = itertools.product(
             range(PAIRINGS),
             range(6 if matched.split else 1),
@@ -134,9 +135,14 @@ def _pairing_group(
         for pairing, table, head_by_head in ways:
             option = _Pairing(pairing, table, head_by_head, mode)
             other = match(reference, submission, option(DEFAULT))
-            if not isinstance(other, Match) or other.mode != mode:
-                break
-            if frozenset(other.pieces) not in seen:
+            if isinstance(other, Match) and other.mode == mode:
+                if frozenset(other.pieces) not in seen:
+                    options.append(option)
                 seen.add(frozenset(other.pieces))
-                options.append(option)
     return ChoiceGroup(frozenset(), tuple(options))
+
+
+def _pairs(reference: Sequence[Leaf], submission: Sequence[Leaf], mode: Mode) -> bool:
+    """Whether a mode pairs all parameters: the first way to pair is the one that does so most."""
+    found = match(reference, submission, replace(DEFAULT, mode=mode))
+    return isinstance(found, Match) and found.mode == mode

@@ -113,6 +113,14 @@ def test_rows_that_start_equal_fail(number: int, name: str, old: str, grade_text
     assert f"'{name}' starts with the same row" in message(verdict, "initial")
 
 
+def test_registers_may_not_all_start_as_zeros_but_a_lone_token_may(grade_text: Grade) -> None:
+    for number, old, failed in ((47, REGISTERS, ["initial"]), (39, CLS, [])):
+        zeros = old.replace(DRAWN, "nn.initializers.zeros")
+        verdict = grade_text(changed(number, (old, zeros)), number, **FEW)
+        assert failed_checks(verdict) == failed
+        assert "starts with zeros" in message(verdict, "initial") + str(verdict["remarks"])
+
+
 def test_a_key_that_is_used_twice_is_remarked_on(grade_text: Grade) -> None:
     edits = [(start, start.replace(DRAWN, "start")) for start in (CLS, POSITIONS)]
     source = changed(

@@ -145,17 +145,13 @@ def _each_slot(
             by_layer[layer(leaf.path)].append(leaf)
         rows = list(by_layer.values())
         model = rows[0][0]
-        if (
-            mode.out_apart
-            and factor_names(model.path, model.shape)[0] == "head"
-            and group == family(model.path)
-        ):
-            for head in range(model.shape[0]):
-                yield _slot(group, rows, (model.used or 0) * _TICK + head, head)
-        elif len(rows[0]) == 3 and parallel_group(rows[0][0].path):
+        if len(rows[0]) == 3 and parallel_group(model.path):
             rows = [[row[i] for i in siblings] for row in rows]
             start = min(starts[_projections(group), block])
             yield from _projection_slots(group, rows, mode, head_by_head, start)
+        elif mode.out_apart and factor_names(model.path, model.shape)[:1] == ("head",):
+            for head in range(model.shape[0]):
+                yield _slot(group, rows, (model.used or 0) * _TICK + head, head)
         else:
             for place in range(len(rows[0])):
                 yield _slot(

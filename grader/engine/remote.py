@@ -168,10 +168,13 @@ class RemoteTrace:
         header, parts = self.remote.ask("cut", id=self.id).result()
         try:
             left = iter(parts)
-            self.pieces = [
+            pieces = [
                 self._piece(told, next(left) if told["part"] else None)
                 for told in _few(header["leaves"])
             ]
+            if {piece.index for piece in pieces} != {leaf.index for leaf in self.leaves}:
+                raise ValueError("the pieces are of other parameters")
+            self.pieces = pieces
         except (KeyError, TypeError, ValueError, OverflowError, StopIteration, IndexError) as error:
             raise Lost("garbage", "the process answered with garbage") from error
 

@@ -35,7 +35,8 @@ from tests.training.conftest import (
 )
 
 TRAIN = ["-m", "grader", "train"]
-EPOCHS = 60
+EPOCHS = 200
+STEPS = 6 * EPOCHS
 LONG = [
     *("--set", f"epochs={EPOCHS}", "--set", "ema=0.9", "--set", "shift=1", "--seed", "5"),
     *("--set", "checkpoint_every=3"),
@@ -70,11 +71,11 @@ def in_terminal(columns: int, *words: str, **more: str) -> pexpect.spawn:
 
 SOME = r"[^\r]*"
 BARS = {
-    140: rf"epoch \d+ {SOME}━{SOME} step \d+/360  loss \d\.\d{{3}}  accuracy {SOME}%  "
+    140: rf"epoch \d+ {SOME}━{SOME} step \d+/{STEPS}  loss \d\.\d{{3}}  accuracy {SOME}%  "
     rf"\d+ images/s  lr \d{SOME}  test {SOME}%",
-    80: rf"epoch \d+ {SOME}━{SOME} \d+/360 loss \d\.\d{{3}} acc {SOME}% "
+    80: rf"epoch \d+ {SOME}━{SOME} \d+/{STEPS} loss \d\.\d{{3}} acc {SOME}% "
     rf"\d+k?/s lr \d{SOME} test {SOME}%",
-    50: rf"epoch \d+ {SOME}━{SOME} \d+/360 loss \d\.\d{{3}} test {SOME}%",
+    50: rf"epoch \d+ {SOME}━{SOME} \d+/{STEPS} loss \d\.\d{{3}} test {SOME}%",
 }
 """What stands before the time left in a terminal of so many columns."""
 
@@ -128,7 +129,7 @@ def test_a_terminal_shows_a_bar_that_fits_and_the_time_left(story: Story) -> Non
 
 def test_a_terminal_that_draws_no_bar_gets_lines(story: Story) -> None:
     assert re.search(
-        r"epoch 59  train_accuracy .*  images_per_second .* s\r\n", story.told_by_resumed
+        rf"epoch {EPOCHS - 1}  train_accuracy .*  images_per_second .* s\r\n", story.told_by_resumed
     )
     assert "━" not in story.told_by_resumed
 
@@ -163,7 +164,7 @@ def test_ctrl_c_twice_does_not_wait_for_what_is_being_compiled(
 
 def test_a_resumed_run_ends_with_a_line_an_epoch_and_a_report(story: Story) -> None:
     assert story.resumed == 0, story.told_by_resumed
-    assert f"resuming at step {story.stopped['step']} of 360" in story.told_by_resumed
+    assert f"resuming at step {story.stopped['step']} of {STEPS}" in story.told_by_resumed
     assert "test accuracy" in story.told_by_resumed
     assert [line["epoch"] for line in lines_of(story.run)] == list(range(1, EPOCHS + 1))
     page = (story.run / "report.html").read_text()

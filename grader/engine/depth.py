@@ -42,6 +42,7 @@ def other_depth(reference: Sequence[Leaf], submission: Sequence[Leaf]) -> Depth 
 def _with_depth(reference: Sequence[Leaf], blocks: dict[int, list[Leaf]], depth: int) -> list[Leaf]:
     """The reference's parameters with so many blocks, the last of its own again and again."""
     last = len(blocks) - 1
+    times = [leaf.used or 0 for leaf in blocks[last]]
     leaves = [
         replace(leaf, used=(leaf.used or 0) * depth * _APART)
         for leaf in reference
@@ -49,8 +50,8 @@ def _with_depth(reference: Sequence[Leaf], blocks: dict[int, list[Leaf]], depth:
     ]
     for number in range(last + 1, depth):
         for leaf in blocks[last]:
-            end = max(other.used or 0 for other in blocks[last]) * depth * _APART
-            used = end + (number - last - 1) * _APART + (leaf.used or 0) % _APART
+            since = (leaf.used or 0) - min(times)
+            used = max(times) * depth * _APART + (number - last - 1) * _APART + since
             path = leaf.path.replace(f"block_{last}", f"block_{number}")
             leaves.append(replace(leaf, path=path, used=used))
     return [replace(leaf, index=i) for i, leaf in enumerate(leaves)]

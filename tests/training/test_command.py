@@ -35,7 +35,7 @@ from tests.training.conftest import (
 )
 
 TRAIN = ["-m", "grader", "train"]
-EPOCHS = 200
+EPOCHS = 100
 STEPS = 6 * EPOCHS
 LONG = [
     *("--set", f"epochs={EPOCHS}", "--set", "ema=0.9", "--set", "shift=1", "--seed", "5"),
@@ -56,12 +56,13 @@ def _told_by_linux(pid: int, what: str) -> list[str]:
 
 
 def in_terminal(columns: int, *words: str, **more: str) -> pexpect.spawn:
-    """Python as a process of its own, in a terminal."""
+    """Python as a process of its own, in a terminal whose width nothing else tells."""
+    here = environment(**more)
     return pexpect.spawn(
         sys.executable,
         list(words),
         cwd=str(ROOT),
-        env=environment(**more),
+        env={name: value for name, value in here.items() if name != "COLUMNS"},
         encoding="utf-8",
         codec_errors="replace",  # Ctrl-C throws away what the terminal has not shown yet
         timeout=200,

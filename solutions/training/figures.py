@@ -41,6 +41,7 @@ def curves(history: Sequence[Line]) -> bytes:
     axes[2].set_title("learning rate")
     for axis in axes:
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
     return _png(figure)
 

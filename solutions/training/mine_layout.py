@@ -34,11 +34,12 @@ class Placed:
         kinds: dict[int, str] = {}
         for leaf, slots in found.pieces:
             kind = reference[slots[0].members[0]].path.rsplit("/", 1)[-1]
-            if kinds.setdefault(leaf.index, kind) != kind:
+            other = kinds.setdefault(leaf.index, kind)
+            if other != kind and "kernel" in (other, kind):
                 raise BadRecipe(
-                    f"your answer keeps parameters of several kinds in '{theirs[leaf.index].path}' "
-                    f"({kinds[leaf.index]}, {kind}); weight decay has to tell them apart: to be "
-                    "trained they need to be parameters of their own"
+                    f"your answer keeps a kernel and other numbers in '{theirs[leaf.index].path}'; "
+                    "weight decay has to tell them apart: to be trained, the kernel needs to be a "
+                    "parameter of its own"
                 )
         self.names = [(leaf.path, kinds.get(leaf.index, "empty")) for leaf in theirs]
 

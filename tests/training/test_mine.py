@@ -224,6 +224,61 @@ def test_what_only_the_reference_can_do_is_said(desk: Path, tiny_data: Dataset) 
         answers(recipe(drop_path=0.1), tiny_data.image_shape, 2)
 
 
+PACKED = """
+
+class ViT(nn.Module):
+    p: int
+    d: int
+    h: int
+    f: int
+    depth: int
+    k: int
+
+    @nn.compact
+    def __call__(self, image):
+        x = nn.Conv(self.d, (self.p, self.p), (self.p, self.p), "VALID")(image)
+        x = x.reshape(-1, self.d)
+        table = self.param("tokens", nn.initializers.normal(0.02), (len(x) + 2, self.d))
+        x = jnp.concatenate([table[:1], x]) + table[1:]
+        for _ in range(self.depth):
+            x = Block(self.h, self.f)(x)
+        HEAD
+
+
+def vit_cls_forward(seed, image, patch_size, d_model, num_heads, d_ff, num_layers, num_classes):
+    model = ViT(patch_size, d_model, num_heads, d_ff, num_layers, num_classes)
+    return model.apply(model.init(jax.random.key(seed), image), image)
+"""
+"""With scales and biases in one array, and all tokens."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel_apart", [True, False])
+def test_one_array_may_hold_what_decays_alike(
+    desk: Path, tiny_data: Dataset, tmp_path: Path, kernel_apart: bool
+) -> None:
+    last = "return nn.Dense(self.k)(nn.LayerNorm()(x)[0])"
+    packed = (
+        'w = self.param("head", nn.initializers.normal(0.1), (self.d + 1, self.k))\n'
+        "        return nn.LayerNorm()(x)[0] @ w[:-1] + w[-1]"
+    )
+    block = (ANSWERS / "41_encoder_block" / "right" / "norms_in_one_table.py").read_text()
+    answer = tmp_path / "packed.py"
+    answer.write_text(block + PACKED.replace("HEAD", last if kernel_apart else packed))
+    hand_in(desk, 46, answer)
+    if not kernel_apart:
+        with pytest.raises(BadRecipe, match="keeps a kernel and other numbers in 'head'"):
+            answers(recipe(), tiny_data.image_shape, 2)
+        return
+    mine = answers(recipe(), tiny_data.image_shape, 2).model
+    assert mine is not None
+    reference = build(recipe(), tiny_data.image_shape, 2)
+    params = jax.jit(reference.init)(jax.random.key(0))
+    image = tiny_data.test_images[:1].astype(np.float32) / 255
+    found = mine.apply(mine.layout.from_reference(params), image)
+    np.testing.assert_allclose(found, reference.apply(params, image), atol=1e-4)
+
+
 def test_the_positions_are_shown_however_they_are_kept(
     desk: Path, tiny_data: Dataset, tmp_path: Path
 ) -> None:

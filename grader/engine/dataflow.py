@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import jax.numpy as jnp
 import numpy as np
 from jax.extend import core as jex
 
@@ -18,7 +19,7 @@ from grader.engine.jaxprs import live_variables
 from grader.engine.owners import NOTHING, Held, Weight, rearranged, together
 from grader.jaxprs import sub_jaxprs
 
-VIEWS = frozenset(
+_VIEWS = frozenset(
     "reshape broadcast_in_dim convert_element_type transpose squeeze expand_dims slice copy name "
     "dynamic_slice split rev gather reduce_precision copy_p device_put tile unstack".split()
 )
@@ -108,7 +109,7 @@ def _passes_on(name: str, operands: list[Held]) -> bool:
     """Whether the result is still nothing but weights, only arranged differently."""
     if name in ("concatenate", "stack"):
         return all(held.weights for held in operands)
-    return name in VIEWS and bool(operands and operands[0].weights)
+    return name in _VIEWS and bool(operands and operands[0].weights)
 
 
 def body_of(eqn: Any, operands: list[Flow]) -> tuple[Any, list[Flow]] | None:
@@ -147,7 +148,9 @@ def _walk_stages(
         if inner is not None:
             outputs = _walk_stages(*inner, found)
         else:
-            above: frozenset[int] = frozenset().union(*operands)
+            # Through a comparison or an argmax nothing is proved: much else leads to the same.
+            exact = all(_is_float(var) for var in eqn.outvars)
+            above: frozenset[int] = frozenset().union(*operands) if exact else frozenset()
             if eqn.primitive.name == "name":
                 found.append(above)
                 above |= {len(found) - 1}
@@ -157,6 +160,10 @@ def _walk_stages(
         frozenset() if isinstance(var, jex.Literal) else held.get(var, frozenset())
         for var in jaxpr.outvars
     ]
+
+
+def _is_float(var: Any) -> bool:
+    return bool(jnp.issubdtype(var.aval.dtype, jnp.inexact))
 
 
 def initial_kind(program: Any, index: int) -> str:
@@ -181,5 +188,5 @@ def _constant(jaxpr: Any, var: Any) -> float | None:
             inner = next(sub_jaxprs(eqn), None)
             if inner is not None and len(inner.outvars) == len(eqn.outvars):
                 return _constant(inner, inner.outvars[eqn.outvars.index(var)])
-            return _constant(jaxpr, eqn.invars[0]) if eqn.primitive.name in VIEWS else None
+            return _constant(jaxpr, eqn.invars[0]) if eqn.primitive.name in _VIEWS else None
     return None

@@ -22,7 +22,7 @@ Weight = tuple[int, int]
 ELEMENTWISE = frozenset(
     "convert_element_type copy copy_p name reduce_precision device_put optimization_barrier".split()
 )
-_FOLLOWED = frozenset(
+FOLLOWED = frozenset(
     "reshape broadcast_in_dim transpose squeeze expand_dims slice dynamic_slice split rev tile "
     "concatenate stack unstack".split()
 )
@@ -69,29 +69,38 @@ def rearranged(eqn: Any, operands: Sequence[Held]) -> list[Held]:
     whole = together(operands)
     name = eqn.primitive.name
     if len(whole.weights) > 1 and name not in ELEMENTWISE:
-        followed = _followed(eqn, operands, whole.weights) if name in _FOLLOWED else None
+        followed = _followed(eqn, operands, whole.weights) if name in FOLLOWED else None
         return followed or [Held(whole.weights)] * len(eqn.outvars)
     return [whole] * len(eqn.outvars)
 
 
 def _followed(eqn: Any, operands: Sequence[Held], weights: tuple[Weight, ...]) -> list[Held] | None:
     """The owners of each element of the results; None where they cannot be told."""
-    inputs = []
+    places: list[np.ndarray | None] = []
     for var, held in zip(eqn.invars, operands, strict=True):
-        if isinstance(var, jex.Literal):
-            inputs.append(np.asarray(var.val))
-        elif len(held.weights) == 1:
-            inputs.append(np.full(var.aval.shape, weights.index(held.weights[0])))
+        if len(held.weights) == 1:
+            places.append(np.full(var.aval.shape, weights.index(held.weights[0])))
         elif held.owners is not None:
-            inputs.append(np.array([weights.index(w) for w in held.weights])[held.owners])
+            places.append(np.array([weights.index(w) for w in held.weights])[held.owners])
         else:
-            return None
+            places.append(None)
+    results = arranged(eqn, places)
+    return None if results is None else [_held(result, weights) for result in results]
+
+
+def arranged(eqn: Any, arrays: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:
+    """What an equation makes of whole numbers in place of its operands; literals stay literals.
+
+    None where an operand is neither, or where there is no rule.
+    """
+    pairs = zip(eqn.invars, arrays, strict=True)
+    inputs = [np.asarray(v.val) if isinstance(v, jex.Literal) else array for v, array in pairs]
     compute = RULES[eqn.primitive.name](eqn)
-    if compute is None:
+    if compute is None or any(value is None for value in inputs):
         return None
     results = compute(*inputs)
     several = results if eqn.primitive.multiple_results else [results]
-    return [_held(np.asarray(result, np.intp), weights) for result in several]
+    return [np.asarray(result, np.intp) for result in several]
 
 
 def _held(owners: np.ndarray, weights: tuple[Weight, ...]) -> Held:

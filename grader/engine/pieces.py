@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from jax.extend import core as jex
 
-from grader.engine.dataflow import ROLES, VIEWS, body_of
+from grader.engine.dataflow import ROLES, body_of
 from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables
 from grader.engine.layout import Leaf, Part
-from grader.engine.owners import ELEMENTWISE
-from grader.engine.rules import RULES
+from grader.engine.owners import ELEMENTWISE, FOLLOWED, arranged
 
 Places = np.ndarray | None
 """For each element of a value its number among all weights laid flat, with an axis in front for
@@ -138,25 +137,20 @@ class _Cutting:
 def _arranged(eqn: Any, operands: list[Places]) -> list[Places] | None:
     """Where the elements stand in the results of an equation that only arranges weights."""
     name = eqn.primitive.name
-    joins = name in ("concatenate", "stack")
-    weights = [places for places in operands if places is not None]
-    if not weights or operands[0] is None or (joins and len(weights) < len(operands)):
+    copies = {len(places) for places in operands if places is not None}
+    if not operands or operands[0] is None or len(copies) > 1:
         return None
     if name in ELEMENTWISE:
-        return list(operands[:1])
-    if not joins and (name not in VIEWS or name == "gather" or len(weights) > 1):
+        return operands[:1]
+    if name not in FOLLOWED:
         return None
-    literal = all(isinstance(var, jex.Literal) for var in eqn.invars[len(weights) :])
-    compute = RULES[name](eqn) if literal and name in RULES else None
-    copies = {len(places) for places in weights}
-    if compute is None or len(copies) > 1:
-        return None
-    others = [np.asarray(var.val) for var in eqn.invars[len(weights) :]]
-    several = []
+    each = []
     for i in range(copies.pop()):
-        results = compute(*(places[i] for places in weights), *others)
-        several.append(results if eqn.primitive.multiple_results else [results])
-    return [np.stack(copy).astype(np.intp) for copy in zip(*several, strict=True)]
+        one = arranged(eqn, [None if places is None else places[i] for places in operands])
+        if one is None:
+            return None
+        each.append(one)
+    return [np.stack(copy) for copy in zip(*each, strict=True)]
 
 
 def _of_shape(places: Places, aval: Any) -> Places:

@@ -13,8 +13,13 @@ from grader.problem import Problem, Sizes
 
 def shape_words(shape: Sequence[int], symbols: Mapping[str, int]) -> str:
     """``(N + 1, D) = (7, 8)``; only the numbers where no axis has a name."""
-    names = {length: name for name, length in reversed(list(symbols.items()))}
+    names = _by_length(symbols)
     return axes_words(shape, [names.get(n, "") for n in shape])
+
+
+def _by_length(symbols: Mapping[str, int]) -> dict[int, str]:
+    """For each length the first of the names that stand for it."""
+    return {length: name for name, length in reversed(list(symbols.items()))}
 
 
 def axes_words(shape: Sequence[int], names: Sequence[str]) -> str:
@@ -91,7 +96,7 @@ def _slot_shape(slot: Slot, symbols: Mapping[str, int]) -> str:
 
 def _axis_names(slot: Slot, symbols: Mapping[str, int]) -> list[str]:
     own = {"head": "num_heads", "dim": "D / num_heads"}
-    names = {length: name for name, length in reversed(list(_fitting(slot.role, symbols).items()))}
+    names = _by_length(_fitting(slot.role, symbols))
     pairs = zip(slot.names[2:], slot.sizes[2:], strict=True)
     return [own.get(factor) or names.get(length, "") for factor, length in pairs]
 
@@ -103,8 +108,7 @@ def _shape_beside(slot: Slot, leaf: Leaf, symbols: Mapping[str, int]) -> str:
     less than there should be.
     """
     expected = list(zip(_axis_names(slot, symbols), slot.sizes[2:], strict=True))
-    known = reversed(list(_fitting("kernel", symbols).items()))
-    widths = {length: name for name, length in known if "D" in name}
+    widths = {n: name for n, name in _by_length(_fitting("kernel", symbols)).items() if "D" in name}
     names: list[str] = []
     for axis, length in enumerate(reversed(leaf.shape)):
         name, wanted = expected[-1 - axis] if axis < len(expected) else ("", 0)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import pytest
+from jax.ad_checkpoint import checkpoint_name
 
+from grader import catalogue
+from grader.engine.dataflow import stage_ancestors
+from grader.engine.reference import apply_edits
+from grader.problem import Edit
+from grader.specs.p50_train_step.step_pitfalls import ACCURACY, LOSSES, MEAN
 from tests.conftest import Grade
 
 BLOCK = """\
@@ -116,3 +124,25 @@ def cls_and_position_forward(seed, tokens):
     nearest = grade_text(source, 39)["nearest"][0]
     assert nearest["what"] == "the first NaN"
     assert "nn.Embed gives that for an index beyond its table" in nearest["difference"]
+
+
+def test_a_stage_that_a_right_result_depends_on_counts_as_passed(grade_text: Grade) -> None:
+    edits = (
+        (LOSSES, "jnp.sum(targets * jax.nn.log_softmax(logits), axis=-1)"),
+        (MEAN, "return -losses.mean(), logits"),  # negated later than in the reference
+        (ACCURACY, f"100 * {ACCURACY}"),
+    )
+    text = catalogue.solution_path(50).read_text()
+    verdict = grade_text(apply_edits(text, [Edit(*edit) for edit in edits]), 50)
+    assert not any(stage["parts"] for stage in verdict["stages"])
+    assert [d["pitfall"] for d in verdict["diagnoses"]] == ["accuracy-percent"]
+
+
+def test_what_goes_through_a_comparison_proves_nothing() -> None:
+    def model(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        logits = checkpoint_name(x * 2, "logits")
+        return logits.sum(), jnp.mean(logits.argmax(-1) == 1)
+
+    stages, results = stage_ancestors(jax.make_jaxpr(model)(jnp.ones((2, 3))).jaxpr)
+    assert stages == [frozenset()]
+    assert results == [{0}, frozenset()]

@@ -224,47 +224,20 @@ def test_what_only_the_reference_can_do_is_said(desk: Path, tiny_data: Dataset) 
         answers(recipe(drop_path=0.1), tiny_data.image_shape, 2)
 
 
-PACKED = """
-
-class ViT(nn.Module):
-    p: int
-    d: int
-    h: int
-    f: int
-    depth: int
-    k: int
-
-    @nn.compact
-    def __call__(self, image):
-        x = nn.Conv(self.d, (self.p, self.p), (self.p, self.p), "VALID")(image)
-        x = x.reshape(-1, self.d)
-        table = self.param("tokens", nn.initializers.normal(0.02), (len(x) + 2, self.d))
-        x = jnp.concatenate([table[:1], x]) + table[1:]
-        for _ in range(self.depth):
-            x = Block(self.h, self.f)(x)
-        HEAD
-
-
-def vit_cls_forward(seed, image, patch_size, d_model, num_heads, d_ff, num_layers, num_classes):
-    model = ViT(patch_size, d_model, num_heads, d_ff, num_layers, num_classes)
-    return model.apply(model.init(jax.random.key(seed), image), image)
-"""
-"""With scales and biases in one array, and all tokens."""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kernel_apart", [True, False])
 def test_one_array_may_hold_what_decays_alike(
     desk: Path, tiny_data: Dataset, tmp_path: Path, kernel_apart: bool
 ) -> None:
-    last = "return nn.Dense(self.k)(nn.LayerNorm()(x)[0])"
+    text = (ANSWERS / "46_vit_cls" / "right" / "norms_and_tokens_in_tables.py").read_text()
+    last = "return nn.Dense(self.num_classes)(normalised(x, *last)[0])"
     packed = (
-        'w = self.param("head", nn.initializers.normal(0.1), (self.d + 1, self.k))\n'
-        "        return nn.LayerNorm()(x)[0] @ w[:-1] + w[-1]"
+        'w = self.param("head", small, (self.d_model + 1, self.num_classes))\n'
+        "        return normalised(x, *last)[0] @ w[:-1] + w[-1]"
     )
-    block = (ANSWERS / "41_encoder_block" / "right" / "norms_in_one_table.py").read_text()
+    assert last in text
     answer = tmp_path / "packed.py"
-    answer.write_text(block + PACKED.replace("HEAD", last if kernel_apart else packed))
+    answer.write_text(text if kernel_apart else text.replace(last, packed))
     hand_in(desk, 46, answer)
     if not kernel_apart:
         with pytest.raises(BadRecipe, match="keeps a kernel and other numbers in 'head'"):

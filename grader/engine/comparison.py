@@ -135,11 +135,14 @@ class Comparer:
         if found.equal or not suspect.pitfalls:
             return found
         settled = self.findings.choices
-        for choices in [replace(settled, siblings=DEFAULT.siblings), DEFAULT]:
-            # Against the reference, a softmax over the wrong axis looks like queries and keys
-            # exchanged: the layouts settled on may be led astray by the mistake itself.
-            if choices == settled:
-                continue
+        # Against the reference, a softmax over the wrong axis looks like queries and keys
+        # exchanged: the layouts settled on may be led astray by the mistake itself.
+        others = [
+            replace(settled, siblings=_exchanged(settled.siblings)),
+            replace(settled, siblings=DEFAULT.siblings),
+            DEFAULT,
+        ]
+        for choices in dict.fromkeys(choices for choices in others if choices != settled):
             other = self._beside(mutant, trial, case, choices)
             if other.equal or other.distance < found.distance:
                 found = other
@@ -279,6 +282,11 @@ class Comparer:
         weights = draw_weights(mutant.leaves, generator, ALL_STYLES[style])
         arrays = draw_arrays(self.judge.contract, trial.draw.sizes, generator)
         return Case(weights, arrays, mutant.run(weights, arrays))
+
+
+def _exchanged(siblings: tuple[int, ...]) -> tuple[int, ...]:
+    """Queries taken for keys and keys for queries."""
+    return tuple({0: 1, 1: 0}.get(which, which) for which in siblings)
 
 
 def _sizes_apart(one: Sequence[Leaf], other: Sequence[Leaf]) -> int:

@@ -94,7 +94,12 @@ class Diagnostician:
             return Diagnosed(where, None, RANDOM)
         if where and where.difference and where.difference.words.startswith(RIGHT_BUT_FOR_SHAPE):
             return Diagnosed(where)
+        settled = self.findings.choices
         suspect = self._found_by(search, singles)
+        if suspect is None:
+            self.findings.choices = settled
+        elif self.findings.choices != settled:  # the mistake had led the pairing astray
+            where = self._where()
         late = suspect is None and time.process_time() >= search.end
         cause = RANDOM if drawn and suspect is None else None
         told = self.findings.failed == "shape" and cause_is_told(trial)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from grader.engine.traced import Intermediate
 from grader.problem import Stage
 
 _MARK_TOLERANCE = 1e-7
+_TELLING = 0.5
+"""Share of neighbours in size that have to differ, for equal numbers in another order to count."""
 
 
 @dataclass(frozen=True)
@@ -98,20 +101,47 @@ def find_stages(
     wanted = marks([s.value for s in stages])
     findings = []
     for stage, mark in zip(stages, wanted, strict=True):
-        line = None
-        for i in map(int, np.flatnonzero(found_among(offered, mark[None]))):
-            if _same(stage, values[i]):
-                line = lines[i]
-                break
-        findings.append(StageFinding(stage.title, line is not None, line or 0))
+        places = map(int, np.flatnonzero(found_among(offered, mark[None])))
+        place = next((i for i in places if _same(stage, values[i])), None)
+        if place is None:
+            place = _last_part(stage.value, values, offered)
+        line = 0 if place is None else lines[place]
+        findings.append(StageFinding(stage.title, place is not None, line))
     return findings
+
+
+def _last_part(
+    expected: np.ndarray, values: Sequence[np.ndarray], offered: np.ndarray
+) -> int | None:
+    """Place of the last of the heads of a stage, where each comes up on its own and all do."""
+    for axis in range(expected.ndim) if expected.ndim > 2 else ():
+        places = []
+        for part in np.moveaxis(expected, axis, 0):
+            alike = map(int, np.flatnonzero(found_among(offered, marks([part]))))
+            places.append(next((i for i in alike if _same_numbers(values[i], part)), None))
+        if len(places) > 1 and None not in places:
+            return max(place for place in places if place is not None)
+    return None
+
+
+def _same_numbers(value: np.ndarray, expected: np.ndarray) -> bool:
+    """Equal wherever the axes stand; in any order, too, where the numbers tell elements apart."""
+    for axes in permutations(range(expected.ndim)):
+        arranged = expected.transpose(axes)
+        if close(value.reshape(arranged.shape), arranged, 1e-5):
+            return True
+    ours = np.sort(expected, axis=None)
+    with np.errstate(all="ignore"):
+        distinct = np.diff(ours) > 1e-5 * np.abs(ours[1:])
+    tells = np.count_nonzero(distinct) > _TELLING * distinct.size
+    return tells and close(np.sort(value, axis=None), ours, 1e-5)
 
 
 def _same(stage: StageValue, value: np.ndarray) -> bool:
     """Equal up to shape, transposition and, for sequences, the order of the rows."""
     expected = stage.value
     if expected.ndim > 2:  # heads may stand anywhere, also inside a flattened axis
-        return close(np.sort(value, axis=None), np.sort(expected, axis=None), 1e-5)
+        return _same_numbers(value, expected)
     width = expected.shape[-1] if expected.ndim else 1
     flat = expected.reshape(-1, width)
     squeezed = value.reshape([n for n in value.shape if n != 1])

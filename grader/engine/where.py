@@ -196,7 +196,7 @@ class _Nearest:
     ) -> None:
         self.values = values
         self.lines = lines
-        self._right = found_among(marks(values), marks(right))
+        self._right = found_among(marks(values), marks([*right, *_heads(right)]))
         self._last_right = max(map(int, np.flatnonzero(self._right)), default=-1)
 
     def line_of(self, value: np.ndarray) -> int:
@@ -214,8 +214,8 @@ class _Nearest:
         Values that come up in the reference too are right for what they are; one of them stands
         in place of ``expected`` only when it is nearer than any of the submission's own.
         """
-        what, expected = stage.title, stage.value
         own = [i for i in range(len(self.values)) if not self._right[i] and self.lines[i]]
+        what, expected = stage.title, self._as_kept(stage.value, own)
         likeness = {i: _likeness(self.values[i], expected) for i in own}
         most = max(likeness.values(), default=0.0)
         named = self._named(own, expected)
@@ -233,6 +233,18 @@ class _Nearest:
         behind = [i for i in similar if i > self._last_right]
         return Difference(what, self.lines[(behind or similar)[0]], "")
 
+    def _as_kept(self, expected: np.ndarray, places: Sequence[int]) -> np.ndarray:
+        """A stage, or its first head where each head is kept on its own."""
+        sizes = {self.values[i].size for i in places}
+        if expected.ndim < 3 or expected.size in sizes:
+            return expected
+        parts = [expected.take(0, axis) for axis in range(expected.ndim)]
+
+        def likeness(part: np.ndarray) -> float:
+            return max((_likeness(self.values[i], part) for i in places), default=0.0)
+
+        return max(parts, key=likeness)
+
     def _named(self, places: Sequence[int], expected: np.ndarray) -> tuple[int, str] | None:
         """The latest of some values whose difference has a name, definite names first."""
         vague: tuple[int, str] | None = None
@@ -246,6 +258,12 @@ class _Nearest:
             if words:
                 vague = vague or (i, words)
         return vague
+
+
+def _heads(values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What is right for one head alone."""
+    several = [value for value in values if value.ndim > 2]
+    return [part for v in several for axis in range(v.ndim) for part in np.moveaxis(v, axis, 0)]
 
 
 def _likeness(value: np.ndarray, expected: np.ndarray) -> float:

@@ -126,6 +126,34 @@ def cls_and_position_forward(seed, tokens):
     assert "nn.Embed gives that for an index beyond its table" in nearest["difference"]
 
 
+HEAD_BY_HEAD = "return jnp.stack([mix(q[:, i], k[:, i], v[:, i]) for i in range(q.shape[1])], 1)"
+
+
+def test_heads_in_a_loop_are_seen_one_by_one(grade_text: Grade) -> None:
+    right = BLOCK.replace("q @ k.T", "q @ k.T / q.shape[-1] ** 0.5")
+    for text, parts, nearest_line in (
+        (BLOCK, "scaled scores", "the expected one times "),
+        (right.replace("softmax(scores)", "softmax(scores, 0)"), "attention weights", ""),
+        (right.replace("softmax(scores) @ v", "softmax(scores) @ (2 * v)"), "values mixed", ""),
+    ):
+        verdict = grade_text(text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41)
+        inside = [(s["title"], s["found"]) for s in verdict["stages"] if s["inside"]]
+        first = next(title for title, found in inside if not found)
+        assert first.startswith(parts)
+        assert verdict["nearest"][0]["difference"].startswith(nearest_line)
+
+
+def test_keys_made_before_queries_do_not_hide_a_softmax_over_the_queries(
+    grade_text: Grade,
+) -> None:
+    text = BLOCK.replace("q, k, v = (nn", "k, q, v = (nn").replace(
+        "softmax(scores)", "softmax(scores / q.shape[-1] ** 0.5, 0)"
+    )
+    verdict = grade_text(text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41)
+    assert [d["pitfall"] for d in verdict["diagnoses"]] == ["softmax-over-queries"]
+    assert [s["found"] for s in verdict["stages"] if s["title"] == "scaled scores"] == [True]
+
+
 def test_a_stage_that_a_right_result_depends_on_counts_as_passed(grade_text: Grade) -> None:
     edits = (
         (LOSSES, "jnp.sum(targets * jax.nn.log_softmax(logits), axis=-1)"),

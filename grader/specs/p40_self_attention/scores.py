@@ -82,10 +82,11 @@ PITFALLS = (
     ),
     Pitfall(
         id="softmax-over-queries",
-        title="the softmax runs over the queries",
+        title="the softmax runs over the queries, or its weights are transposed",
         advice=(
             "Each token distributes a weight of 1 over the tokens that it looks at. Along "
-            "the other axis it is the weights that a token receives that add up to 1."
+            "the other axis it is the weights that a token receives that add up to 1. With "
+            "queries and keys exchanged, the two mistakes are the same function."
         ),
         edits=(Edit(SOFTMAX, SOFTMAX.replace("-1", "-2")),),
         stage="weights",

@@ -182,7 +182,8 @@ class ContractJudge:
                     "this problem has parameters only (no batch statistics, no caches)",
                 )
         apart = self._mismatches()
-        if apart and self._cut(apart[0][0]):
+        unsure = [trial for trial, _ in apart] or [t for t in self.findings.trials if _guessed(t)]
+        if unsure and self._cut(unsure[0]):
             apart = []
         if apart:
             trial, mismatch = min(
@@ -219,16 +220,21 @@ class ContractJudge:
         return apart
 
     def _cut(self, first: Trial) -> bool:
-        """Whether all can be paired once arrays that hold several parameters are cut apart."""
+        """Whether all can be paired once arrays that hold several parameters are cut apart.
+
+        Else everything stays as it was.
+        """
+        before = [trial.matched for trial in self.findings.trials]
         submissions = [trial.submission for trial in self.findings.trials]
         first.submission.cut()
         if isinstance(match(first.reference.leaves, first.submission.pairable), Match):
             for submission in submissions:
                 submission.cut()
-            self._in_pieces = not self._mismatches()
+            unsure = self._mismatches() or any(map(_guessed, self.findings.trials))
+            self._in_pieces = not unsure
         if not self._in_pieces:
-            for submission in submissions:
-                submission.pieces = None
+            for trial, matched in zip(self.findings.trials, before, strict=True):
+                trial.submission.pieces, trial.matched = None, matched
         return self._in_pieces
 
     # --- bookkeeping -----------------------------------------------------------------------
@@ -321,3 +327,8 @@ class ContractJudge:
                 self._add(id, "skipped", f"needs '{failed}' to pass first")
         order = list(WEIGHTS)
         self.findings.checks.sort(key=lambda check: order.index(check.id.rsplit(".", 1)[-1]))  # type: ignore[arg-type]
+
+
+def _guessed(trial: Trial) -> bool:
+    """Whether the pairing guesses that an array holds several parameters, or a part of one."""
+    return trial.matched is not None and trial.matched.split

@@ -16,12 +16,21 @@ from jax.extend import core as jex
 
 from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables
-from grader.engine.owners import NOTHING, Held, Weight, rearranged, together
-from grader.jaxprs import sub_jaxprs
+from grader.engine.owners import (
+    EACH_AS_IT_IS,
+    NOTHING,
+    Held,
+    Weight,
+    known_literal,
+    known_numbers,
+    rearranged,
+    together,
+)
+from grader.jaxprs import scan_widths, sub_jaxprs
 
-_VIEWS = frozenset(
+VIEWS = frozenset(
     "reshape broadcast_in_dim convert_element_type transpose squeeze expand_dims slice copy name "
-    "dynamic_slice split rev gather reduce_precision copy_p device_put tile unstack".split()
+    "dynamic_slice split rev gather reduce_precision copy_p tile unstack".split()
 )
 ROLES = {
     **dict.fromkeys(("add", "sub", "add_any"), "add"),
@@ -49,14 +58,20 @@ class Uses:
 
     first: dict[Weight, tuple[int, str]] = field(default_factory=dict)
     plus_one: set[Weight] = field(default_factory=set)  # first used as 1 + weight
+    returned: set[Weight] = field(default_factory=set)  # part of a result as they are
     stages: list[tuple[str, int]] = field(default_factory=list)
     clock: int = 0
+
+    def without(self, weight: Weight) -> bool:
+        """Whether no result depends on a weight."""
+        return weight not in self.first and weight not in self.returned
 
 
 def uses_of_weights(jaxpr: Any) -> Uses:
     """Walk a lifted jaxpr, nested ones too, in the order of the computation."""
     uses = Uses()
-    _walk(jaxpr, [NOTHING] * len(jaxpr.invars), uses)
+    results = _walk(jaxpr, [NOTHING] * len(jaxpr.invars), uses)
+    uses.returned.update(weight for held in results for weight in held.weights)
     return uses
 
 
@@ -66,7 +81,7 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
 
     def get(var: Any) -> Held:
         if isinstance(var, jex.Literal):
-            return NOTHING
+            return known_literal(var)
         return held.get(var, NOTHING).shaped(var.aval.shape)
 
     for eqn in jaxpr.eqns:
@@ -79,8 +94,10 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
             uses.stages.append((eqn.params["name"], uses.clock))
         if eqn.primitive is linen_init:
             outputs = [Held(((id(eqn), i),)) for i in range(len(eqn.outvars))]
-        elif (inner := body_of(eqn, operands)) is not None:
-            outputs = _walk(*inner, uses)
+        elif (results := _walk_inside(eqn, operands, uses)) is not None:
+            outputs = results
+        elif (numbers := known_numbers(eqn, operands)) is not None:
+            outputs = numbers
         elif _passes_on(name, operands):
             outputs = rearranged(eqn, operands)
         elif _adds_one(eqn) and not any(w in uses.first for o in operands for w in o.weights):
@@ -97,6 +114,34 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
     return [get(var) for var in jaxpr.outvars]
 
 
+def _walk_inside(eqn: Any, operands: list[Held], uses: Uses) -> list[Held] | None:
+    """Walk what an equation runs: every branch, every pass over several weights, every body."""
+    if eqn.primitive.name == "cond":
+        branches = [_walk(branch, operands[1:], uses) for branch in sub_jaxprs(eqn)]
+        return [together(each) for each in zip(*branches, strict=True)]
+    inner = body_of(eqn, operands)
+    if inner is None:
+        return None
+    if eqn.primitive.name == "scan" and any(held.owners is not None for held in operands):
+        return _walk_passes(eqn, inner[0], operands, uses)
+    return _walk(*inner, uses)
+
+
+def _walk_passes(eqn: Any, body: Any, operands: list[Held], uses: Uses) -> list[Held]:
+    """Walk every pass of a loop: which layer is which shows in their order."""
+    consts_end, carries = scan_widths(eqn.params)
+    carry = operands[consts_end : consts_end + carries]
+    columns = operands[consts_end + carries :]
+    passes = range(eqn.params["length"])
+    stacked = []
+    for i in reversed(passes) if eqn.params["reverse"] else passes:
+        rows = [column.at(i) for column in columns]
+        results = _walk(body, [*operands[:consts_end], *carry, *rows], uses)
+        carry = results[:carries]
+        stacked.append(results[carries:])
+    return [*carry, *map(together, zip(*stacked, strict=True))]
+
+
 def _adds_one(eqn: Any) -> bool:
     """Whether this is ``1 + x``: a scale may be kept as its distance from one."""
     return eqn.primitive.name == "add" and any(
@@ -107,9 +152,11 @@ def _adds_one(eqn: Any) -> bool:
 
 def _passes_on(name: str, operands: list[Held]) -> bool:
     """Whether the result is still nothing but weights, only arranged differently."""
+    if name in EACH_AS_IT_IS:
+        return True
     if name in ("concatenate", "stack"):
         return all(held.weights for held in operands)
-    return name in _VIEWS and bool(operands and operands[0].weights)
+    return name in VIEWS and bool(operands and operands[0].weights)
 
 
 def body_of(eqn: Any, operands: list[Flow]) -> tuple[Any, list[Flow]] | None:
@@ -164,29 +211,3 @@ def _walk_stages(
 
 def _is_float(var: Any) -> bool:
     return bool(jnp.issubdtype(var.aval.dtype, jnp.inexact))
-
-
-def initial_kind(program: Any, index: int) -> str:
-    """How output ``index`` of an init program starts.
-
-    ``zeros`` or ``ones``, ``fixed`` when it is something else that no key decides, ``random``
-    otherwise.
-    """
-    jaxpr = program.jaxpr
-    value = _constant(jaxpr, jaxpr.outvars[index])
-    if value in (0.0, 1.0):
-        return "ones" if value else "zeros"
-    alone = live_variables(jaxpr, [jaxpr.outvars[index]])
-    return "random" if any(var in alone for var in jaxpr.invars) else "fixed"
-
-
-def _constant(jaxpr: Any, var: Any) -> float | None:
-    if isinstance(var, jex.Literal):
-        return float(var.val) if np.ndim(var.val) == 0 and not hasattr(var.val, "_trace") else None
-    for eqn in jaxpr.eqns:
-        if var in eqn.outvars:
-            inner = next(sub_jaxprs(eqn), None)
-            if inner is not None and len(inner.outvars) == len(eqn.outvars):
-                return _constant(inner, inner.outvars[eqn.outvars.index(var)])
-            return _constant(jaxpr, eqn.invars[0]) if eqn.primitive.name in _VIEWS else None
-    return None

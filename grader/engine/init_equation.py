@@ -15,6 +15,9 @@ from jax.interpreters import batching
 
 from grader.jaxprs import sub_jaxprs
 
+LEARNED_OR_STATE = ("params", "batch_stats", "cache")
+"""Linen collections of which a model is made, beside what it notes down."""
+
 linen_init = jex.Primitive("linen_init")
 linen_init.multiple_results = True
 linen_init.def_abstract_eval(lambda *_, program, paths: list(program.out_avals))
@@ -25,11 +28,25 @@ unlooked_at.def_abstract_eval(lambda _, shape, dtype: jax.core.ShapedArray(shape
 
 
 def _batch_linen_init(args: Any, dims: Any, *, program: Any, paths: tuple[str, ...]) -> Any:
-    """``jax.vmap`` over an init: one set of variables for each key."""
+    """``jax.vmap`` over an init: one set of variables for each key.
+
+    With one key for a batch of inputs there is one set of parameters.  What the model noted down
+    on its way (``sow``) is there for each input.
+    """
     function = jex.jaxpr_as_fun(program)
-    mapped = jax.make_jaxpr(jax.vmap(function, in_axes=tuple(dims)))(*args)
-    values = linen_init.bind(*args, program=mapped, paths=paths)
-    return values, [0] * len(values)
+    keys = any(dim is not None and not _is_float(arg) for arg, dim in zip(args, dims, strict=True))
+    varying = [keys or not path.startswith("params/") for path in paths]
+
+    def mapped(*args: Any) -> list[Any]:
+        values = jax.vmap(function, in_axes=tuple(dims))(*args)
+        return [v if varies else v[0] for v, varies in zip(values, varying, strict=True)]
+
+    values = linen_init.bind(*args, program=jax.make_jaxpr(mapped)(*args), paths=paths)
+    return values, [0 if varies else None for varies in varying]
+
+
+def _is_float(value: Any) -> bool:
+    return bool(jnp.issubdtype(value.dtype, jnp.floating))
 
 
 def _batch_unlooked_at(args: Any, dims: Any, *, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -57,6 +74,11 @@ class Variable:
     path: str
     shape: tuple[int, ...]
     dtype: str
+
+    @property
+    def is_record(self) -> bool:
+        """Whether it may be a note of what came up (``sow``), which no result depends on."""
+        return self.collection not in LEARNED_OR_STATE
 
 
 def init_equations(jaxpr: Any) -> list[Any]:

@@ -32,6 +32,7 @@ from jax.extend import core as jex
 from jax.interpreters import partial_eval
 
 from grader.engine.init_equation import (
+    LEARNED_OR_STATE,
     Inventory,
     created_variables,
     init_equations,
@@ -39,7 +40,6 @@ from grader.engine.init_equation import (
     unlooked_at,
 )
 
-_LEARNED_OR_STATE = ("params", "batch_stats", "cache")
 CHECKED_ON = {"flax": ("0.12",), "jax": ("0.10", "0.11", "0.12")}
 
 
@@ -93,7 +93,7 @@ def _buffers(closed: Any, paths: Sequence[str]) -> dict[int, Any]:
 
     Ids of positions, a mask: no key and no input decides what they are.
     """
-    places = [i for i, path in enumerate(paths) if path.split("/")[0] not in _LEARNED_OR_STATE]
+    places = [i for i, path in enumerate(paths) if path.split("/")[0] not in LEARNED_OR_STATE]
     if not places:
         return {}
     program, used = _pruned(closed, places)

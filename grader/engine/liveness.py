@@ -27,6 +27,7 @@ CALLED: dict[str, tuple[str, ...]] = {
     "custom_vmap_call": ("call",),
     "xla_metadata_call": ("jaxpr",),
     "composite": ("jaxpr", "call_jaxpr"),
+    "shard_map": ("jaxpr",),
 }
 """Call-like primitives, by the names of this and earlier JAX versions, and the parameters that
 may hold the jaxpr they run."""
@@ -46,6 +47,8 @@ class Live(NamedTuple):
 
 def called_jaxpr(eqn: Any) -> Any | None:
     """The jaxpr that a call-like equation runs on its inputs; None for any other equation."""
+    if eqn.primitive.name == "shard_map" and eqn.params["mesh"].size > 1:
+        return None
     for parameter in CALLED.get(eqn.primitive.name, ()):
         if parameter in eqn.params:
             return eqn.params[parameter]

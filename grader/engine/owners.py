@@ -19,24 +19,28 @@ from grader.engine.rules import RULES
 Weight = tuple[int, int]
 """Which ``linen_init`` equation (by id) and which of its outputs."""
 
-ELEMENTWISE = frozenset(
-    "convert_element_type copy copy_p name reduce_precision device_put optimization_barrier".split()
-)
+EACH_AS_IT_IS = frozenset("device_put optimization_barrier sharding_constraint pvary".split())
+"""Any number of operands, each of which comes out as it went in."""
+ELEMENTWISE = frozenset("convert_element_type copy copy_p name reduce_precision".split())
 FOLLOWED = frozenset(
-    "reshape broadcast_in_dim transpose squeeze expand_dims slice dynamic_slice split rev tile "
-    "concatenate stack unstack".split()
+    "reshape broadcast_in_dim transpose squeeze expand_dims slice dynamic_slice gather split rev "
+    "tile concatenate stack unstack".split()
 )
+
+_MOST_NUMBERS = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class Held:
     """The weights in a value; with several, ``owners`` are their places, element by element.
 
-    Without ``owners`` any element may be any of the weights'.
+    Without ``owners`` any element may be any of the weights'.  ``number`` is a value that holds
+    no weights but is known: a place, say, from which a slice is taken.
     """
 
     weights: tuple[Weight, ...] = ()
     owners: np.ndarray | None = None
+    number: np.ndarray | None = None
 
     @property
     def in_order(self) -> list[Weight]:
@@ -52,6 +56,12 @@ class Held:
             return self
         return Held(self.weights)
 
+    def at(self, place: int) -> Held:
+        """The same for what stands at a place along the first axis."""
+        if self.number is not None:
+            return Held(number=self.number[place])
+        return self if self.owners is None else _held(self.owners[place], self.weights)
+
 
 NOTHING = Held()
 
@@ -66,6 +76,8 @@ def together(operands: Sequence[Held]) -> Held:
 
 def rearranged(eqn: Any, operands: Sequence[Held]) -> list[Held]:
     """What the results of an equation hold that only arranges what its operands hold."""
+    if eqn.primitive.name in EACH_AS_IT_IS:
+        return list(operands)
     whole = together(operands)
     name = eqn.primitive.name
     if len(whole.weights) > 1 and name not in ELEMENTWISE:
@@ -83,7 +95,7 @@ def _followed(eqn: Any, operands: Sequence[Held], weights: tuple[Weight, ...]) -
         elif held.owners is not None:
             places.append(np.array([weights.index(w) for w in held.weights])[held.owners])
         else:
-            places.append(None)
+            places.append(held.number)
     results = arranged(eqn, places)
     return None if results is None else [_held(result, weights) for result in results]
 
@@ -101,6 +113,26 @@ def arranged(eqn: Any, arrays: Sequence[np.ndarray | None]) -> list[np.ndarray] 
     results = compute(*inputs)
     several = results if eqn.primitive.multiple_results else [results]
     return [np.asarray(result, np.intp) for result in several]
+
+
+def known_numbers(eqn: Any, operands: Sequence[Held]) -> list[Held] | None:
+    """The results of an equation on whole numbers that are all known; else None."""
+    name = eqn.primitive.name
+    known = all(held.number is not None for held in operands) and (operands or name == "iota")
+    if not known or name not in RULES or not all(_is_whole(var) for var in eqn.outvars):
+        return None
+    results = arranged(eqn, [held.number for held in operands])
+    return None if results is None else [Held(number=result) for result in results]
+
+
+def known_literal(literal: Any) -> Held:
+    """What is known of a literal."""
+    return Held(number=np.asarray(literal.val)) if _is_whole(literal) else NOTHING
+
+
+def _is_whole(var: Any) -> bool:
+    kind = getattr(getattr(var.aval, "dtype", None), "kind", "")
+    return kind in "iub" and var.aval.size <= _MOST_NUMBERS
 
 
 def _held(owners: np.ndarray, weights: tuple[Weight, ...]) -> Held:

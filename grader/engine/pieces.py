@@ -19,7 +19,8 @@ from grader.engine.dataflow import ROLES, body_of
 from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables
 from grader.engine.layout import Leaf, Part
-from grader.engine.owners import ELEMENTWISE, FOLLOWED, arranged
+from grader.engine.owners import EACH_AS_IT_IS, ELEMENTWISE, FOLLOWED, arranged
+from grader.jaxprs import sub_jaxprs
 
 Places = np.ndarray | None
 """For each element of a value its number among all weights laid flat, with an axis in front for
@@ -35,7 +36,7 @@ class _Use:
     places: np.ndarray
 
 
-def in_pieces(jaxpr: Any, leaves: Sequence[Leaf], slots: dict[int, list[int]]) -> list[Leaf]:
+def in_pieces(jaxpr: Any, leaves: Sequence[Leaf], slots: dict[int, list[int | None]]) -> list[Leaf]:
     """The parameters, and in place of those that are cut apart their pieces.
 
     Args:
@@ -61,7 +62,7 @@ def in_pieces(jaxpr: Any, leaves: Sequence[Leaf], slots: dict[int, list[int]]) -
 
 
 class _Cutting:
-    def __init__(self, slots: dict[int, list[int]], starts: np.ndarray) -> None:
+    def __init__(self, slots: dict[int, list[int | None]], starts: np.ndarray) -> None:
         self._slots = slots
         self._starts = starts
         self._clock = 0
@@ -96,9 +97,14 @@ class _Cutting:
     def _results(self, eqn: Any, operands: list[Places]) -> list[Places]:
         if eqn.primitive is linen_init:
             return [
-                np.arange(self._starts[i], self._starts[i + 1]).reshape(1, *var.aval.shape)
+                None
+                if i is None
+                else np.arange(self._starts[i], self._starts[i + 1]).reshape(1, *var.aval.shape)
                 for i, var in zip(self._slots.get(id(eqn), ()), eqn.outvars, strict=False)
             ]
+        if eqn.primitive.name == "cond":
+            branches = [self.walk(branch, operands[1:]) for branch in sub_jaxprs(eqn)]
+            return [_common(each) for each in zip(*branches, strict=True)]
         if (inner := body_of(eqn, operands)) is not None:
             body, given = inner
             fitting = [_of_shape(p, var.aval) for p, var in zip(given, body.invars, strict=True)]
@@ -137,6 +143,8 @@ class _Cutting:
 def _arranged(eqn: Any, operands: list[Places]) -> list[Places] | None:
     """Where the elements stand in the results of an equation that only arranges weights."""
     name = eqn.primitive.name
+    if name in EACH_AS_IT_IS:
+        return operands
     copies = {len(places) for places in operands if places is not None}
     if not operands or operands[0] is None or len(copies) > 1:
         return None
@@ -151,6 +159,14 @@ def _arranged(eqn: Any, operands: list[Places]) -> list[Places] | None:
             return None
         each.append(one)
     return [np.stack(copy) for copy in zip(*each, strict=True)]
+
+
+def _common(ways: Sequence[Places]) -> Places:
+    """Where the elements stand whichever branch is taken; None where that depends on it."""
+    first = ways[0]
+    if first is None or any(way is None or not np.array_equal(way, first) for way in ways[1:]):
+        return None
+    return first
 
 
 def _of_shape(places: Places, aval: Any) -> Places:

@@ -14,8 +14,9 @@ import numpy as np
 from jax.extend import core as jex
 
 from grader.engine import init_equation, lift
-from grader.engine.dataflow import initial_kind, stage_ancestors, uses_of_weights
+from grader.engine.dataflow import stage_ancestors, uses_of_weights
 from grader.engine.evaluate import Program
+from grader.engine.initial_kind import initial_kind
 from grader.engine.jaxprs import live_variables, narrow_type, random_line, source_lines
 from grader.engine.layout import Leaf
 from grader.engine.results import as_arrays, form_of
@@ -94,10 +95,14 @@ class Traced:
         sites = used or equations
         self.leaves: list[Leaf] = []
         self.collections: set[str] = set()
-        self._slots: dict[int, list[int]] = {}
+        self._slots: dict[int, list[int | None]] = {}
         for number, eqn in enumerate(sites):
             prefix = f"model {number + 1}/" if len(sites) > 1 else ""
             for i, variable in enumerate(created[id(eqn)]):
+                slots = self._slots.setdefault(id(eqn), [])
+                if variable.is_record and uses.without((id(eqn), i)):
+                    slots.append(None)
+                    continue
                 if variable.collection != "params":
                     self.collections.add(variable.collection)
                 when, role = uses.first.get((id(eqn), i), (None, "unused"))
@@ -107,7 +112,7 @@ class Traced:
                 plus_one = (id(eqn), i) in uses.plus_one
                 leaf = Leaf(index, path, variable.shape, when, role, "unknown", plus_one)
                 self.leaves.append(leaf.starting(kind) if self.drawn else leaf)
-                self._slots.setdefault(id(eqn), []).append(index)
+                slots.append(index)
         self.stage_clock = uses.stages
 
     def in_pieces(self) -> list[Leaf]:
@@ -168,7 +173,8 @@ class Traced:
 
         def draw(eqn: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
             values = Program(eqn.params["program"]).run(inputs)
-            drawn.update(zip(self._slots.get(id(eqn), ()), values, strict=False))
+            slots = self._slots.get(id(eqn), ())
+            drawn.update((i, v) for i, v in zip(slots, values, strict=False) if i is not None)
             return values
 
         self.program.run(arrays, special={"linen_init": draw})
@@ -176,7 +182,10 @@ class Traced:
 
     def _feeding(self, weights: Sequence[np.ndarray]) -> Mapping[str, Any]:
         def feed(eqn: Any, _: list[np.ndarray]) -> list[np.ndarray]:
-            return [weights[i] for i in self._slots[id(eqn)]]
+            return [
+                np.zeros(var.aval.shape) if i is None else weights[i]
+                for i, var in zip(self._slots[id(eqn)], eqn.outvars, strict=True)
+            ]
 
         return {"linen_init": feed}
 
@@ -267,7 +276,7 @@ def _interpret(
     jaxpr: Any,
     consts: Sequence[Any],
     arguments: Sequence[Any],
-    slots: Mapping[int, Sequence[int]],
+    slots: Mapping[int, Sequence[int | None]],
     weights: Sequence[Any],
 ) -> list[Any]:
     """Evaluate a lifted jaxpr with JAX, opening only the calls in which weights are created."""
@@ -284,7 +293,12 @@ def _interpret(
         inputs = [read(var) for var in eqn.invars if isinstance(var, jex.Literal) or var in values]
         if eqn.primitive is init_equation.linen_init:
             created = zip(slots[id(eqn)], eqn.outvars, strict=True)
-            results = [_of_type(weights[i], var.aval.dtype) for i, var in created]
+            results = [
+                jnp.zeros(var.aval.shape, var.aval.dtype)
+                if i is None
+                else _of_type(weights[i], var.aval.dtype)
+                for i, var in created
+            ]
         elif init_equation.init_equations_inside(eqn):
             body = next(sub_jaxprs(eqn))
             closed = next(

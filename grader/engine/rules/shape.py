@@ -164,6 +164,13 @@ def _pad(eqn: Any) -> Compute:
     return lambda x, value: pad(x, value, config)
 
 
+def _sum_over_one_device(eqn: Any) -> Compute | None:
+    """Only meshes of one device are evaluated here."""
+    if not all(isinstance(axis, str) for axis in eqn.params["axes"]):
+        return None
+    return _same_all if eqn.primitive.multiple_results else _same
+
+
 RULES: dict[str, Rule] = {
     "reshape": _reshape,
     "squeeze": _to_out_shape,
@@ -188,6 +195,8 @@ RULES: dict[str, Rule] = {
     "reshard": always(_same),
     "pvary": always(_same),
     "tie": always(_second),
+    "psum": _sum_over_one_device,
+    "psum_invariant": _sum_over_one_device,
     "device_put": always(_same_all),
     "optimization_barrier": always(_same_all),
 }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 from jax import lax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 
 from tests.engine.rules.cases import LENGTH, Drawn, applied, case, floats, shapes, values
 
@@ -145,3 +149,15 @@ case(
     ),
     count=1,
 )
+
+
+def on_one_device(x: Any) -> Any:
+    """A sum over the devices of a mesh that has one, and its gradient."""
+    mesh = Mesh(np.array(jax.devices()[:1]), ("devices",))
+    everywhere = partial(jax.shard_map, mesh=mesh, in_specs=P(), out_specs=P())
+    total = everywhere(lambda x: lax.psum(x * x, "devices"))
+    unchecked = everywhere(lambda x: lax.psum(x * x, "devices"), check_vma=False)
+    return total(x), jax.grad(lambda x: unchecked(x).sum())(x)
+
+
+case("psum", applied(on_one_device, floats()), "psum psum_invariant", count=2)

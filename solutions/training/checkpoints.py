@@ -3,7 +3,9 @@
 Orbax writes into a folder with another name and renames it in the end, so one that was being
 written when the process died is never mistaken for a checkpoint; it is told and deleted.  A
 checkpoint that was damaged later (a sum over its files tells, see `sealed`) is put aside, told,
-and the one before it serves.  While a run is trained its folder is locked.
+and the one before it serves.  What cannot be read for any other reason (the file system, no
+memory, another version that wants other arrays) may well be read tomorrow: that is an error, and
+everything stays where it is.  While a run is trained its folder is locked.
 
 Beside the arrays a checkpoint holds the history so far, so that ``metrics.jsonl`` can be put
 right when a run is resumed from before its last line.
@@ -21,27 +23,22 @@ from typing import Any
 import jax
 
 from solutions.training import sealed
+from solutions.training.aside import aside_of, put_aside
 from solutions.training.devices import in_first_process
 from solutions.training.disk import CannotSave, reason
 from solutions.training.one_line import one_line
 from solutions.training.orbax_log import Deaf
 
 Carry = dict[str, Any]
-_NO_DAMAGE = ("RESOURCE_EXHAUSTED", "Too many open files", "Cannot allocate memory")
-"""Words of errors that say nothing about what is on the disk."""
 History = tuple[dict[str, Any], ...]
 
 
 class NoCheckpoint(LookupError):
-    """There is nothing to read; the message says where."""
+    """There is nothing to read, or it cannot be read now; the message says where, and why."""
 
 
 class AnotherRun(ValueError):
     """A folder holds the checkpoints of a different run, or another process trains in it."""
-
-
-class _Changed(ValueError):
-    """The files of a checkpoint are no longer as they were written."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +136,10 @@ class Checkpoints:
             sealed.seal(self.folder / str(step))
 
     def newest(self, like: Carry) -> Saved | None:
-        """The newest checkpoint that can be read, to go on from; None when there is none.
+        """The newest checkpoint that is not damaged, to go on from; None when there is none.
 
-        From now on the folder is locked.  What cannot be read is told and put aside: Orbax saves
-        no step before its last one.
+        From now on the folder is locked.  What is damaged is told and put aside: Orbax saves no
+        step before its last one.
 
         Args:
           like: a carry of the same shapes and shardings.
@@ -150,23 +147,19 @@ class Checkpoints:
         Raises:
           AnotherRun: the folder belongs to another run, or another process is at it.
           CannotSave: the folder cannot be written to.
-          NoCheckpoint: there is no memory, say, to read one that may be fine.
+          NoCheckpoint: one that is not proved damaged cannot be read; it stays.
 
         """
         self._take()
         self._clear_unfinished()
-        saved, skipped = None, []
+        saved, damaged = None, []
         for step in reversed(self.steps()):
-            try:
+            if not self._is_damaged(step):
                 saved = self._read(step, like)
                 break
-            except AnotherRun:
-                raise
-            except Exception as error:
-                self._skipped(step, error, f"; it is now in {self._aside}")
-                skipped.append(step)
-        if skipped:
-            self._put_aside(skipped)
+            damaged.append(step)
+        if damaged:
+            self._put_aside(damaged)
         return saved
 
     def _take(self) -> None:
@@ -189,33 +182,25 @@ class Checkpoints:
 
     def _read(self, step: int, like: Carry) -> Saved:
         """One checkpoint: whose it is first, as another run's arrays may have other shapes."""
-        self._check(step)
         args = self._ocp.args
         wanted = args.Composite(told=args.JsonRestore())
-        told = self._manager.restore(step, args=wanted)["told"]
+        with self._readable(step):
+            told = self._manager.restore(step, args=wanted)["told"]
         if told["run"] != self._run:
             raise AnotherRun(
                 f"{self.folder} holds checkpoints of another run (another recipe, seed, "
                 "answers or images); choose another folder"
             )
         wanted = args.Composite(carry=args.StandardRestore(jax.tree.map(_abstract, like)))
-        carry = self._manager.restore(step, args=wanted)["carry"]
+        with self._readable(step):
+            carry = self._manager.restore(step, args=wanted)["carry"]
         return Saved(step, carry, tuple(told["history"]), told["seconds"])
 
-    @property
-    def _aside(self) -> Path:
-        return self.folder.with_name(f"{self.folder.name}-unreadable")
-
     def _put_aside(self, steps: list[int]) -> None:
-        def move() -> None:
-            self._aside.mkdir(exist_ok=True)
-            for step in steps:
-                target = self._aside / str(step)
-                shutil.rmtree(target, ignore_errors=True)
-                (self.folder / str(step)).rename(target)
-
         with self._explained():
-            in_first_process(move)
+            in_first_process(lambda: put_aside(self.folder, steps))
+        for step in steps:
+            self._tell(f"{_skipped(step)}; it is now in {aside_of(self.folder)}")
         self._manager.reload()
 
     def _clear_unfinished(self) -> None:
@@ -233,17 +218,18 @@ class Checkpoints:
             in_first_process(clear)
 
     def newest_state(self) -> tuple[int, Any]:
-        """Step and state of the newest checkpoint that can be read, on one device.
+        """Step and state of the newest checkpoint that is not damaged, on one device.
 
         Raises:
-          NoCheckpoint: there is none.
+          NoCheckpoint: there is none, or it cannot be read now.
 
         """
         for step in reversed(self.steps()):
-            try:
-                return step, self.state(step)
-            except Exception as error:
-                self._skipped(step, error)
+            if self._is_damaged(step):
+                self._tell(_skipped(step))
+                continue
+            with self._readable(step):
+                return step, self._state(step)
         raise NoCheckpoint(f"{self.folder} holds no checkpoint that can be read")
 
     def steps(self) -> list[int]:
@@ -251,8 +237,18 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def state(self, step: int) -> Any:
-        """The state of one checkpoint, on one device; what goes wrong is Orbax's to say."""
-        self._check(step)
+        """The state of one checkpoint, on one device.
+
+        Raises:
+          NoCheckpoint: it is damaged, or cannot be read now.
+
+        """
+        if self._is_damaged(step):
+            raise NoCheckpoint(f"{self.folder}: {_skipped(step)}")
+        with self._readable(step):
+            return self._state(step)
+
+    def _state(self, step: int) -> Any:
         one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         known = self._manager.item_metadata(step)["carry"]
         tree = jax.tree.map(
@@ -262,16 +258,9 @@ class Checkpoints:
         wanted = self._ocp.args.Composite(carry=self._ocp.args.StandardRestore(tree))
         return self._manager.restore(step, args=wanted)["carry"]["state"]
 
-    def _check(self, step: int) -> None:
-        if sealed.is_broken(self.folder / str(step)):
-            raise _Changed("its files are no longer as they were written")
-
-    def _skipped(self, step: int, error: Exception, where: str = "") -> None:
-        if isinstance(error, MemoryError) or any(word in str(error) for word in _NO_DAMAGE):
-            raise NoCheckpoint(
-                f"{self.folder}: step {step} cannot be read now ({one_line(error)}); it stays there"
-            ) from error
-        self._tell(f"the checkpoint of step {step} is skipped: {one_line(error)}{where}")
+    def _is_damaged(self, step: int) -> bool:
+        with self._readable(step):
+            return sealed.is_broken(self.folder / str(step))
 
     def close(self) -> None:
         """Let go of its threads."""
@@ -288,6 +277,22 @@ class Checkpoints:
         except Exception as error:
             self._failed = True
             raise CannotSave(f"{self.folder}: {reason(error)}") from error
+
+    @contextlib.contextmanager
+    def _readable(self, step: int) -> Iterator[None]:
+        """Within this block whatever goes wrong is no proof of damage."""
+        try:
+            yield
+        except Exception as error:
+            raise NoCheckpoint(
+                f"{self.folder}: step {step} cannot be read now ({one_line(error)}); it stays "
+                "there. It needs the code and the versions that wrote it; to go on without it, "
+                f"move {self.folder / str(step)} away"
+            ) from error
+
+
+def _skipped(step: int) -> str:
+    return f"the checkpoint of step {step} is skipped: its files are no longer as they were written"
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:

@@ -146,6 +146,41 @@ def any_process(flag: bool) -> bool:
     return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
 
 
+def fail_together(failed: Exception | None) -> None:
+    """Raise in all processes where something has failed in one; all ask at the same point.
+
+    Args:
+      failed: what went wrong in this one.
+
+    Raises:
+      BadDevices: nothing did, but it did in another.
+
+    """
+    try:
+        somewhere = any_process(failed is not None)
+    except Exception:
+        raise failed or BadDevices("the other processes are gone; one of them says why") from None
+    if somewhere:
+        raise failed or BadDevices("another process has failed; it says why")
+
+
+def in_all_processes(act: Callable[[], _Result]) -> _Result:
+    """What ``act`` gives in each process; if it fails in one, all fail, and none waits.
+
+    Raises:
+      BadDevices: it failed in another one.
+
+    """
+    result: list[_Result] = []
+    failed = None
+    try:
+        result.append(act())
+    except Exception as error:
+        failed = error
+    fail_together(failed)
+    return result[0]
+
+
 def in_first_process(act: Callable[[], _Result]) -> _Result | None:
     """What ``act`` gives in the first process, None in the others; if it fails, all fail.
 
@@ -153,15 +188,7 @@ def in_first_process(act: Callable[[], _Result]) -> _Result | None:
       BadDevices: it failed in the first process, in the others.
 
     """
-    result, failed = None, None
-    if jax.process_index() == 0:
-        try:
-            result = act()
-        except Exception as error:
-            failed = error
-    if any_process(failed is not None):
-        raise failed or BadDevices("the first process has failed; it says why")
-    return result
+    return in_all_processes(lambda: act() if jax.process_index() == 0 else None)
 
 
 def of_first_process(text: str) -> str:

@@ -1,8 +1,9 @@
-"""Checkpoints: what is saved can be read, what cannot be read is told and put aside."""
+"""Checkpoints: what is saved can be read, what is damaged is told and put aside."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -144,17 +145,71 @@ def test_a_folder_that_cannot_be_locked_is_one_line(tmp_path: Path, lines: Lines
     checkpoints.close()
 
 
-def test_without_memory_nothing_is_put_aside(
-    tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("wanted", [{"state": 500, "more": 3}, {"state": 3}], ids=str)
+def test_other_arrays_than_the_saved_ones_put_nothing_aside(
+    tmp_path: Path, lines: Lines, wanted: dict[str, int]
+) -> None:
+    """As when another version of Optax keeps something more."""
+    saved(tmp_path / "c", 1, 2)
+    checkpoints = opened(tmp_path / "c", lines)
+    told = r"step 2 cannot be read now \(.*it stays there\. .* move .*/c/2 away"
+    with pytest.raises(NoCheckpoint, match=told):
+        checkpoints.newest({name: jnp.zeros(size) for name, size in wanted.items()})
+    assert checkpoints.steps() == [1, 2]
+    checkpoints.close()
+    assert lines == []
+    again = opened(tmp_path / "c", lines)
+    found = again.newest(carry(0))
+    again.close()
+    assert found is not None
+    assert found.step == 2
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), PermissionError(13, "no")])
+def test_what_the_system_refuses_puts_nothing_aside(
+    tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch, error: OSError
 ) -> None:
     saved(tmp_path / "c", 1)
     checkpoints = opened(tmp_path / "c", lines)
 
     def restore(*_: Any, **__: Any) -> Any:
-        raise OSError(24, "Too many open files")
+        raise error
 
     monkeypatch.setattr(checkpoints._manager, "restore", restore)
-    with pytest.raises(NoCheckpoint, match=r"step 1 cannot be read now .*it stays there"):
+    told = r"step 1 cannot be read now .*it stays there"
+    with pytest.raises(NoCheckpoint, match=told):
+        checkpoints.newest(carry(0))
+    with pytest.raises(NoCheckpoint, match=told):
+        checkpoints.newest_state()
+    checkpoints.close()
+    assert (tmp_path / "c" / "1").is_dir()
+    assert lines == []
+
+
+def test_a_folder_that_may_not_be_listed_is_no_damage(
+    tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path / "c", 1)
+    checkpoints = opened(tmp_path / "c", lines)
+    scandir = os.scandir
+
+    def refusing(path: Any = ".") -> Any:
+        if Path(path).name == "carry":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(NoCheckpoint, match=r"step 1 cannot be read now .*Permission denied"):
         checkpoints.newest(carry(0))
     checkpoints.close()
     assert (tmp_path / "c" / "1").is_dir()
+
+
+def test_a_second_damaged_one_of_a_step_lies_beside_the_first(tmp_path: Path) -> None:
+    for _ in range(2):
+        saved(tmp_path / "c", 1)
+        damage(tmp_path / "c" / "1")
+        checkpoints = opened(tmp_path / "c", [])
+        assert checkpoints.newest(carry(0)) is None
+        checkpoints.close()
+    assert sorted(path.name for path in (tmp_path / "c-unreadable").iterdir()) == ["1", "1-2"]

@@ -142,7 +142,7 @@ class Checkpoints:
         step before its last one.
 
         Args:
-          like: a carry of the same shapes and shardings.
+          like: a carry of the same shapes and shardings, or these alone.
 
         Raises:
           AnotherRun: the folder belongs to another run, or another process is at it.

@@ -145,12 +145,12 @@ class _Run:
 
     def go(self) -> Fitted:
         """Steps, tests and checkpoints in turn."""
-        carry, step = self._programs.start(), 0
-        if self._checkpoints is not None:
-            saved = self._checkpoints.newest(carry)
-            if saved is not None:
-                carry, step = saved.carry, saved.step
-                self._history, self._seconds = list(saved.history), saved.seconds
+        saved = self._checkpoints.newest(self._programs.carry) if self._checkpoints else None
+        if saved is None:
+            carry, step = self._programs.start(), 0
+        else:
+            carry, step = saved.carry, saved.step
+            self._history, self._seconds = list(saved.history), saved.seconds
         self._watch.on_start(step, self._total, self._history)
         while step < self._total:
             began = time.perf_counter()
@@ -166,7 +166,7 @@ class _Run:
             if ended:
                 tested = self._test(carry) if last or epoch % self._plan.eval_every == 0 else None
                 self._seconds += time.perf_counter() - began
-                self._write(self._line(tested or self._untested(carry)))
+                self._write(self._line(tested or dict.fromkeys(self._programs.tested)))
             else:
                 self._seconds += time.perf_counter() - began
             asked = any_process(self._watch.stop_asked())
@@ -221,9 +221,6 @@ class _Run:
         tested = self._programs.evaluate(carry["state"])
         _wait(*tested.values())
         return {name: float(value) for name, value in tested.items()}
-
-    def _untested(self, carry: Carry) -> dict[str, None]:
-        return dict.fromkeys(self._programs.tested(carry["state"]))
 
     def _line(self, tested: Mapping[str, float | None]) -> Line:
         told = self._progress

@@ -72,7 +72,14 @@ class Plan:
 
 
 class Programs:
-    """The compiled programs of a run: start, steps, test, and a look at the state."""
+    """The compiled programs of a run: start, steps, test, and a look at the state.
+
+    Attributes:
+      steps_per_epoch: how many whole batches an epoch has.
+      carry: shapes and shardings of what the steps carry.
+      tested: the names of what `evaluate` gives.
+
+    """
 
     def __init__(self, task: Task, data: Dataset, plan: Plan, place: Placement) -> None:
         self._task, self._plan, self._place = task, plan, place
@@ -93,7 +100,8 @@ class Programs:
         self._run = jax.jit(self._steps, donate_argnums=0, out_shardings=self._where)
         self._evaluate = jax.jit(self._means, out_shardings=place.replicated)
         self._all_numbers = jax.jit(_all_numbers, out_shardings=place.replicated)
-        self._compile_ahead(jax.tree.map(_placed, shapes, self._where))
+        self.carry: Carry = jax.tree.map(_placed, shapes, self._where)
+        self.tested = self._compile_ahead(self.carry)
 
     def start(self) -> Carry:
         """The carry before the first step."""
@@ -112,17 +120,15 @@ class Programs:
         self._being_compiled["evaluate"].result()
         return self._evaluate(state, self._test)
 
-    def tested(self, state: Any) -> tuple[str, ...]:
-        """The names of what `evaluate` gives; nothing is computed."""
-        return tuple(jax.eval_shape(self._means, state, self._test))
-
     def all_numbers(self, state: Any) -> jax.Array:
         """Whether nothing in the state is NaN or infinite, ()."""
         self._being_compiled["all_numbers"].result()
         return self._all_numbers(state)
 
-    def _compile_ahead(self, carry: Carry) -> None:
+    def _compile_ahead(self, carry: Carry) -> tuple[str, ...]:
         """Compiles the programs side by side, beginning with the two that are needed first.
+
+        Returns the names of what the test gives, as whoever traces it learns them.
 
         JAX keeps what it compiled with the program, so that the calls above find it.  Several
         processes compile in one order, as on GPUs they wait for what the others measured.
@@ -141,6 +147,7 @@ class Programs:
             "all_numbers": pool.submit(all_numbers.compile),
         }
         pool.shutdown(wait=False)
+        return tuple(evaluate.out_info)
 
     def _start(self, key: jax.Array) -> Carry:
         sums = {name: jnp.zeros((), jnp.float32) for name in self._metrics}

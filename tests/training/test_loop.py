@@ -182,6 +182,42 @@ def test_each_program_is_compiled_once_before_it_is_called(
     assert {name: compilations()[name] for name in ours} == dict.fromkeys(ours, 1)
 
 
+def test_the_evaluation_is_traced_once_however_many_epochs_are_not_tested(
+    tiny_data: Dataset,
+) -> None:
+    task, traced = counting(), []
+
+    def evaluate(state: Any, batch: Any) -> Any:
+        traced.append(1)
+        return task.evaluate(state, batch)
+
+    told = dataclasses.replace(task, evaluate=evaluate)
+    fitted = fit(told, tiny_data, Plan(6, 8, eval_every=3), placement(8))
+    assert sum(line["test_one"] is None for line in fitted.history) == 4
+    assert len(traced) == 1
+
+
+def test_a_run_that_goes_on_makes_no_start(tiny_data: Dataset, tmp_path: Path) -> None:
+    def run(task: Task) -> Any:
+        checkpoints = Checkpoints(tmp_path / "checkpoints", tell=print)
+        try:
+            return fit(task, tiny_data, Plan(2, 8), placement(8), checkpoints)
+        finally:
+            checkpoints.close()
+
+    task, made = counting(), []
+
+    def init(key: Any) -> Any:
+        jax.debug.callback(lambda: made.append(1))
+        return task.init(key)
+
+    told = dataclasses.replace(task, init=init)
+    whole = run(told)
+    assert made == [1]
+    assert same(run(told).state, whole.state)
+    assert made == [1]
+
+
 def test_a_loss_that_is_no_number_stops_with_the_step_and_its_key(tiny_data: Dataset) -> None:
     task, keys = counting(), []
 

@@ -45,7 +45,7 @@ def choice_groups(
     groups = [_pairing_group(reference, submission, matched)]
     for base in parts:
         siblings = [s.siblings for s in _SIBLINGS] if base.endswith("qkv") else [None]
-        possible = orders[base] if base.endswith("qkv") else _with_heads_backwards(orders[base])
+        possible = orders[base] if base.endswith("qkv") else _with_factors_backwards(orders[base])
         options = tuple(_Layout(base, order, which) for order in possible for which in siblings)
         groups.append(ChoiceGroup(frozenset(uses[base]), options))
     groups.sort(key=lambda group: min(group.uses, default=0))
@@ -62,12 +62,20 @@ def choice_groups(
     return [group for group in groups if len(group.options) > 1]
 
 
-def _with_heads_backwards(orders: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
-    """Orders of the factors, then the same with the heads numbered from the last one.
+_TURNED = (("head",), ("height", "width"))
+"""Factors that an answer may count from their ends: its heads, where only their coming together
+again shows the order, and the pixels of a patch, which a convolution proper turns round."""
 
-    Where the heads come together again is the only place at which their order shows.
-    """
-    return orders + tuple(backwards(order, "head") for order in orders if "head" in order)
+
+def _with_factors_backwards(orders: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """Orders of the factors, then the same with some counted from the last one."""
+    turned = (
+        backwards(order, factors)
+        for factors in _TURNED
+        for order in orders
+        if set(factors) & set(order)
+    )
+    return (*orders, *turned)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 from grader.engine.beginnings import TABLE_STD, tables
 from grader.engine.cases import STYLES, Draw, ample
-from grader.engine.depth import other_depth
 from grader.engine.findings import WEIGHTS, Findings, Trial
 from grader.engine.layout import Kinds
 from grader.engine.model_checks import check_gradients, check_transforms, differentiated
 from grader.engine.numbers import check_numbers
+from grader.engine.parameters import check_parameters
 from grader.engine.process import Lost
 from grader.engine.properties import check_properties
 from grader.engine.reference import Solutions
@@ -21,8 +21,7 @@ from grader.engine.repeats import Elsewhere, check_repeats
 from grader.engine.seeds import Seeds, check_seed, far_seed
 from grader.engine.shape_check import check_shapes
 from grader.engine.traced import Traced
-from grader.engine.transplant import Match, Mismatch, match
-from grader.engine.words import case_words, error_words, mismatch_words, tells_little
+from grader.engine.words import case_words, error_words
 from grader.problem import CheckId, Problem
 from grader.verdict import Check
 
@@ -36,6 +35,9 @@ class ContractJudge:
       draws: hyperparameters to grade on, the simplest first.
       seed: where the random numbers start.
       cases_per_draw: how many sets of weights and inputs each draw gets.
+
+    Attributes:
+      in_pieces: whether arrays of the submission that hold several parameters are cut apart.
 
     """
 
@@ -58,7 +60,7 @@ class ContractJudge:
         self.findings = Findings()
         self.kinds: Kinds | None = None
         self._their_kinds: Kinds | None = None
-        self._in_pieces = False
+        self.in_pieces = False
         self._done: set[CheckId] = set()
         self._many = len(problem.contracts) > 1
 
@@ -127,7 +129,7 @@ class ContractJudge:
         for i in range(1, len(self.draws)):
             trials.append(self._trial(i))
         self.passed("runs")
-        if self._parameters() and check_shapes(self):
+        if check_parameters(self) and check_shapes(self):
             check_numbers(self)
             check_properties(self)
             check_repeats(self)
@@ -165,77 +167,9 @@ class ContractJudge:
         """The submission traced at a draw that was not planned."""
         trace = RemoteTrace.ask(self.main, self._id(name), self.index, seed, draw.sizes)
         trace.kinds = self._their_kinds
-        if self._in_pieces:
+        if self.in_pieces:
             trace.cut()
         return trace
-
-    # --- parameters ------------------------------------------------------------------------
-
-    def _parameters(self) -> bool:
-        for trial in self.findings.trials:
-            foreign = trial.submission.collections
-            if foreign and not trial.reference.collections:
-                names = ", ".join(f"'{name}'" for name in foreign)
-                return self.fail(
-                    "parameters",
-                    f"the model creates variables in the collection {names}; "
-                    "this problem has parameters only (no batch statistics, no caches)",
-                )
-        apart = self._mismatches()
-        unsure = [trial for trial, _ in apart] or [t for t in self.findings.trials if _guessed(t)]
-        if unsure and self._cut(unsure[0]):
-            apart = []
-        if apart:
-            trial, mismatch = min(
-                apart,
-                key=lambda item: (
-                    not item[0].draw.tells,
-                    tells_little(item[1]),
-                    item[0].draw.plainness,
-                ),
-            )
-            self.findings.mismatch = mismatch
-            self.findings.failing = (trial, 0)
-            words = mismatch_words(mismatch, self.problem, trial.draw.sizes)
-            depth = other_depth(trial.reference.leaves, trial.submission.leaves)
-            if depth is not None:
-                words = (
-                    f"these are the parameters of {depth.found} encoder "
-                    f"block{'s' * (depth.found != 1)}; there should be {depth.wanted}"
-                )
-            return self.fail("parameters", f"{words}\n(for {case_words(trial.draw.fields)})")
-        if self.contract.creates_parameters:
-            self.passed("parameters")
-        return True
-
-    def _mismatches(self) -> list[tuple[Trial, Mismatch]]:
-        """The draws on which the parameters cannot be paired."""
-        apart: list[tuple[Trial, Mismatch]] = []
-        for trial in self.findings.trials:
-            result = match(trial.reference.leaves, trial.submission.pairable)
-            if isinstance(result, Mismatch):
-                apart.append((trial, result))
-            else:
-                trial.matched = result
-        return apart
-
-    def _cut(self, first: Trial) -> bool:
-        """Whether all can be paired once arrays that hold several parameters are cut apart.
-
-        Else everything stays as it was.
-        """
-        before = [trial.matched for trial in self.findings.trials]
-        submissions = [trial.submission for trial in self.findings.trials]
-        first.submission.cut()
-        if isinstance(match(first.reference.leaves, first.submission.pairable), Match):
-            for submission in submissions:
-                submission.cut()
-            unsure = self._mismatches() or any(map(_guessed, self.findings.trials))
-            self._in_pieces = not unsure
-        if not self._in_pieces:
-            for trial, matched in zip(self.findings.trials, before, strict=True):
-                trial.submission.pieces, trial.matched = None, matched
-        return self._in_pieces
 
     # --- bookkeeping -----------------------------------------------------------------------
 
@@ -327,8 +261,3 @@ class ContractJudge:
                 self._add(id, "skipped", f"needs '{failed}' to pass first")
         order = list(WEIGHTS)
         self.findings.checks.sort(key=lambda check: order.index(check.id.rsplit(".", 1)[-1]))  # type: ignore[arg-type]
-
-
-def _guessed(trial: Trial) -> bool:
-    """Whether the pairing guesses that an array holds several parameters, or a part of one."""
-    return trial.matched is not None and trial.matched.split

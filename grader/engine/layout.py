@@ -192,6 +192,6 @@ def arrange(
     return value.transpose(axes)[cut].reshape(shape)
 
 
-def backwards(order: Sequence[str], factor: str) -> tuple[str, ...]:
-    """The same order with one factor counted from its end."""
-    return tuple(f"-{name}" if name == factor else name for name in order)
+def backwards(order: Sequence[str], factors: Sequence[str]) -> tuple[str, ...]:
+    """The same order with some factors counted from their ends."""
+    return tuple(f"-{name}" if name in factors else name for name in order)

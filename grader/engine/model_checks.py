@@ -102,6 +102,11 @@ def _gradient_message(judge: ContractJudge, trial: Trial) -> str:
     names += [f"input '{name}'" for name in trial.reference.array_names]
     for name, ours_here, theirs in zip(names, expected, actual, strict=False):
         if not close(theirs, ours_here, 1e3 * TOLERANCE) and np.abs(ours_here).max() > 1e-9:
-            state = "gets no gradient" if not theirs.any() else "gets a wrong gradient"
-            return f"the {name} {state}"
+            return f"the {name} gets {_kind_of_gradient(theirs)}"
     return ""
+
+
+def _kind_of_gradient(gradient: np.ndarray) -> str:
+    if not np.isfinite(gradient).all():
+        return "NaN as its gradient" if np.isnan(gradient).any() else "an infinite gradient"
+    return "a wrong gradient" if gradient.any() else "no gradient"

@@ -12,7 +12,9 @@ from grader.engine.align import Alignment, Case, align, settle
 from grader.engine.cases import ALL_STYLES, EXTREME, draw_arrays, draw_weights
 from grader.engine.compare import all_close, close, relative_gap, worst
 from grader.engine.findings import Trial
+from grader.engine.parameters import back_to_whole, pair_in_pieces
 from grader.engine.suspects import stages_of
+from grader.engine.told_apart import told_apart
 from grader.engine.transplant import Choices, Match, common_mode, match
 from grader.engine.words import case_words
 
@@ -28,16 +30,42 @@ def check_numbers(judge: ContractJudge) -> None:
     trials = judge.findings.trials
     for trial in trials:
         trial.cases = [_case(judge, trial, style) for style in range(judge.cases_per_draw)]
-    judge.findings.choices = settle(
-        [(trial.reference, trial.submission, trial.cases[0]) for trial in _telling(judge, trials)],
-        stages_of(judge.problem),
-        Choices(mode=common_mode((t.reference.leaves, t.submission.pairable) for t in trials)),
-    )
-    _run(judge, trials, judge.findings.choices)
-    _settle_the_rest(judge, trials)
+    _settle_and_run(judge)
+    if not all(trial.equal for trial in trials) and not judge.in_pieces:
+        _try_in_pieces(judge)
     judge.findings.cases = sum(len(trial.cases) for trial in trials)
     _finite(judge)
     _equal(judge)
+
+
+def _settle_and_run(judge: ContractJudge) -> None:
+    """Choose one pairing for all draws, and evaluate the submission under it."""
+    trials = judge.findings.trials
+    pairs = [(trial.reference.leaves, trial.submission.pairable) for trial in trials]
+    mode = common_mode(pairs)
+    judge.findings.choices = settle(
+        [(trial.reference, trial.submission, trial.cases[0]) for trial in _telling(judge, trials)],
+        stages_of(judge.problem),
+        Choices(mode=mode, known=told_apart(pairs, mode)),
+    )
+    _run(judge, trials, judge.findings.choices)
+    _settle_the_rest(judge, trials)
+
+
+def _try_in_pieces(judge: ContractJudge) -> None:
+    """Before numbers count as wrong, cut apart what is used in pieces: the rows of a table, say,
+    which may stand there in another order.
+    """
+    trials = judge.findings.trials
+    before = judge.findings.choices, [(trial.matched, trial.actual) for trial in trials]
+    if not pair_in_pieces(judge, guess=True):
+        return
+    _settle_and_run(judge)
+    if not all(trial.equal for trial in trials):
+        judge.findings.choices = before[0]
+        back_to_whole(judge, [matched for matched, _ in before[1]])
+        for trial, (_, actual) in zip(trials, before[1], strict=True):
+            trial.actual = actual
 
 
 def _run(judge: ContractJudge, trials: Sequence[Trial], choices: Choices) -> None:

@@ -37,6 +37,7 @@ class Choices:
       table: which of the possible ways to split a table among arrays.
       pairing: which of the ways to tell parameters of equal size apart.
       mode: which parameters share an array, where that is known: the way that is tried first.
+      known: paths of which the group of slots is known that they belong to.
 
     """
 
@@ -46,10 +47,12 @@ class Choices:
     table: int = 0
     pairing: int = 0
     mode: Mode | None = None
+    known: tuple[tuple[str, str], ...] = ()
 
     def __hash__(self) -> int:
         orders = tuple(sorted(self.orders.items()))
-        return hash((self.siblings, orders, self.head_by_head, self.table, self.pairing, self.mode))
+        decided = self.siblings, self.head_by_head, self.table, self.pairing, self.mode, self.known
+        return hash((orders, decided))
 
 
 DEFAULT = Choices()
@@ -138,7 +141,7 @@ class Match:
             return possible[0]
         forward = [name.removeprefix("-") for name in wanted]
         order = next((order for order in possible if _agree(order, forward)), possible[0])
-        return backwards(order, "head") if "-head" in wanted else order
+        return backwards(order, [name[1:] for name in wanted if name.startswith("-")])
 
 
 def _agree(order: Sequence[str], wanted: Sequence[str]) -> bool:
@@ -207,7 +210,9 @@ _Pairs = list[tuple[Leaf, tuple[Slot, ...]]]
 
 def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Pairs | None:
     """A full pairing, or None when something is left over on either side."""
+    surely, slots, leaves = _pair_known(slots, leaves, dict(choices.known))
     pairs, free_slots, free_leaves = _pair_by_use(slots, leaves, choices.pairing)
+    pairs = surely + pairs
     if free_slots and free_leaves and len(free_slots) + len(free_leaves) <= _MOST_LOOSE:
         ways = list(_table_splits(free_slots, free_leaves))
         if ways:
@@ -217,6 +222,23 @@ def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Pairs |
             more, free_slots, free_leaves = _pair_by_use(rest_slots, rest_leaves, choices.pairing)
             pairs += chosen + more
     return None if free_slots or free_leaves else pairs
+
+
+def _pair_known(
+    slots: list[Slot], leaves: list[Leaf], known: Mapping[str, str]
+) -> tuple[_Pairs, list[Slot], list[Leaf]]:
+    """Pair what is known to belong together; what is left over comes back."""
+    alone: dict[str, list[Slot]] = defaultdict(list)
+    for slot in slots:
+        alone[slot.group].append(slot)
+    pairs: _Pairs = []
+    for leaf in leaves:
+        of_group = alone[known.get(leaf.path, "")]
+        if len(of_group) == 1 and of_group[0].size == leaf.size and _fits(of_group[0], leaf):
+            pairs.append((leaf, (of_group.pop(),)))
+    taken = {id(item) for leaf, (slot,) in pairs for item in (leaf, slot)}
+    free_slots = [slot for slot in slots if id(slot) not in taken]
+    return pairs, free_slots, [leaf for leaf in leaves if id(leaf) not in taken]
 
 
 def _in_use_order(leaf: Leaf | Slot) -> tuple[bool, int]:

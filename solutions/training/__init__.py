@@ -6,11 +6,11 @@ makes them fast) · `mine`, `mine_model` and `mine_layout` (a student's own in t
 
 How: `augment` and `trivial` (what happens to a batch) · `optimizer` and `step` (one step, around
 problem 50) · `programs` (many steps, compiled) · `loop` (what surrounds them) · `devices` (where) ·
-`checkpoints`, `sealed`, `disk`, `orbax_log` and `one_line` (never lost, and no chatter) · `train`
-(all of it together).
+`checkpoints`, `sealed`, `aside`, `lock`, `disk`, `orbax_log` and `one_line` (never lost, and no
+chatter) · `train` (all of it together).
 
-What people see: `runs` (the folder) · `watching` (who looks on, signals) and `bar` · `evaluation`
-(the trained model at work) · `report` and `figures`.
+What people see: `runs` (the folder) · `onlooker` (what is told) · `watching` (who looks on,
+signals) and `bar` · `evaluation` (the trained model at work) · `report` and `figures`.
 
     from solutions.training import Recipe, train
     trained = train(Recipe(epochs=10), seed=0)

@@ -14,7 +14,7 @@ right when a run is resumed from before its last line.
 from __future__ import annotations
 
 import contextlib
-import shutil
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,10 @@ from typing import Any
 import jax
 
 from solutions.training import sealed
-from solutions.training.aside import aside_of, put_aside
-from solutions.training.devices import in_first_process
+from solutions.training.aside import aside_of, clear_unfinished, put_aside
+from solutions.training.devices import in_all_processes, in_first_process, of_first_process
 from solutions.training.disk import CannotSave, reason
+from solutions.training.lock import AnotherRun, Lock
 from solutions.training.one_line import one_line
 from solutions.training.orbax_log import Deaf
 
@@ -35,10 +36,6 @@ History = tuple[dict[str, Any], ...]
 
 class NoCheckpoint(LookupError):
     """There is nothing to read, or it cannot be read now; the message says where, and why."""
-
-
-class AnotherRun(ValueError):
-    """A folder holds the checkpoints of a different run, or another process trains in it."""
 
 
 @dataclass(frozen=True)
@@ -77,25 +74,21 @@ class Checkpoints:
         self._deaf = Deaf()
         self._deaf.begin()
         import orbax.checkpoint as ocp
-        from filelock import FileLock
 
         self.folder, self._tell, self._ocp, self._run = folder.absolute(), tell, ocp, run
         self._failed = False
-        self._lock = FileLock(self.folder.with_name(".lock"))
+        self._lock = Lock(self.folder.parent)
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep,
+            preservation_policy=ocp.checkpoint_managers.LatestN(keep),
             enable_async_checkpointing=True,
             create=not read_only,
             read_only=read_only,
         )
         with self._explained():
+            if not read_only:  # Orbax would have the other processes wait for one that cannot
+                in_first_process(lambda: self.folder.mkdir(parents=True, exist_ok=True))
             self._manager = ocp.CheckpointManager(
-                self.folder,
-                options=options,
-                item_handlers={
-                    "carry": ocp.StandardCheckpointHandler(),
-                    "told": ocp.JsonCheckpointHandler(),
-                },
+                self.folder, options=options, handler_registry=_handlers(ocp)
             )
 
     def save(self, step: int, carry: Carry, history: History, seconds: float) -> None:
@@ -113,7 +106,7 @@ class Checkpoints:
             carry=self._ocp.args.StandardSave(carry), told=self._ocp.args.JsonSave(told)
         )
         with self._explained():
-            begun = self._manager.save(step, args=args)
+            begun = in_all_processes(lambda: self._manager.save(step, args=args))
         if not begun:
             raise CannotSave(
                 f"{self.folder}: step {step} is not saved, as there is a checkpoint of step "
@@ -128,7 +121,7 @@ class Checkpoints:
 
         """
         with self._explained():
-            self._manager.wait_until_finished()
+            in_all_processes(self._manager.wait_until_finished)
             in_first_process(self._seal)
 
     def _seal(self) -> None:
@@ -150,35 +143,41 @@ class Checkpoints:
           NoCheckpoint: one that is not proved damaged cannot be read; it stays.
 
         """
-        self._take()
-        self._clear_unfinished()
-        saved, damaged = None, []
-        for step in reversed(self.steps()):
-            if not self._is_damaged(step):
-                saved = self._read(step, like)
-                break
-            damaged.append(step)
+        self._lock.take()
+        with self._explained():
+            in_first_process(lambda: clear_unfinished(self.folder, self._tell))
+        step, damaged = self._chosen()
+        saved = None if step is None else in_all_processes(lambda: self._read(step, like))
         if damaged:
             self._put_aside(damaged)
         return saved
 
-    def _take(self) -> None:
-        """Lock the folder; the lock goes with the process, however that ends."""
-        from filelock import Timeout
+    def _chosen(self) -> tuple[int | None, list[int]]:
+        """The newest step that is not damaged, and the damaged ones after it.
 
-        def take() -> None:
-            with contextlib.suppress(NotImplementedError):  # a file system without locks
-                self._lock.acquire(blocking=False)
+        The first process looks for all: hosts that see a folder differently would go on from
+        different steps.
+        """
 
-        try:
-            in_first_process(take)
-        except Timeout:
-            raise AnotherRun(
-                f"{self.folder.parent}: another process is training there; wait for its end, or "
-                "choose another folder"
-            ) from None
-        except OSError as error:
-            raise CannotSave(f"{self.folder.parent}: {reason(error)}") from error
+        def choose() -> tuple[int | None, list[int]]:
+            damaged: list[int] = []
+            for step in reversed(self.steps()):
+                if not self._is_damaged(step):
+                    return step, damaged
+                damaged.append(step)
+            return None, damaged
+
+        step, damaged = json.loads(of_first_process(json.dumps(in_first_process(choose))))
+        if step is not None:
+            in_all_processes(lambda: self._has(step))  # before Orbax waits for all to read
+        return step, damaged
+
+    def _has(self, step: int) -> None:
+        if step not in self.steps():
+            raise NoCheckpoint(
+                f"{self.folder} does not have the checkpoint of step {step} that the first process "
+                "goes on from; all hosts need one shared folder for a run"
+            )
 
     def _read(self, step: int, like: Carry) -> Saved:
         """One checkpoint: whose it is first, as another run's arrays may have other shapes."""
@@ -202,20 +201,6 @@ class Checkpoints:
         for step in steps:
             self._tell(f"{_skipped(step)}; it is now in {aside_of(self.folder)}")
         self._manager.reload()
-
-    def _clear_unfinished(self) -> None:
-        """Delete what was being written when a process died."""
-
-        def clear() -> None:
-            found = sorted(self.folder.glob("*.orbax-checkpoint-tmp*"))
-            if found:
-                steps = ", ".join(path.name.partition(".")[0] for path in found)
-                self._tell(f"skipped and deleted, as it was only half written: step {steps}")
-            for path in found:
-                shutil.rmtree(path)
-
-        with self._explained():
-            in_first_process(clear)
 
     def newest_state(self) -> tuple[int, Any]:
         """Step and state of the newest checkpoint that is not damaged, on one device.
@@ -291,9 +276,24 @@ class Checkpoints:
             ) from error
 
 
+def _handlers(ocp: Any) -> Any:
+    """Who reads and writes the arrays, and who the words beside them."""
+    registry, args = ocp.handlers.DefaultCheckpointHandlerRegistry(), ocp.args
+    for item, handler, save, restore in (
+        ("carry", ocp.StandardCheckpointHandler(), args.StandardSave, args.StandardRestore),
+        ("told", ocp.JsonCheckpointHandler(), args.JsonSave, args.JsonRestore),
+    ):
+        registry.add(item, save, handler)
+        registry.add(item, restore, handler)
+    return registry
+
+
 def _skipped(step: int) -> str:
     return f"the checkpoint of step {step} is skipped: its files are no longer as they were written"
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+
+__all__ = ["AnotherRun", "CannotSave", "Checkpoints", "NoCheckpoint", "Saved"]

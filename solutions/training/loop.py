@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import Dataset
-from solutions.training.devices import Placement, any_process, computing_on_host
+from solutions.training.devices import Placement, computing_on_host
+from solutions.training.onlooker import Line, Progress, Silent, Together, Watch
 from solutions.training.programs import Carry, Plan, Programs
 from solutions.training.step import Task
-
-Line = dict[str, Any]
-"""A line of ``metrics.jsonl``: numbers by name, and None where an epoch was not tested."""
 
 _SECONDS_PER_CALL = 2.0
 _POLL_SECONDS = 0.005
@@ -29,51 +27,6 @@ _POLL_SECONDS = 0.005
 
 class NotANumber(ArithmeticError):
     """The loss or a parameter is NaN or infinite; the message says where, and what to try."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where the run stands after a call: the means of the epoch so far."""
-
-    step: int
-    total_steps: int
-    epoch: int
-    metrics: dict[str, float]
-    images_per_second: float
-    learning_rate: float
-
-
-class Watch(Protocol):
-    """Whoever looks on.  Called between two calls of the program, never inside."""
-
-    def on_start(self, step: int, total_steps: int, history: Sequence[Line]) -> None:
-        """Before the first step; ``step`` and ``history`` are those of the checkpoint, if any."""
-
-    def on_progress(self, progress: Progress) -> None:
-        """After every call."""
-
-    def on_epoch(self, line: Line) -> None:
-        """After every epoch, with its line of ``metrics.jsonl``."""
-
-    def stop_asked(self) -> bool:
-        """Whether to save and stop now."""
-
-
-class Silent:
-    """Nobody looks on."""
-
-    def on_start(self, step: int, total_steps: int, history: Sequence[Line]) -> None:
-        """Nothing."""
-
-    def on_progress(self, progress: Progress) -> None:
-        """Nothing."""
-
-    def on_epoch(self, line: Line) -> None:
-        """Nothing."""
-
-    def stop_asked(self) -> bool:
-        """Never."""
-        return False
 
 
 @dataclass(frozen=True)
@@ -136,7 +89,7 @@ class _Run:
         watch: Watch,
     ) -> None:
         self._programs, self._task, self._plan = programs, task, plan
-        self._checkpoints, self._watch = checkpoints, watch
+        self._checkpoints, self._watch = checkpoints, Together(watch)
         self._per_epoch = programs.steps_per_epoch
         self._total = self._per_epoch * plan.epochs
         self._pace = _Pace(self._per_epoch)
@@ -169,7 +122,7 @@ class _Run:
                 self._write(self._line(tested or dict.fromkeys(self._programs.tested)))
             else:
                 self._seconds += time.perf_counter() - began
-            asked = any_process(self._watch.stop_asked())
+            asked = self._watch.stop_asked()
             if asked or last or (ended and epoch % self._plan.checkpoint_every == 0):
                 self._check(carry, step)
                 self._save(carry, step)

@@ -89,9 +89,12 @@ def distillation_task(
       statistics: of the data, as `Dataset.statistics`.
       total_steps: of the whole run.
 
+    Raises:
+      BadRecipe: there are not even two steps.
+
     """
     recipe, step49, step50 = asked.recipe, use(49), use(50)
-    warmup_steps = min(max(1, round(total_steps * recipe.warmup)), total_steps - 1)
+    warmup_steps = recipe.warmup_steps(total_steps)
     tx = optimizer(recipe, step50, warmup_steps, total_steps)
     apply = student_apply(student, recipe, statistics)
 

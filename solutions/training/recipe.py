@@ -129,6 +129,25 @@ class Recipe:
         unlike = (f"{field}={value!r}" for field, value in values if value != default[field])
         return f"Recipe({', '.join(unlike)})"
 
+    def warmup_steps(self, total_steps: int) -> int:
+        """In how many steps of the whole run the learning rate grows: from 1 to all but one.
+
+        Problem 50's schedule asks for that.
+
+        Args:
+          total_steps: of the whole run.
+
+        Raises:
+          BadRecipe: there are not even two.
+
+        """
+        if total_steps < 2:
+            raise BadRecipe(
+                f"the whole run has {total_steps} step, but the schedule needs two, one of them to "
+                "warm up; ask for more epochs or a smaller batch_size"
+            )
+        return min(max(1, round(total_steps * self.warmup)), total_steps - 1)
+
     def with_changes(self, changes: dict[str, str]) -> Recipe:
         """The recipe with some fields set from text, as a command line gives them.
 

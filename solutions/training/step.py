@@ -68,10 +68,13 @@ def classification(
       total_steps: of the whole run.
       step50: a module with the functions of problem 50; the reference's unless given.
 
+    Raises:
+      BadRecipe: there are not even two steps.
+
     """
     step50 = step50 or use(50)
     mean, std = statistics
-    warmup_steps = min(max(1, round(total_steps * recipe.warmup)), total_steps - 1)
+    warmup_steps = recipe.warmup_steps(total_steps)
     tx = optimizer(recipe, step50, warmup_steps, total_steps, model.layout)
 
     def init(key: Array) -> State:

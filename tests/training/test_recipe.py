@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
+from solutions.distillation.settings import Distillation
+from solutions.distillation.task import distillation_task
+from solutions.training import train
+from solutions.training.data import Dataset
 from solutions.training.recipe import BadRecipe, Recipe, named, named_recipes
+from tests.training.conftest import TINY
 
 
 @pytest.mark.parametrize("name", named_recipes())
@@ -42,6 +47,23 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
 def test_a_bad_field_is_named(wrong: dict[str, Any], told: str) -> None:
     with pytest.raises(BadRecipe, match=told):
         Recipe(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "total", "expected"), [(0.1, 100, 10), (0.0, 100, 1), (0.9, 2, 1), (0.1, 2, 1)]
+)
+def test_the_warm_up_is_shorter_than_the_run(warmup: float, total: int, expected: int) -> None:
+    assert Recipe(warmup=warmup).warmup_steps(total) == expected
+
+
+def test_a_run_of_one_step_is_refused(tiny_data: Dataset) -> None:
+    told = "the whole run has 1 step, but the schedule needs two"
+    with pytest.raises(BadRecipe, match=told):
+        train(dataclasses.replace(TINY, epochs=1, batch_size=40), data=tiny_data)
+    asked, shape = Distillation(), (8, 8, 1)
+    nobody: Any = None
+    with pytest.raises(BadRecipe, match=told):
+        distillation_task(asked, nobody, nobody, nobody, shape, ((0.0,), (1.0,)), 1)
 
 
 def test_changes_from_text() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from solutions.training.loop import Line
 
 _DPI = 110
+_MISTAKES = 16
 
 
 def _png(figure: Any) -> bytes:
@@ -83,13 +84,10 @@ def mistakes(
     images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> bytes | None:
     """The wrong answers that were given with most confidence; None where there is none."""
-    predicted = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != labels)
-    if not len(wrong):
+    predicted, worst = probabilities.argmax(axis=1), most_confident_mistakes(labels, probabilities)
+    if not len(worst):
         return None
-    classes = _literal(classes)
-    own = probabilities[wrong, labels[wrong]]
-    worst = wrong[np.argsort(own)][:16]
+    classes, worst = _literal(classes), worst[:_MISTAKES]
     columns = min(8, len(worst))
     rows = -(-len(worst) // columns)
     figure = _figure(1.5 * columns, 1.9 * rows)
@@ -102,6 +100,19 @@ def mistakes(
         said = f"{classes[predicted[row]]} ({share:.0%})\ntrue: {classes[labels[row]]}"
         axis.set_title(said, fontsize=8)
     return _png(figure)
+
+
+def most_confident_mistakes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """The rows of the wrong answers, that of the highest probability first.
+
+    Args:
+      labels: true classes, (N,).
+      probabilities: of each class, (N, K).
+
+    """
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    confidence = probabilities[wrong].max(axis=1)
+    return wrong[np.argsort(-confidence, kind="stable")]
 
 
 def _show(axis: Any, image: np.ndarray) -> None:

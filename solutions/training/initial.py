@@ -4,8 +4,9 @@ Trockman and Kolter 2023, "Mimetic Initialization of Self-Attention Layers", arX
 in trained Vision Transformers that the map from query to key is near the identity, so that tokens
 attend to what is like them, and that from value to output is near minus the identity; and that
 starting so, with sinusoidal positions, helps most where there are few images.  Here without their
-singular value decompositions: the key starts as the query does, which makes the product of the two
-the identity on average, and half of the output projection as the value's map turned around.
+singular value decompositions: the key starts as the query does, so that the products of the two,
+added up over the heads, are the identity on average (each alone is that divided by the number of
+heads), and half of the output projection as the value's map turned around.
 """
 
 from __future__ import annotations

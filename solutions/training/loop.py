@@ -35,9 +35,10 @@ class Fitted:
 
     Attributes:
       state: the task's state after the last step.
-      history: one line for each epoch: step, epoch, train_loss, test_loss, test_accuracy,
-        images_per_second, learning_rate, seconds.  What begins with ``test_`` is None where the
-        plan does not test; the last epoch is tested always.
+      history: one line for each epoch: step, epoch, images_per_second, learning_rate, seconds, and
+        the task's metrics, which for a classifier are train_loss, train_accuracy, test_loss and
+        test_accuracy.  What begins with ``test_`` is None where the plan does not test; the last
+        epoch is tested always.
       step: how many steps were made in all.
       finished: False when it was asked to stop before the end.
 

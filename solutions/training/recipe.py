@@ -48,14 +48,17 @@ class Recipe:
       ema: decay of the moving average of the weights that is evaluated; 0 turns it off.
       drop_path: stochastic depth, the probability with which each branch of the last block,
         attention and MLP on their own, is left out for an image (it grows linearly from 0 at the
-        first block); 0 turns it off.
+        first block, so a model of one block leaves out nothing); 0 turns it off.
       shift: random shift by up to so many pixels in each direction.
       flip: mirror half of the images.
       trivial_augment: move or recolour each image by chance, see `trivial`.
       mixup, cutmix: parameter of the Beta distribution; 0 turns it off.
       mixup_off: share of all steps, at the end, in which images are not mixed any more.
       dtype: of the computation: ``float32``, ``bfloat16`` or ``auto`` (bfloat16 on accelerators).
-        Parameters and optimiser are float32 always.
+        Parameters and optimiser are float32 always.  With ``float32`` products are as exact as JAX
+        makes them by default: on NVIDIA's GPUs from Ampere on their operands are rounded to TF32,
+        on TPUs to bfloat16, unless ``JAX_DEFAULT_MATMUL_PRECISION=highest`` is set.  With
+        ``bfloat16`` accelerators round the logits, too; loss and softmax are float32.
       eval_every, checkpoint_every: in epochs.
       keep: how many checkpoints stay.
 

@@ -114,7 +114,7 @@ def _mistakes(data: Dataset, probabilities: np.ndarray) -> str:
     png = figures.mistakes(data.test_images, data.test_labels, probabilities, data.classes)
     if png is None:
         return "<h2>Worst mistakes</h2><p class=note>none: every test image is right</p>"
-    words = "the test images whose true class was given the smallest probability"
+    words = "the wrong answers on test images that were given with the highest probability"
     return _picture("Worst mistakes", words, png)
 
 

@@ -75,3 +75,11 @@ def test_a_class_with_dollars_in_its_name_is_no_formula() -> None:
     ):
         assert page is not None
         assert page.startswith(b"\x89PNG")
+
+
+def test_the_worst_mistakes_are_those_of_highest_confidence() -> None:
+    probabilities = np.array(
+        [[0.9, 0.1, 0.0], [0.45, 0.4, 0.15], [0.1, 0.2, 0.7], [0.0, 0.6, 0.4], [0.4, 0.45, 0.15]]
+    )
+    labels = np.array([0, 2, 1, 0, 0])  # of the wrong ones, row 3 gave its true class the least
+    assert figures.most_confident_mistakes(labels, probabilities).tolist() == [2, 3, 1, 4]

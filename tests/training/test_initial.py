@@ -40,6 +40,8 @@ def test_query_times_key_is_near_the_identity_and_value_times_output_near_minus_
         others = product[~np.eye(64, dtype=bool)]
         assert (sign * diagonal > 0).mean() > 0.95
         assert np.abs(diagonal).mean() > 3 * np.abs(others).mean()
+    like, _ = products(started(model, "mimetic"))
+    assert abs(np.diag(like).mean() - 1) < 0.1
     for product in products(started(model, "problems")):
         assert np.abs(np.diag(product).mean()) < 0.1
 

@@ -1,9 +1,9 @@
 """One step of training: augment, the step of problem 50, the average of the weights.
 
-`classification` puts a recipe, a model and a dataset together into a `Task`, the three functions
-that the loop needs.  The optimiser and the step are those of problem 50, the references or a
-student's own; around them go what problem 50 leaves out: augmentation, mixed labels (Mixup,
-CutMix), and a moving average of the weights.
+`classification` puts a recipe, a model and a dataset together into a `Task`, which is what the loop
+needs: start, step and test, and the learning rate for the display.  The optimiser and the step are
+those of problem 50, the references or a student's own; around them go what problem 50 leaves out:
+augmentation, mixed labels (Mixup, CutMix), and a moving average of the weights.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Metrics = dict[str, Float[Array, ""]]
 
 @dataclass(frozen=True)
 class Task:
-    """What the loop repeats.  All three functions are jitted by the loop.
+    """What the loop repeats.  The loop jits ``init``, ``step`` and ``evaluate``.
 
     Attributes:
       init: ``init(key)`` → the state, any pytree of arrays.
@@ -154,12 +154,9 @@ def _mixed_step(
     def loss_of(params: Any) -> tuple[Array, Array]:
         logits = state.apply_fn({"params": params}, images)
 
-        def loss(of: Array) -> Array:
-            one_hot = jax.nn.one_hot(of, logits.shape[-1])
-            targets = optax.smooth_labels(one_hot, label_smoothing)
-            return optax.softmax_cross_entropy(logits, targets).mean()
-
-        return share * loss(labels) + (1 - share) * loss(labels[partner]), logits
+        own, others = (jax.nn.one_hot(of, logits.shape[-1]) for of in (labels, labels[partner]))
+        targets = optax.smooth_labels(share * own + (1 - share) * others, label_smoothing)
+        return optax.softmax_cross_entropy(logits, targets).mean(), logits
 
     (loss, logits), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
     larger = jnp.where(share >= 0.5, labels, labels[partner])
@@ -170,4 +167,4 @@ def _mixed_step(
 def _averaged(average: Any, params: Any, decay: float, step: Array) -> Any:
     """A moving average that forgets its start: the decay grows to its value in the first steps."""
     decay = jnp.minimum(decay, (1 + step) / (10 + step))
-    return jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)
+    return optax.incremental_update(params, average, 1 - decay)

@@ -27,7 +27,8 @@ def main(target: str, how: str, *several: str) -> None:
         port, count, number = several
         join_processes(f"127.0.0.1:{port}", int(count), int(number))
     data = Dataset("shades", *shades(40), *shades(11, 1), CLASSES)
-    recipe = dataclasses.replace(TINY, shift=1, drop_path=0.2, ema=0.9, optimizer="muon")
+    drops = {"depth": 2, "drop_path": 0.2}  # which a single block would never do
+    recipe = dataclasses.replace(TINY, shift=1, ema=0.9, optimizer="muon", **drops)
     alone = jax.device_count() == 1
     out = f"{target}.run" if alone else None
     before = list(logging.root.handlers)

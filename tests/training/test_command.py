@@ -199,6 +199,15 @@ def test_eval_and_predict(story: Story, tmp_path: Path, capsys: pytest.CaptureFi
         with Image.open(story.run / "predictions" / name) as overlay:
             assert (overlay.format, overlay.size) == ("PNG", (320, 320))  # 40 times 8 pixels
 
+    swapped = tmp_path / "swapped"
+    for one, other in (("dark", "bright"), ("bright", "dark")):
+        shutil.copytree(story.images / one, swapped / other)
+    code, told, errors = said(capsys, "eval", str(story.run), "--data", str(swapped))
+    assert code == 0, errors
+    wrong = re.search(r"(\d+) of 12 right", told)
+    assert wrong is not None
+    assert int(wrong[1]) < 6 < int(right[1])  # as all images are of the other class
+
     renamed = tmp_path / "renamed"
     shutil.copytree(story.images, renamed)
     (renamed / "bright").rename(renamed / "light")

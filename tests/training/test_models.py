@@ -65,14 +65,35 @@ def test_the_position_table_starts_as_wide_as_the_recipe_says() -> None:
     assert abs(float(table.std()) - 1) < 0.05
 
 
+def scaled(params: Any, attention: float, mlp: float) -> Any:
+    """Parameters with which the two branches of the last block are so many times as large."""
+    block = params["block_1"]
+    ends = {
+        "attention": {
+            **block["attention"],
+            "out": jax.tree.map(lambda p: attention * p, block["attention"]["out"]),
+        },
+        "mlp_out": jax.tree.map(lambda p: mlp * p, block["mlp_out"]),
+    }
+    return {**params, "block_1": {**block, **ends}}
+
+
 def test_stochastic_depth_leaves_branches_out_and_keeps_the_mean() -> None:
-    model = models.build(recipe(depth=2, drop_path=0.5, mlp=4), SHAPE, 5)
-    params = jax.jit(model.init)(jax.random.key(0))
-    same = jnp.broadcast_to(IMAGES[0], (64, *SHAPE))
-    logits = jax.jit(model.apply)(params, same, jax.random.key(1))
-    kinds = np.unique(np.round(np.asarray(logits), 4), axis=0)
-    assert len(kinds) == 4  # each of the last block's two branches is there or not
-    assert len(np.unique(np.round(np.asarray(jax.jit(model.apply)(params, same)), 4), axis=0)) == 1
+    rate, count = 0.25, 800
+    model = models.build(recipe(depth=2, drop_path=rate, mlp=4), SHAPE, 5)
+    params, apply = jax.jit(model.init)(jax.random.key(0)), jax.jit(model.apply)
+    same = jnp.broadcast_to(IMAGES[0], (count, *SHAPE))
+    found = np.asarray(apply(params, same, jax.random.key(1)))
+    kinds = [(one, other) for one in (0, 1) for other in (0, 1)]
+    expected = np.stack(
+        [apply(scaled(params, *(np.array(kind) / (1 - rate))), same[:1])[0] for kind in kinds]
+    )
+    distances = np.abs(found[:, None] - expected).max(axis=-1)
+    assert distances.min(axis=1).max() < 1e-5
+    kept = np.array(kinds)[distances.argmin(axis=1)]
+    assert np.abs(kept.mean(axis=0) / (1 - rate) - 1).max() < 0.08  # 4 standard deviations
+    assert np.abs(np.corrcoef(kept.T)[0, 1]) < 0.15  # each branch on its own
+    assert len(np.unique(np.round(np.asarray(apply(params, same)), 4), axis=0)) == 1
 
 
 @pytest.mark.parametrize("head_size", [4, 8])
@@ -87,10 +108,24 @@ def test_fused_attention_is_problem_40(head_size: int) -> None:
 
 def test_attention_of_the_last_block_is_what_the_reference_computes() -> None:
     model = models.build(recipe(depth=2), SHAPE, 5)
-    weights = model.attention(jax.jit(model.init)(jax.random.key(0)), IMAGES[0])
+    params = jax.jit(model.init)(jax.random.key(0))
+    module = models.linen_module(recipe(depth=2), 5)
+    _, seen = module.apply({"params": params}, IMAGES[0], capture_intermediates=True)
+    expected = []
+    for block in ("block_0", "block_1"):
+        tokens = seen["intermediates"][block]["norm_1"]["__call__"][0]
+        query, key = (
+            np.einsum("td,dhk->htk", tokens, params[block]["attention"][name]["kernel"])
+            + params[block]["attention"][name]["bias"][:, None]
+            for name in ("query", "key")
+        )
+        scores = np.exp(query @ key.transpose(0, 2, 1) / np.sqrt(query.shape[-1]))
+        expected.append(scores / scores.sum(axis=-1, keepdims=True))
+    weights = model.attention(params, IMAGES[0])
     assert weights is not None
     assert weights.shape == (2, 5, 5)
-    assert np.allclose(weights.sum(axis=-1), 1, atol=1e-5)
+    assert np.allclose(weights, expected[1], atol=1e-5)
+    assert not np.allclose(weights, expected[0], atol=1e-2)
 
 
 def test_patches_have_to_fill_the_image() -> None:

@@ -22,10 +22,16 @@ MATRICES = ("key", "query", "value", "out", "mlp_in", "mlp_out")
 
 
 @functools.cache
-def second_updates(weight_decay: float) -> tuple[Any, Any, Any]:
+def second_updates(weight_decay: float, muon_lr: float | None = None) -> tuple[Any, Any, Any]:
     """Parameters of two blocks, gradients by chance, and what the second step of them adds."""
     asked = dataclasses.replace(
-        TINY, model="registers", depth=2, mlp=24, optimizer="muon", weight_decay=weight_decay
+        TINY,
+        model="registers",
+        depth=2,
+        mlp=24,
+        optimizer="muon",
+        muon_lr=muon_lr,
+        weight_decay=weight_decay,
     )
     shapes = jax.eval_shape(models.build(asked, (8, 8, 1), 5).init, jax.random.key(0))
     generator = np.random.default_rng(0)
@@ -61,6 +67,13 @@ def test_the_matrices_inside_get_orthogonal_updates_of_adams_size() -> None:
         singular = np.linalg.svd(as_matrix(path, update), compute_uv=False)
         assert singular.max() / singular.min() < 2.5, path
         assert 0.1 < np.sqrt((update**2).mean()) / TINY.base_lr < 0.3, path
+
+
+def test_the_matrices_have_a_learning_rate_of_their_own() -> None:
+    alike = by_path(second_updates(0.0)[2])
+    for path, update in by_path(second_updates(0.0, 3 * TINY.base_lr)[2]).items():
+        expected = (3 if is_matrix(path) else 1) * alike[path]
+        assert np.allclose(update, expected, rtol=1e-4, atol=1e-7), path
 
 
 def test_everything_else_gets_adam() -> None:

@@ -97,3 +97,18 @@ def test_the_average_of_the_weights() -> None:
         after = states[step + 1]["params"]["head"]["kernel"]
         average = decay * average + (1 - decay) * after
         assert np.allclose(states[step + 1]["ema"]["head"]["kernel"], average, atol=1e-6)
+
+
+def test_what_is_tested_is_the_average_where_there_is_one() -> None:
+    averages, plain = dataclasses.replace(TINY, ema=0.9), TINY
+    states, _, batch, _ = steps(averages, 3)
+    state = states[-1]
+
+    def losses(recipe: Recipe, state: Any) -> np.ndarray:
+        task = classification(recipe, linear(), STATISTICS, 10)
+        return np.asarray(task.evaluate(state, batch)["loss"])
+
+    alone = {name: value for name, value in state.items() if name != "ema"}
+    of_average = losses(plain, {**alone, "params": state["ema"]})
+    assert np.array_equal(losses(averages, state), of_average)
+    assert not np.allclose(of_average, losses(plain, alone), rtol=1e-3)

@@ -83,7 +83,7 @@ def of_run(run: Run) -> tuple[int, Classifier]:
     """The newest checkpoint of a run, and the step at which it was made.
 
     Raises:
-      NoCheckpoint: there is none.
+      NoCheckpoint: there is none, or it cannot be read now.
       BadRecipe: the run trained a student's answer that is no longer there as it was.
 
     """

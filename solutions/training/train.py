@@ -84,7 +84,7 @@ def train(
       NotANumber: the loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
       AnotherRun: ``out`` holds the checkpoints of other images, another recipe, seed or functions.
-      NoCheckpoint: there is no memory, say, to read one that may be fine.
+      NoCheckpoint: one that is not proved damaged cannot be read now.
 
     """
     _check_types(recipe, data)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grader.engine.findings import Trial
 from grader.engine.remote import RemoteTrace
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ TABLE_STD = 0.02
 """How learned tokens and positions start (catalogue: ``normal(0.02)``), within a factor of 4."""
 _MOSTLY = 0.9
 """Drawn numbers are all different, but for a few where the tails are cut off."""
+
+_FAR = 6
+"""How many standard deviations of the mean it may be from 0."""
 
 
 def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.ndarray]) -> None:
@@ -27,7 +31,8 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
         if not all(slot.members[0] in tables(judge) for slot in slots):
             continue
         value = leaf.of(first)
-        spread = float(np.std([*value.ravel(), *leaf.of(other).ravel()]))
+        both = np.array([*value.ravel(), *leaf.of(other).ravel()])
+        spread, middle = float(np.std(both)), float(np.mean(both))
         zeros = leaf.kind == "zeros" or not (value.any() or leaf.of(other).any())
         embedded = leaf.path.rsplit("/", 1)[-1] == "embedding"  # nn.Embed has its own default
         if zeros and any(slot.role == "token" and slot.sizes[2] > 1 for slot in slots):
@@ -36,6 +41,8 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
             wrong.append(f"'{leaf.path}' starts with a standard deviation of {spread:.2g}")
         elif not zeros and np.unique(value[value != 0]).size < _MOSTLY * np.count_nonzero(value):
             wrong.append(f"'{leaf.path}' starts with {_again(value)}")
+        elif abs(middle) > _FAR * spread / both.size**0.5 and not zeros and not embedded:
+            wrong.append(f"'{leaf.path}' starts around {middle:.2g}, not around 0")
         elif zeros or not TABLE_STD / 2 <= spread <= TABLE_STD * 2:
             start = "zeros" if zeros else f"a standard deviation of {spread:.2g}"
             odd.append(f"'{leaf.path}' starts with {start}; the text asks for {TABLE_STD}")
@@ -75,6 +82,21 @@ def drawn_alike(trace: RemoteTrace, values: list[np.ndarray]) -> list[str]:
                 f"'{leaf.path}' starts with the same numbers {times} times: one random key "
                 "draws all of them; jax.random.split (in nn.scan: split_rngs) makes several"
             ]
+    return []
+
+
+def constant_starts(trial: Trial, values: list[np.ndarray]) -> list[str]:
+    """A remark for a kernel that starts as a constant, or a scale that does not start as ones."""
+    if trial.matched is None:
+        return []
+    for leaf, slots in trial.matched.pieces:
+        value = leaf.of(values)
+        constant = value.size > 1 and (value == value.flat[0]).all()
+        kinds = {slot.kind for slot in slots}
+        if kinds == {"random"} and leaf.role == "kernel" and constant:
+            return [f"'{leaf.path}' starts as a constant, {value.flat[0]:.2g}: is that meant?"]
+        if kinds == {"ones"} and not leaf.plus_one and not (value == 1).all():
+            return [f"'{leaf.path}', a scale of LayerNorm, does not start as ones"]
     return []
 
 

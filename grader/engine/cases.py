@@ -67,6 +67,11 @@ def draws_with_corners(problem: Problem, generator: np.random.Generator, count: 
     return drawn + [make_draw(problem, fields) for fields in corners]
 
 
+def at_a_corner(problem: Problem, draw: Draw) -> bool:
+    """Whether sizes are not drawn: with one token alone, say, many mistakes look alike."""
+    return any(draw.fields[name] not in choices for name, choices in problem.fields.items())
+
+
 def ample(draws: Sequence[Draw]) -> int:
     """The number of the draw in which whatever a model consists of occurs at least twice."""
     return min(1, len(draws) - 1)

@@ -80,9 +80,9 @@ RANDOM = Cause(
     "random-at-run-time",
     "",
     "",
-    "random numbers are drawn while the model runs: is dropout on?",
+    "random numbers are drawn while the model runs: dropout, or what should be a parameter?",
     "Nothing here is random once the parameters are drawn. Leave the dropout out, or make it "
-    "deterministic.",
+    "deterministic; what is learned is made by self.param, which draws it in init alone.",
 )
 
 NOT_LINEN = Cause(
@@ -295,9 +295,9 @@ CAUSES: tuple[Cause, ...] = (
         "axis-missing",
         "IndexError|ValueError|AxisError",
         "tuple index out of range|axis .* is out of bounds",
-        "a function or layer needs an axis that its array does not have",
-        "The contract has no batch axis: (N, D) has the axes 0 and 1. A mean or sum without "
-        "axis= runs over all of them and leaves a single number.",
+        "an axis is asked for that an array does not have, or an entry that a tuple does not have",
+        "A shape has an entry for each axis, and models here have no batch axis: (N, D) has the "
+        "axes 0 and 1. A mean or sum without axis= leaves a single number.",
     ),
     Cause(
         "several-arrays",

@@ -127,7 +127,8 @@ class Diagnostician:
     def _where(self) -> Where | None:
         assert self.findings.failing is not None
         trial, style = self.findings.failing
-        case, stages = self._comparer.case(trial.reference, trial, style), self._comparer.stages
+        stages, drawn = self._comparer.stages, style < len(trial.cases)
+        case = trial.cases[style] if drawn else self._comparer.case(trial.reference, trial, style)
         try:
             if self.findings.failed == "shape":  # nothing was run yet: the layouts are not settled
                 aligned = align(trial.reference, trial.submission, case, stages)

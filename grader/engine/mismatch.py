@@ -120,7 +120,7 @@ def _likeness(slot: Slot, leaf: Leaf, fits: Fits) -> int:
         return 0
     shape = [n for n in leaf.shape if n != 1]
     same = len(shape) > 1 and shape == [n for n in slot.sizes if n != 1]
-    named = slot.place is not None and not _names(slot.path).isdisjoint(_words(leaf.path))
+    named = not _names(slot.path).isdisjoint(_words(leaf.path))
     return _PAIR + _KIND * (slot.kind == leaf.kind) + _SHAPE * same + _NAME * named
 
 
@@ -135,7 +135,7 @@ def _misnamed(slot: Slot, leaf: Leaf) -> bool:
 @lru_cache(4096)
 def _names(path: str) -> frozenset[str]:
     """What people call the projections in a path: ``key``, ``k``, ``wk``, ``bk``."""
-    projections = _words(path) & {"query", "key", "value"}
+    projections = _words(path) & {"query", "key", "value", "out"}
     prefixes = ("", "w", "b")
     return frozenset(projections | {p + name[0] for name in projections for p in prefixes})
 

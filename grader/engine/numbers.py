@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grader.engine.align import Alignment, Case, align, settle
-from grader.engine.cases import ALL_STYLES, EXTREME, draw_arrays, draw_weights
+from grader.engine.cases import ALL_STYLES, EXTREME, at_a_corner, draw_arrays, draw_weights
 from grader.engine.compare import all_close, close, relative_gap, worst
 from grader.engine.findings import Trial
 from grader.engine.parameters import back_to_whole, pair_in_pieces
@@ -170,7 +170,8 @@ def _equal(judge: ContractJudge) -> None:
         judge.passed("numbers")
         return
     trial = min(
-        (trial for trial, _ in wrong), key=lambda t: (_at_a_corner(judge, t), t.draw.plainness)
+        (trial for trial, _ in wrong),
+        key=lambda t: (at_a_corner(judge.problem, t.draw), t.draw.plainness),
     )
     number = max(
         (n for t, n in wrong if t is trial),
@@ -197,9 +198,3 @@ def _equal(judge: ContractJudge) -> None:
         f"{len(wrong)} of {judge.findings.cases} cases differ from the reference; "
         f"in the smallest, {where} is off by {gap:.3g}",
     )
-
-
-def _at_a_corner(judge: ContractJudge, trial: Trial) -> bool:
-    """Whether sizes are not drawn: with one token alone, say, many mistakes look alike."""
-    choices = judge.problem.fields
-    return any(trial.draw.fields[name] not in choices[name] for name in choices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grader.engine.cases import at_a_corner
 from grader.engine.depth import other_depth
 from grader.engine.findings import Trial
 from grader.engine.transplant import Match, Mismatch, match
@@ -93,7 +94,12 @@ def _words(judge: ContractJudge, apart: list[tuple[Trial, Mismatch]]) -> str:
     """What is wrong on the draw that tells most, kept for the diagnosis."""
     trial, mismatch = min(
         apart,
-        key=lambda item: (not item[0].draw.tells, tells_little(item[1]), item[0].draw.plainness),
+        key=lambda item: (
+            at_a_corner(judge.problem, item[0].draw),
+            not item[0].draw.tells,
+            tells_little(item[1]),
+            item[0].draw.plainness,
+        ),
     )
     judge.findings.mismatch = mismatch
     judge.findings.failing = (trial, 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.engine.beginnings import check_initial, drawn_alike, looks_drawn
+from grader.engine.beginnings import check_initial, constant_starts, drawn_alike, looks_drawn
 from grader.engine.cases import draw_arrays, draw_weights
 from grader.engine.compare import all_close
 from grader.engine.remote import Remote, RemoteTrace
@@ -70,7 +70,7 @@ def check_seed(judge: ContractJudge) -> None:
         judge.fail("seed", message)
     else:
         judge.passed("seed")
-    judge.findings.remarks += drawn_alike(ample.submission, one)
+    judge.findings.remarks += drawn_alike(ample.submission, one) + constant_starts(ample, one)
     check_initial(judge, one, other)
 
 
@@ -88,6 +88,12 @@ def _seed_message(judge: ContractJudge, near: Started, again: Values, far: Start
     drawn = {leaf.index for leaf in own if looks_drawn(near[0][1][leaf.index])}.union(random)
     drawn_far = {leaf.index for leaf in ample if looks_drawn(far[0][1][leaf.index])}
     alike = [_alike(drawn, near), _alike(drawn_far, far)]
+    kernels = {leaf.index for leaf in own if leaf.role == "kernel"}
+    expected = {leaf.role for leaf in trials[0].reference.leaves if leaf.kind == "random"}
+    if (expected and not drawn) or (kernels and "kernel" in expected and not kernels & drawn):
+        judge.findings.seed_ignored = True
+        which = "kernel" if drawn else "parameter"
+        return f"no {which} depends on the seed: all start as constants"
     if (
         random
         and all(set(random) <= same for same in alike[0].values())

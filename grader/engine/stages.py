@@ -14,6 +14,7 @@ from grader.engine.traced import Intermediate
 from grader.problem import Stage
 
 _MARK_TOLERANCE = 1e-7
+_PLAINLY = 1e-4
 _TELLING = 0.5
 """Share of neighbours in size that have to differ, for equal numbers in another order to count."""
 
@@ -168,13 +169,19 @@ def open_stages(
     """Places of the stages that did not come up, nor any that depends on them.
 
     A stage without which later ones came up all the same is only computed in another way; so is
-    one that a right result depends on (``needed``: the numbers of these).
+    one that a right result depends on (``needed``: the numbers of these).  Weights that are all 0
+    or 1, as of a single token or of a softmax of large scores, prove nothing of what they come of.
     """
     passed = {i for i, stage in enumerate(stages) if stage.number in needed}
     for i, (stage, finding) in enumerate(zip(stages, findings, strict=True)):
         if finding.found:
-            passed |= stage.above | {i}
+            passed |= stage.above | {i} if _proves_something(stage.value) else {i}
     return [i for i in range(len(stages)) if i not in passed]
+
+
+def _proves_something(value: np.ndarray) -> bool:
+    """Whether some number is neither 0 nor 1."""
+    return bool((np.minimum(np.abs(value), np.abs(value - 1)) > _PLAINLY).any())
 
 
 def needed_for(

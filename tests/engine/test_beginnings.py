@@ -113,6 +113,38 @@ def test_rows_that_start_equal_fail(number: int, name: str, old: str, grade_text
     assert f"'{name}' starts with the same row" in message(verdict, "initial")
 
 
+@pytest.mark.parametrize("start", ["constant(0.02)", "zeros"])
+def test_a_model_that_starts_all_constant_does_not_depend_on_the_seed(
+    start: str, grade_text: Grade
+) -> None:
+    kernel = f'name="projection", kernel_init=nn.initializers.{start})'
+    verdict = grade_text(changed(38, ('name="projection")', kernel)), 38, **FEW)
+    assert failed_checks(verdict) == ["seed"]
+    assert "all start as constants" in message(verdict, "seed")
+
+
+def test_a_table_that_starts_on_one_side_of_zero_fails(grade_text: Grade) -> None:
+    one_sided = POSITIONS.replace(DRAWN, "nn.initializers.uniform(0.07)")
+    verdict = grade_text(changed(39, (POSITIONS, one_sided)), 39, **FEW)
+    assert failed_checks(verdict) == ["initial"]
+    assert "not around 0" in message(verdict, "initial")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "remark"),
+    [
+        ('name="norm_1"', 'name="norm_1", scale_init=nn.initializers.zeros', "start as ones"),
+        ('name="mlp_out"', 'name="mlp_out", kernel_init=nn.initializers.zeros', "as a constant"),
+    ],
+)
+def test_a_layer_that_starts_dead_is_remarked_on(
+    old: str, new: str, remark: str, grade_text: Grade
+) -> None:
+    verdict = grade_text(changed(41, (old, new)), 41, **FEW)
+    assert verdict["passed"]
+    assert [remark in told for told in verdict["remarks"]] == [True]
+
+
 def test_registers_may_not_all_start_as_zeros_but_a_lone_token_may(grade_text: Grade) -> None:
     for number, old, failed in ((47, REGISTERS, ["initial"]), (39, CLS, [])):
         zeros = old.replace(DRAWN, "nn.initializers.zeros")

@@ -125,3 +125,32 @@ def test_what_is_too_much_or_too_little_of_a_model_is_told(
     verdict = grade_text(source, 45, explain=False, cases=12, shapes=4)
     told = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     assert message in str(told)
+
+
+ATTENTION = """
+import flax.linen as nn, jax, jax.numpy as jnp
+
+
+class Attention(nn.Module):
+    h: int
+
+    @nn.compact
+    def __call__(self, x):
+        t, d = x.shape
+        q, k = (nn.Dense(d, name=name)(x).reshape(t, self.h, -1) for name in ("q", "k"))
+        scores = jnp.einsum("qhd,khd->hqk", q, k) / jnp.sqrt(d // self.h)
+        mixed = jnp.einsum("hqk,khd->qhd", jax.nn.softmax(scores), x.reshape(t, self.h, -1))
+        return nn.Dense(d, name="out")(mixed.reshape(t, d))
+
+
+def self_attention_forward(seed, x, num_heads):
+    model = Attention(num_heads)
+    return model.apply(model.init(jax.random.key(seed), x), x)
+"""
+
+
+def test_names_tell_which_of_four_equal_projections_is_missing(grade_text: Grade) -> None:
+    verdict = grade_text(ATTENTION, 40, explain=False)
+    message = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
+    assert message.startswith("missing: value projection (kernel)")
+    assert "output" not in message

@@ -166,6 +166,15 @@ def test_a_stage_that_a_right_result_depends_on_counts_as_passed(grade_text: Gra
     assert [d["pitfall"] for d in verdict["diagnoses"]] == ["accuracy-percent"]
 
 
+def test_the_weights_of_a_single_token_prove_nothing(grade_text: Grade) -> None:
+    text = catalogue.solution_path(45).read_text()
+    call = "(image)"
+    assert text.count(call) == 1
+    # Only the corner with one patch has pixels this large.
+    verdict = grade_text(text.replace(call, "(image.clip(-30, 30))"), 45)
+    assert parted(verdict) == "patches"
+
+
 def test_what_goes_through_a_comparison_proves_nothing() -> None:
     def model(x: jax.Array) -> tuple[jax.Array, jax.Array]:
         logits = checkpoint_name(x * 2, "logits")

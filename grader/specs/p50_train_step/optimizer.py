@@ -155,7 +155,7 @@ PITFALLS = (
     ),
     Pitfall(
         id="mask-not-used",
-        title="the optimiser does not use the mask",
+        title="the optimiser decays every parameter, as it does without the mask",
         advice=(
             "Without a mask AdamW decays every parameter, biases, LayerNorms and positions "
             "included."

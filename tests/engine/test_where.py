@@ -136,7 +136,9 @@ def test_heads_in_a_loop_are_seen_one_by_one(grade_text: Grade) -> None:
         (right.replace("softmax(scores)", "softmax(scores, 0)"), "attention weights", ""),
         (right.replace("softmax(scores) @ v", "softmax(scores) @ (2 * v)"), "values mixed", ""),
     ):
-        verdict = grade_text(text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41)
+        verdict = grade_text(
+            text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41, two_children=False
+        )
         inside = [(s["title"], s["found"]) for s in verdict["stages"] if s["inside"]]
         first = next(title for title, found in inside if not found)
         assert first.startswith(parts)
@@ -149,7 +151,9 @@ def test_keys_made_before_queries_do_not_hide_a_softmax_over_the_queries(
     text = BLOCK.replace("q, k, v = (nn", "k, q, v = (nn").replace(
         "softmax(scores)", "softmax(scores / q.shape[-1] ** 0.5, 0)"
     )
-    verdict = grade_text(text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41)
+    verdict = grade_text(
+        text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41, two_children=False
+    )
     assert [d["pitfall"] for d in verdict["diagnoses"]] == ["softmax-over-queries"]
     assert [s["found"] for s in verdict["stages"] if s["title"] == "scaled scores"] == [True]
 
@@ -161,7 +165,7 @@ def test_a_stage_that_a_right_result_depends_on_counts_as_passed(grade_text: Gra
         (ACCURACY, f"100 * {ACCURACY}"),
     )
     text = catalogue.solution_path(50).read_text()
-    verdict = grade_text(apply_edits(text, [Edit(*edit) for edit in edits]), 50)
+    verdict = grade_text(apply_edits(text, [Edit(*edit) for edit in edits]), 50, two_children=False)
     assert not any(stage["parts"] for stage in verdict["stages"])
     assert [d["pitfall"] for d in verdict["diagnoses"]] == ["accuracy-percent"]
 
@@ -171,7 +175,7 @@ def test_the_weights_of_a_single_token_prove_nothing(grade_text: Grade) -> None:
     call = "(image)"
     assert text.count(call) == 1
     # Only the corner with one patch has pixels this large.
-    verdict = grade_text(text.replace(call, "(image.clip(-30, 30))"), 45)
+    verdict = grade_text(text.replace(call, "(image.clip(-30, 30))"), 45, two_children=False)
     assert parted(verdict) == "patches"
 
 

@@ -27,6 +27,11 @@ FOLLOWED = frozenset(
     "tile concatenate stack unstack".split()
 )
 
+_COUNTING = frozenset(
+    "iota add sub mul div rem min max clamp lt le gt ge eq ne and or not select_n "
+    "convert_element_type broadcast_in_dim reshape squeeze dynamic_slice gather".split()
+)
+"""What places are computed by."""
 _MOST_NUMBERS = 1000
 
 
@@ -117,12 +122,12 @@ def arranged(eqn: Any, arrays: Sequence[np.ndarray | None]) -> list[np.ndarray] 
 
 def known_numbers(eqn: Any, operands: Sequence[Held]) -> list[Held] | None:
     """The results of an equation on whole numbers that are all known; else None."""
-    name = eqn.primitive.name
-    known = all(held.number is not None for held in operands) and (operands or name == "iota")
-    if not known or name not in RULES or not all(_is_whole(var) for var in eqn.outvars):
+    known = all(held.number is not None for held in operands)
+    if not known or eqn.primitive.name not in _COUNTING or not _is_whole(eqn.outvars[0]):
         return None
     results = arranged(eqn, [held.number for held in operands])
-    return None if results is None else [Held(number=result) for result in results]
+    kind = eqn.outvars[0].aval.dtype
+    return None if results is None else [Held(number=result.astype(kind)) for result in results]
 
 
 def known_literal(literal: Any) -> Held:

@@ -238,7 +238,8 @@ class _Nearest:
         sizes = {self.values[i].size for i in places}
         if expected.ndim < 3 or expected.size in sizes:
             return expected
-        parts = [expected.take(0, axis) for axis in range(expected.ndim)]
+        heads = [expected.take(0, axis) for axis in range(expected.ndim)]
+        parts = [*heads, *(head.T for head in heads)]  # with keys taken for queries
 
         def likeness(part: np.ndarray) -> float:
             return max((_likeness(self.values[i], part) for i in places), default=0.0)

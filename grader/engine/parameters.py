@@ -28,7 +28,7 @@ def check_parameters(judge: ContractJudge) -> bool:
             )
     apart = _pair(trials)
     unsure = [trial for trial, _ in apart] or [trial for trial in trials if _guessed(trial)]
-    if unsure and _helps_to_cut(unsure[0]) and pair_in_pieces(judge, guess=False):
+    if unsure and _helps_to_cut(unsure[0]) and pair_in_pieces(judge, guess=bool(apart)):
         apart = []
     if apart:
         return judge.fail("parameters", _words(judge, apart))

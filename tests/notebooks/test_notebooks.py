@@ -140,7 +140,6 @@ def test_an_unknown_name_is_a_matter_of_usage() -> None:
     assert done.stderr.startswith("there is no source 99_nothing; there are 00_tour, ")
 
 
-@pytest.mark.slow
 def test_the_tour_runs_and_says_what_it_said() -> None:
     """CI runs this one; `make notebooks` runs all."""
     text = (SOURCES / "00_tour.md").read_text(encoding="utf-8")

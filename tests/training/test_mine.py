@@ -182,7 +182,6 @@ def test_attention_is_shown_only_where_the_tokens_stand_as_the_reference_has_the
     assert (weights is not None) == shown
 
 
-@pytest.mark.slow
 def test_muon_finds_the_matrices_of_an_answer_that_keeps_them_elsewhere(
     desk: Path, tiny_data: Dataset
 ) -> None:
@@ -253,7 +252,6 @@ def test_one_array_may_hold_what_decays_alike(
     np.testing.assert_allclose(found, reference.apply(params, image), atol=1e-4)
 
 
-@pytest.mark.slow
 def test_the_positions_are_shown_however_they_are_kept(
     desk: Path, tiny_data: Dataset, tmp_path: Path
 ) -> None:

@@ -30,7 +30,7 @@ def case(
     examples: st.SearchStrategy[Drawn],
     rule: str = "",
     tolerance: float = 1e-11,
-    count: int = 12,
+    count: int = 15,
 ) -> None:
     """Add a case; it is named like the rule it needs unless `rule` says otherwise."""
     CASES[name] = Case(frozenset((rule or name).split()), examples, tolerance, count)

@@ -55,6 +55,14 @@ def kernels_side_by_side(params: Any) -> Any:
     }
 
 
+def on_a_device(params: Any) -> Any:
+    return jax.device_put(params, jax.devices("cpu")[0])
+
+
+def behind_a_barrier(params: Any) -> Any:
+    return jax.lax.optimization_barrier(params)
+
+
 def uses(way: Callable[[Any], Any]) -> list[tuple[str, str]]:
     """The weights in the order of their first use, each with what it is used for."""
 
@@ -74,7 +82,10 @@ def _when(item: tuple[Any, tuple[int, str]]) -> int:
     return item[1][0]
 
 
-@pytest.mark.parametrize("way", [raveled, raveled_under_jit, stacked, kernels_side_by_side])
+WAYS = [raveled, raveled_under_jit, stacked, kernels_side_by_side, on_a_device, behind_a_barrier]
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_what_was_cut_apart_again_is_used_where_it_is_used(way: Callable[[Any], Any]) -> None:
     expected = uses(unchanged)
     assert [role for _, role in expected] == ["kernel", "add", "scale", "add", "kernel", "add"]
@@ -90,3 +101,49 @@ def test_where_nobody_can_tell_all_are_used_at_once() -> None:
 
     closed, _ = trace(model, X)
     assert len({when for when, _ in uses_of_weights(closed.jaxpr).first.values()}) == 1
+
+
+def one_by_one(stack: Any, x: Any) -> Any:
+    for i in range(3):
+        x = Layers().apply(jax.tree.map(lambda a, i=i: a[i], stack), x)
+    return x
+
+
+def scanned(stack: Any, x: Any) -> Any:
+    return jax.lax.scan(lambda x, params: (Layers().apply(params, x), None), x, stack)[0]
+
+
+def taken_by_number(stack: Any, x: Any) -> Any:
+    def body(i: Any, x: Any) -> Any:
+        return Layers().apply(jax.tree.map(lambda a: a[i], stack), x)
+
+    return jax.lax.fori_loop(0, 3, body, x)
+
+
+def in_a_branch(stack: Any, x: Any) -> Any:
+    def body(x: Any, params: Any) -> Any:
+        kept = jnp.isfinite(x).all()
+        return jax.lax.cond(kept, lambda x: Layers().apply(params, x), lambda x: x, x), None
+
+    return jax.lax.scan(body, x, stack)[0]
+
+
+def order_of_layers(loop: Callable[[Any, Any], Any]) -> list[tuple[int, str]]:
+    """Which weights are used one after the other: the layer's number, and the path."""
+
+    def model(x: Any) -> Any:
+        each = [Layers().init(jax.random.key(i), x) for i in range(3)]
+        return loop(jax.tree.map(lambda *same: jnp.stack(same), *each), x)
+
+    closed, _ = trace(model, X)
+    layers = {id(eqn): (i, eqn) for i, eqn in enumerate(init_equations(closed.jaxpr))}
+    ordered = sorted(uses_of_weights(closed.jaxpr).first.items(), key=_when)
+    found = [(*layers[layer], i) for (layer, i), _ in ordered]
+    return [(number, eqn.params["paths"][i]) for number, eqn, i in found]
+
+
+@pytest.mark.parametrize("loop", [scanned, taken_by_number, in_a_branch])
+def test_layers_stacked_late_are_used_pass_by_pass(loop: Callable[[Any, Any], Any]) -> None:
+    expected = order_of_layers(one_by_one)
+    assert [number for number, _ in expected] == [0] * 6 + [1] * 6 + [2] * 6
+    assert order_of_layers(loop) == expected

@@ -15,6 +15,7 @@ from grader.problem import Stage
 
 _MARK_TOLERANCE = 1e-7
 _PLAINLY = 1e-4
+"""How far a number may be from 0 or 1 to count as that."""
 _TELLING = 0.5
 """Share of neighbours in size that have to differ, for equal numbers in another order to count."""
 

@@ -57,8 +57,9 @@ def attend(
     value: Float[Array, "T H d"],
     kernel: Kernel,
     mask: Bool[Array, "T T"] | None = None,
+    scale: float | None = None,
 ) -> Float[Array, "T H d"]:
-    """Values averaged with ``softmax(query · key / √d)``, as in problem 40.
+    """Values averaged with ``softmax(query · key · scale)``, as in problem 40.
 
     Args:
       query: of each token and head.
@@ -66,6 +67,7 @@ def attend(
       value: likewise.
       kernel: whose formulas; both take the same sizes.
       mask: True where the query (row) may attend to the key (column); None: everywhere.
+      scale: None: 1 / √d.
 
     """
     tokens, heads, channels = query.shape
@@ -81,7 +83,7 @@ def attend(
     mixed = jax.nn.dot_product_attention(
         *padded,
         mask=mask,
-        scale=channels**-0.5,
+        scale=channels**-0.5 if scale is None else scale,
         query_seq_lengths=lengths,
         key_value_seq_lengths=lengths,
         implementation=kernel,

@@ -29,6 +29,7 @@ from grader.engine.suspects import Suspect, stages_of, variant_suspects
 from grader.engine.traced import Traced
 from grader.engine.transplant import Choices, Match, Mismatch, common_mode, match
 from grader.problem import Contract, Problem, Sizes
+from solutions.training.fused import fuses_attention
 from solutions.training.mine_layout import Placed
 from solutions.training.models import PROBLEMS, Layout, Model, Params, build, compute_dtype, grid_of
 from solutions.training.products import with_fast_products
@@ -54,6 +55,8 @@ def model_of(
     answer = _Answer(contract, getattr(module, contract.function), sizes, recipe)
     reference, placed = build(recipe, image_shape, num_classes), answer.placed
     extra_head = recipe.model == "extra_head"
+    dtype = compute_dtype(recipe)
+    fused = fuses_attention(dtype, recipe.width // recipe.heads)
 
     def init(key: jax.Array) -> Params:
         params = reference.init(key)
@@ -80,7 +83,7 @@ def model_of(
 
     return Model(
         init=init,
-        apply=with_fast_products(apply, compute_dtype(recipe) == jnp.bfloat16),
+        apply=with_fast_products(apply, dtype == jnp.bfloat16, "cudnn" if fused else None),
         attention=attention,
         positions=lambda params: reference.positions(layout.to_reference(params)),
         extra_tokens=reference.extra_tokens,

@@ -30,9 +30,13 @@ from jax import lax
 from jax.extend import core as jex
 
 from grader.jaxprs import bind_equation, scan_widths, sub_jaxprs
+from solutions.training.found_attention import Attention, attentions
+from solutions.training.fused import Kernel
 
 
-def with_fast_products(function: Callable[..., Any], narrow: bool) -> Callable[..., Any]:
+def with_fast_products(
+    function: Callable[..., Any], narrow: bool, kernel: Kernel | None = None
+) -> Callable[..., Any]:
     """``function`` with its products between float32 arrays as the device likes them.
 
     The same goes for the products of its gradients.
@@ -40,9 +44,10 @@ def with_fast_products(function: Callable[..., Any], narrow: bool) -> Callable[.
     Args:
       function: of arrays or trees of arrays, that can be traced.
       narrow: whether operands of products are rounded to bfloat16.
+      kernel: what computes attention, in bfloat16; None: the formulas of ``function``.
 
     """
-    rewrite = _Rewrite(narrow)
+    rewrite = _Rewrite(narrow, kernel)
 
     def rewritten(*arguments: Any) -> Any:
         closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
@@ -133,14 +138,31 @@ class _Rewrite:
     """Evaluates jaxprs with other products in place of theirs, inside of their calls too."""
 
     narrow: bool
+    kernel: Kernel | None
 
     def run(self, jaxpr: Any, constants: Any, arguments: Any) -> list[Any]:
         values = dict(zip(jaxpr.constvars, constants, strict=True))
         values.update(zip(jaxpr.invars, arguments, strict=True))
-        for equation in jaxpr.eqns:
+        for equation, attention in self._wanted(jaxpr):
+            if attention is not None:
+                assert self.kernel is not None
+                mixed = attention([values[v] for v in attention.inputs], self.kernel)
+                values[equation.outvars[0]] = mixed
+                continue
             inputs = [v.val if isinstance(v, jex.Literal) else values[v] for v in equation.invars]
             values.update(zip(equation.outvars, self._results(equation, inputs), strict=True))
         return [v.val if isinstance(v, jex.Literal) else values[v] for v in jaxpr.outvars]
+
+    def _wanted(self, jaxpr: Any) -> list[tuple[Any, Attention | None]]:
+        """The equations that a result needs, each with the attention that it ends, if it does."""
+        found = attentions(jaxpr) if self.kernel is not None else {}
+        needed, wanted = set(map(id, jaxpr.outvars)), []
+        for index in reversed(range(len(jaxpr.eqns))):
+            equation, attention = jaxpr.eqns[index], found.get(index)
+            if equation.effects or any(id(v) in needed for v in equation.outvars):
+                needed.update(map(id, attention.inputs if attention else equation.invars))
+                wanted.append((equation, attention))
+        return wanted[::-1]
 
     def _results(self, equation: Any, inputs: list[Any]) -> list[Any]:
         name, params = equation.primitive.name, equation.params

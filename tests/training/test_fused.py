@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 from jax import export
 
+from grader.catalogue import ROOT
+from grader.engine.submission import load
 from solutions.distillation.attention import layout_for, padded, plain
 from solutions.distillation.settings import STUDENT, Distillation
 from solutions.distillation.task import student_of
 from solutions.training import models
 from solutions.training.fused import attend, fuses_attention
+from solutions.training.mine_model import model_of
 from solutions.training.recipe import Recipe
 
 HEADS = 2
@@ -104,6 +107,24 @@ def test_a_model_trains_with_fused_attention(kind: str, cuda: Callable[[str], No
     products = [line for line in program.splitlines() if "stablehlo.dot_general" in line]
     assert len(products) > 6 * recipe.depth
     assert not [line for line in products if "f32>" in line.rpartition(":")[2]]
+
+
+@pytest.mark.parametrize("name", ["jit_whole_static", "manual_lax_scan", "setup_fused_qkv"])
+def test_a_students_model_trains_with_it_too(name: str, cuda: Callable[[str], None]) -> None:
+    cuda("9.0")
+    recipe = Recipe(model="cls", patch_size=8, width=24, heads=2, depth=2, mlp=16)
+    path = ROOT / "tests" / "answers" / "46_vit_cls" / "right" / f"{name}.py"
+    answer = load(path.read_text(), str(path), "answer")
+    model = model_of(answer, recipe, (32, 32, 3), 10)
+    params = jax.eval_shape(model.init, jax.random.key(0))
+    images = jax.ShapeDtypeStruct((4, 32, 32, 3), np.float32)
+
+    def loss(params: Any, images: Any) -> jax.Array:
+        return model.apply(params, images).sum()
+
+    program = lowered(jax.grad(loss), params, images)
+    looped = "lax_scan" in name
+    assert program.count("@__cudnn$fmha") == 2 * (1 if looped else recipe.depth)
 
 
 @pytest.mark.parametrize(

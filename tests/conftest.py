@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # to compile takes half
 
 from grader.catalogue import ROOT
 from grader.engine.warm_grader import WarmGrader

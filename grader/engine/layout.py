@@ -95,17 +95,20 @@ class Kinds:
         ]
 
 
+@lru_cache(4096)
 def family(path: str) -> str:
     """The path without the number of the layer: the same for every encoder block."""
     return _LAYER.sub("block_*", path)
 
 
+@lru_cache(4096)
 def layer(path: str) -> int | None:
     """The number of the encoder block that a reference's path belongs to."""
     found = _LAYER.search(path)
     return int(found[1]) if found else None
 
 
+@lru_cache(4096)
 def parallel_group(path: str) -> str | None:
     """For a query, key or value projection: the name that the three have in common."""
     return _PARALLEL.sub(r"\1qkv\3", family(path)) if _PARALLEL.search(path) else None

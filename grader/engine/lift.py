@@ -52,6 +52,7 @@ class _FirstInit(Exception):
 
 
 class _State:
+    tracing = False
     lifting = False
     first_init_only = False
     shapes_only = False
@@ -172,10 +173,11 @@ def _hooked_param(original: Callable[..., Any]) -> Callable[..., Any]:
         self: Any, name: str, init_fn: Any, *args: Any, unbox: bool = True, **kwargs: Any
     ) -> Any:
         plain = bool(args) and not kwargs and _returns_its_shape(init_fn)
-        if not (_State.shapes_only and plain):
+        if not (_State.tracing and plain):
             return original(self, name, init_fn, *args, unbox=unbox, **kwargs)
         if not self.has_variable("params", name):
-            if not (self.has_rng("params") and self.is_mutable_collection("params")):
+            may_create = self.has_rng("params") and self.is_mutable_collection("params")
+            if not (_State.shapes_only and may_create):
                 return original(self, name, init_fn, *args, unbox=unbox)
             self.reserve(name, "params")
             key = self.rngs["params"]
@@ -222,13 +224,13 @@ def lifting(
     yields what is expected of it, and Flax raises where the model then asks for anything else.
     """
     install_hooks()
-    before = _State.lifting, _State.shapes_only, _State.foreseen
-    _State.lifting, _State.shapes_only = True, shapes_only
+    before = _State.tracing, _State.lifting, _State.shapes_only, _State.foreseen
+    _State.tracing, _State.lifting, _State.shapes_only = True, True, shapes_only
     _State.foreseen = None if foreseen is None else list(foreseen)
     try:
         yield
     finally:
-        _State.lifting, _State.shapes_only, _State.foreseen = before
+        _State.tracing, _State.lifting, _State.shapes_only, _State.foreseen = before
         _State.output_unwanted = False
 
 

@@ -222,3 +222,12 @@ def computing_on_host() -> AbstractContextManager[Any]:
         return jax.default_device(jax.local_devices(backend="cpu")[0])
     except RuntimeError:  # JAX_PLATFORMS leaves the CPU out
         return nullcontext()
+
+
+def compiler_options() -> dict[str, bool]:
+    """For XLA, for programs that run many times.
+
+    On GPUs without products by Triton, which XLA tries out one by one: for ``cifar10`` on an NVIDIA
+    H200 it compiled in 20 s with them and in 14 to 17 without, and a step was 2.5 % slower.
+    """
+    return {"xla_gpu_enable_triton_gemm": False} if jax.default_backend() == "gpu" else {}

@@ -9,8 +9,9 @@ length compiled in.  On a CPU both were equally fast: 178 to 181 images/s of the
 
 All randomness is a function of the seed and the number of the step, and all that is carried from
 step to step is in `Carry`.  So on one device a run that was killed and resumed makes the same
-steps, bit for bit, as one that was not.  (On a GPU nobody has tried; XLA chooses some kernels there
-by timing them and adds up in any order, unless XLA_FLAGS has --xla_gpu_deterministic_ops=true.)
+steps, bit for bit, as one that was not.  (Not on a GPU, where XLA chooses some kernels by
+timing them and adds up in any order.  With --xla_gpu_deterministic_ops=true in XLA_FLAGS, which
+forbids that, `cifar10` stopped with an exception on an H200, jax 0.11.2; why was not found out.)
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 from jax import lax
 
 from solutions.training.data import Dataset
-from solutions.training.devices import Placement, computing_on_host
+from solutions.training.devices import Placement, compiler_options, computing_on_host
 from solutions.training.recipe import BadRecipe
 from solutions.training.step import Task
 
@@ -97,8 +98,13 @@ class Programs:
         shapes = jax.eval_shape(self._start, self._init_key)
         self._where = place.of_state(shapes)
         self._init = jax.jit(self._start)
-        self._run = jax.jit(self._steps, donate_argnums=0, out_shardings=self._where)
-        self._evaluate = jax.jit(self._means, out_shardings=place.replicated)
+        options = compiler_options()
+        self._run = jax.jit(
+            self._steps, donate_argnums=0, out_shardings=self._where, compiler_options=options
+        )
+        self._evaluate = jax.jit(
+            self._means, out_shardings=place.replicated, compiler_options=options
+        )
         self._all_numbers = jax.jit(_all_numbers, out_shardings=place.replicated)
         self.carry: Carry = jax.tree.map(_placed, shapes, self._where)
         self.tested = self._compile_ahead(self.carry)

@@ -26,7 +26,7 @@ WORKER = [sys.executable, "-m", "tests.training.scale_worker"]
 def start(
     target: Path, how: str, devices: int, *several: str, **more: str
 ) -> subprocess.Popen[str]:
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [*WORKER, str(target), how, *several],
         cwd=ROOT,

@@ -162,7 +162,7 @@ def _hooked_module_init(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _hooked_param(original: Callable[..., Any]) -> Callable[..., Any]:
-    """``Scope.param`` that draws no values when only shapes are asked for.
+    """``Scope.param`` that draws no values when only shapes are asked for, and none to compare.
 
     What it leaves out when a parameter exists already is Flax's check that its shape is what
     the initialiser would give; that holds when the initialiser is asked for the same again.

@@ -189,7 +189,7 @@ def _softmax(weights: Any, product: Any, equations: list[Any]) -> _Softmax | Non
     """What ``equations`` do, if it is a softmax: by trial."""
     scores = product.outvars[0]
     with jax.ensure_compile_time_eval():
-        given = jnp.asarray(np.random.default_rng(0).normal(size=scores.aval.shape), jnp.float32)
+        given = jax.random.normal(jax.random.key(0), scores.aval.shape, jnp.float32)
         found = _carried_out(equations, scores, given)[weights]
         if not jnp.issubdtype(found.dtype, jnp.floating) or found.min() < 0:
             return None

@@ -45,9 +45,10 @@ def narrow_type(jaxpr: Any) -> str:
                 return name
         if _rounded_to(eqn):
             return _rounded_to(eqn)
-        inner = next(filter(None, map(narrow_type, sub_jaxprs(eqn))), "")
-        if inner and eqn.primitive.name != "linen_init":
-            return inner
+        if eqn.primitive.name != "linen_init":
+            inner = next(filter(None, map(narrow_type, sub_jaxprs(eqn))), "")
+            if inner:
+                return inner
     return ""
 
 

@@ -76,16 +76,20 @@ class Solutions:
 
     def created(self, number: int, contract: Contract, seed: int, sizes: Sizes) -> Counter[int]:
         """The sizes of the parameters that a contract of the reference creates."""
+        known = self._known(_key(number, contract, seed, sizes, None))
+        if known is not None:
+            return known.sizes_created
         function: Any = getattr(self.module(number), contract.function)
         with self.active():
             return sizes_created(contract, function, seed, sizes)
 
     def _alike(self, key: tuple[Any, ...]) -> Traced | None:
         """What is traced already of the solutions that create the same parameters."""
-        if self._like is None:
-            return None
-        known = self._like._traces
-        return known.get(key) or known.get((*key[:-1], True))
+        return None if self._like is None else self._like._known(key)
+
+    def _known(self, key: tuple[Any, ...]) -> Traced | None:
+        """What is traced already, whether with the kinds of the parameters or without."""
+        return self._traces.get(key) or self._traces.get((*key[:-1], not key[-1]))
 
     def _touched(self, number: int) -> bool:
         """Whether an edit reaches this module, itself or through a block that it uses."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -120,6 +121,16 @@ class Traced:
         from grader.engine.pieces import in_pieces
 
         return in_pieces(self.closed.jaxpr, self.leaves, self._slots)
+
+    @cached_property
+    def sizes_created(self) -> Counter[int]:
+        """The sizes of what the first ``init`` creates."""
+        first = init_equation.init_equations(self.closed.jaxpr)[:1]
+        return Counter(
+            math.prod(variable.shape)
+            for eqn in first
+            for variable in init_equation.created_variables(eqn)
+        )
 
     @cached_property
     def inventories(self) -> list[init_equation.Inventory]:

@@ -1,0 +1,27 @@
+"""What solutions and their mutants create is the same, traced in full or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grader import catalogue
+from grader.engine.grading import draws_for
+from grader.engine.judge import Order
+from grader.engine.suspects import AS_IT_IS, single_suspects
+from grader.engine.traced import sizes_created
+
+
+def test_what_is_created_is_read_from_a_trace_that_is_there_already() -> None:
+    problem = catalogue.problem(39)
+    (contract,) = problem.contracts
+    sizes = draws_for(Order(problem, Path()))[0].sizes
+    creating = [s for s in single_suspects(problem, "parameters") if s.check == "parameters"]
+    assert creating
+    for suspect in [AS_IT_IS, *creating]:
+        solutions = suspect.solutions()
+        traced = solutions.trace(39, contract, 0, sizes)
+        with solutions.active():
+            function = getattr(solutions.module(39), contract.function)
+            foreseen = sizes_created(contract, function, 0, sizes)
+        assert traced.sizes_created == foreseen
+        assert solutions.created(39, contract, 0, sizes) is traced.sizes_created

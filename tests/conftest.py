@@ -12,10 +12,14 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # to compile takes half
 
 from grader.catalogue import ROOT
+from grader.engine.quick_compile import QUICKLY
 from grader.engine.warm_grader import WarmGrader
+
+os.environ.setdefault(
+    "XLA_FLAGS", " ".join(f"--{name}={str(value).lower()}" for name, value in QUICKLY.items())
+)
 
 Grade = Callable[..., dict[str, Any]]
 

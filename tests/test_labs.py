@@ -28,8 +28,6 @@ from tests.conftest import run_command
 from tests.distillation.test_tokenizer import folder as clip_with_tokenizer
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-# Compiling without optimisation takes a third less time; nothing here runs for long.
-QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
 TINY_STUDENT = tuple(
     word
     for change in ("epochs=2", "eval_every=1", "depth=1", "heads=2", "patch_size=4")
@@ -42,10 +40,10 @@ TINY_TEACHER = tuple(
 )
 
 
-def run(*words: str, **environment: str) -> tuple[str, float]:
+def run(*words: str) -> tuple[str, float]:
     """What a command prints, and how long it takes; it must end well."""
     began = time.perf_counter()
-    done = run_command(*words, timeout=1200, **environment)
+    done = run_command(*words, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, time.perf_counter() - began
 
@@ -80,7 +78,7 @@ def distillation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clip = clip_with_tokenizer(out.with_name("clip"))
     words = ("distill", "--teacher", str(clip), "--query", str(query), "--out", str(out))
     words += ("--query-text", "ab a", "--data", str(data), "--neighbours-only", "--no-same-norm")
-    said, _ = run(*words, *TINY_STUDENT, "--set", "batch_size=6", **QUICK)
+    said, _ = run(*words, *TINY_STUDENT, "--set", "batch_size=6")
     assert "cosine with the teacher" in said
     return out
 
@@ -132,7 +130,6 @@ def test_the_register_lab_trains_examines_and_claims_nothing_it_did_not_find(
     said, _ = run(
         *("registers", "--counts", "1", "--cutoff", "2.5", "--out", str(tmp_path)),
         *(word for change in (*changes, "patch_size=4") for word in ("--set", change)),
-        **QUICK,
     )
     study = json.loads((tmp_path / "study.json").read_text())
     clean, planted = study["R = 1"], study["R = 1, planted"]

@@ -18,6 +18,7 @@ from grader.engine import wire
 from grader.engine.births import Birth
 from grader.engine.elsewhen import live_elsewhen
 from grader.engine.guard import CLOSED, MAY_NOT, Refused, close_the_answers, without_answers
+from grader.engine.quick_compile import QUICKLY
 from grader.engine.sandbox import isolate, open_the_reserve
 from grader.engine.submission import definition, describe_error, is_unwritten, load
 from grader.problem import Contract, Problem
@@ -180,14 +181,8 @@ class Worker:
         weights = [weight.astype(np.float32) for weight in weights]
         inputs = [x.astype(np.float32) if x.dtype == np.float64 else x for x in inputs]
         with jax.disable_jit(False):  # whatever the submission has set
-            compiled = jax.jit(traced.pure).lower(weights, inputs).compile(FAST_COMPILE)
+            compiled = jax.jit(traced.pure).lower(weights, inputs).compile(QUICKLY)
             return {}, [np.asarray(value) for value in compiled(weights, inputs)]
-
-
-FAST_COMPILE: dict[str, str | bool] = {
-    "xla_backend_optimization_level": "0",
-    "xla_llvm_disable_expensive_passes": True,
-}
 
 
 def _signature(module: Any, contract: Contract) -> dict[str, Any]:

@@ -15,8 +15,8 @@ grade: .venv/ready  ## install, then see a pass and a diagnosis
 test: .venv/ready-dev  ## the whole suite
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test-slow: .venv/ready-dev  ## what takes long, or needs torch
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+test-slow: .venv/ready-dev  ## what takes long, or needs torch; compiled as for a user
+	XLA_FLAGS= $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
 
 test-newest:  ## the suite with all packages at their newest; PYTHON=python3.13 for a newer JAX
 	$(PYTHON) -m venv --clear .venv-newest

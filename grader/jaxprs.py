@@ -14,14 +14,15 @@ def sub_jaxprs(eqn: Any) -> Iterator[Any]:
                 yield getattr(item, "jaxpr", item)
 
 
-def bind_equation(eqn: Any, inputs: list[Any]) -> Any:
-    """Carry out an equation with JAX: a value, or a list of them for several results.
+def bind_equation(eqn: Any, inputs: list[Any]) -> list[Any]:
+    """Carry out an equation with JAX.
 
     ``get_bind_params`` gives a dict in jax 0.10 and gave (functions, dict) before.
     """
     params = eqn.primitive.get_bind_params(eqn.params)
     functions, params = params if isinstance(params, tuple) else ((), params)
-    return eqn.primitive.bind(*functions, *inputs, **params)
+    results = eqn.primitive.bind(*functions, *inputs, **params)
+    return list(results) if eqn.primitive.multiple_results else [results]
 
 
 def scan_widths(params: Any) -> tuple[int, int]:

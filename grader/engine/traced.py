@@ -318,7 +318,5 @@ def _interpret(
             results = _interpret(body, closed.consts if closed else (), inputs, slots, weights)
         else:
             results = bind_equation(eqn, inputs)
-        if not eqn.primitive.multiple_results and not isinstance(results, list):
-            results = [results]
         values.update(zip(eqn.outvars, results, strict=True))
     return [read(var) for var in jaxpr.outvars]

@@ -227,7 +227,8 @@ def computing_on_host() -> AbstractContextManager[Any]:
 def compiler_options() -> dict[str, bool]:
     """For XLA, for programs that run many times.
 
-    On GPUs without products by Triton, which XLA tries out one by one: for ``cifar10`` on an NVIDIA
-    H200 it compiled in 20 s with them and in 14 to 17 without, and a step was 2.5 % slower.
+    On GPUs without Triton's kernels for products, which XLA would try out one by one.  For
+    ``cifar10`` on an NVIDIA H200 it compiled in 20 s with them and in 14 to 17 s without, and a
+    step took 2.5 % longer with them.
     """
     return {"xla_gpu_enable_triton_gemm": False} if jax.default_backend() == "gpu" else {}

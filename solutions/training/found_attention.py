@@ -227,7 +227,5 @@ def _carried_out(equations: list[Any], variable: Any, value: Any) -> dict[Any, A
     values = {variable: value}
     for equation in equations:
         inputs = [v.val if isinstance(v, jex.Literal) else values[v] for v in equation.invars]
-        results = bind_equation(equation, inputs)
-        several = equation.primitive.multiple_results
-        values.update(zip(equation.outvars, results if several else [results], strict=True))
+        values.update(zip(equation.outvars, bind_equation(equation, inputs), strict=True))
     return values

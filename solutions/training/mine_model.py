@@ -45,6 +45,7 @@ def model_of(
 
     The traced program is float32 throughout, so bfloat16 narrows what goes into its matrix
     products, on accelerators also what comes out; the reference casts all its activations there.
+    Attention is computed by the fused kernel where the reference's is.
 
     Raises:
       BadRecipe: it does not do what the reference does at the sizes of the recipe.

@@ -1,6 +1,6 @@
 """Matrix products as XLA computes them fast, in any JAX function.
 
-Two things are changed in a finished function, by walking through its jaxpr, so a model needs not
+Three things are changed in a finished function, by walking through its jaxpr, so a model needs not
 be written for it, a student's neither.  (Which does not make all models equally fast: on a CPU
 seven answers to problem 46 trained at 0.5 to 1.0 of the reference's images/s.)
 
@@ -14,6 +14,7 @@ seven answers to problem 46 trained at 0.5 to 1.0 of the reference's images/s.)
   (AVX512-BF16, AMX), about twice as fast as float32.  So only the operands of the products are
   narrowed; everything between stays float32.  On accelerators the results are narrowed, too: they
   are what is written to memory there, while XLA computes all between in one go.
+- *Attention*, where there is a fused kernel for it: see `found_attention`.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def with_fast_products(
     Args:
       function: of arrays or trees of arrays, that can be traced.
       narrow: whether operands of products are rounded to bfloat16.
-      kernel: what computes attention, in bfloat16; None: the formulas of ``function``.
+      kernel: what computes attention, where products are narrow; None: the formulas of
+        ``function``.
 
     """
     rewrite = _Rewrite(narrow, kernel)
@@ -177,8 +179,7 @@ class _Rewrite:
             return list(body(*inputs))
         if name == "scan" and self._replaces_in(params["jaxpr"].jaxpr):
             return self._scanned(params, inputs)
-        results = bind_equation(equation, inputs)
-        return list(results) if equation.primitive.multiple_results else [results]
+        return bind_equation(equation, inputs)
 
     def _replaces(self, equation: Any) -> bool:
         name = equation.primitive.name

@@ -9,9 +9,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from grader.jaxprs import bind_equation
 from solutions.training import found_attention, fused
-from solutions.training.found_attention import attentions
+from solutions.training.fused import Kernel
 from solutions.training.products import with_fast_products
 
 IMAGES, TOKENS, HEADS, CHANNELS = 3, 5, 2, 4
@@ -48,9 +47,18 @@ def by_loops(q: Any, k: Any, v: Any) -> Any:
 
 def layers(q: Any, k: Any, v: Any) -> Any:
     def layer(x: Any, _: Any) -> tuple[Any, None]:
-        return jax.checkpoint(flat(of_heads))(x, k, v), None
+        return jax.checkpoint(of_heads)(x, k, v), None
 
     return jax.lax.scan(layer, q, None, length=2)[0]
+
+
+def in_calls(q: Any, k: Any, v: Any) -> Any:
+    @jax.jit
+    def of_image(q: Any, k: Any, v: Any) -> Any:
+        weights = jax.jit(jax.nn.softmax)(jnp.einsum("qhd,khd->hqk", q, k))
+        return jnp.einsum("hqk,khd->qhd", weights, v)
+
+    return jax.vmap(of_image)(q, k, v)
 
 
 def library(q: Any, k: Any, v: Any) -> Any:
@@ -91,29 +99,6 @@ def of_one_query(q: Any, k: Any, v: Any) -> Any:
     return of_heads(q[:, :1], k, v)
 
 
-def flat(function: Callable[..., Any]) -> Callable[..., Any]:
-    """With the functions of ``jax.numpy`` written out, as the engine traces answers."""
-
-    def run(jaxpr: Any, constants: Any, given: Any) -> list[Any]:
-        values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *given), strict=True))
-        for equation in jaxpr.eqns:
-            inputs = [v.val if hasattr(v, "val") else values[v] for v in equation.invars]
-            if equation.primitive.name in ("jit", "pjit"):
-                inner = equation.params["jaxpr"]
-                results = run(inner.jaxpr, inner.consts, inputs)
-            else:
-                results = bind_equation(equation, inputs)
-            several = isinstance(results, list | tuple)
-            values.update(zip(equation.outvars, results if several else [results], strict=True))
-        return [values[v] for v in jaxpr.outvars]
-
-    def written_out(*given: Any) -> Any:
-        closed = jax.make_jaxpr(function)(*given)
-        return run(closed.jaxpr, closed.consts, given)[0]
-
-    return written_out
-
-
 def with_gradients(function: Callable[..., Any], given: list[jax.Array]) -> list[jax.Array]:
     """Its values, and the gradients of a number made of them."""
 
@@ -125,19 +110,28 @@ def with_gradients(function: Callable[..., Any], given: list[jax.Array]) -> list
     return jax.tree.leaves(jax.jit(calculate)(*given))
 
 
-@pytest.mark.parametrize(("heads", "channels"), [(2, 4), (2, 1), (1, 4)])
-@pytest.mark.parametrize("mix", [of_heads, by_hand, keys_first, by_loops, layers, library])
-def test_attention_is_found_however_it_is_written(
-    mix: Callable[..., Any], heads: int, channels: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given, kernels = qkv(heads, channels), []
+@pytest.fixture
+def kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Of each attention that is computed by a kernel."""
+    asked: list[str] = []
 
-    def attend(*parts: Any, **options: Any) -> Any:
-        kernels.append(parts[3])
-        return fused.attend(*parts, **options)
+    def attend(q: Any, k: Any, v: Any, kernel: Kernel, **options: Any) -> Any:
+        asked.append(kernel)
+        return fused.attend(q, k, v, kernel, **options)
 
     monkeypatch.setattr(found_attention, "attend", attend)
-    fast = with_fast_products(flat(mix), narrow=True, kernel="xla")
+    return asked
+
+
+@pytest.mark.parametrize(("heads", "channels"), [(2, 4), (2, 1), (1, 4)])
+@pytest.mark.parametrize(
+    "mix", [of_heads, by_hand, keys_first, by_loops, layers, in_calls, library]
+)
+def test_attention_is_found_however_it_is_written(
+    mix: Callable[..., Any], heads: int, channels: int, kernels: list[str]
+) -> None:
+    given = qkv(heads, channels)
+    fast = with_fast_products(mix, narrow=True, kernel="xla")
     jax.eval_shape(fast, *given)
     assert kernels == ["xla"] * (IMAGES if mix is by_loops else 1)
     for one, other in zip(*(with_gradients(f, given) for f in (fast, mix)), strict=True):
@@ -151,5 +145,6 @@ def test_attention_is_found_however_it_is_written(
         *(masked, with_a_bias, of_one_query),
     ],
 )
-def test_what_is_no_attention_stays(mix: Callable[..., Any]) -> None:
-    assert not attentions(jax.make_jaxpr(flat(mix))(*qkv()).jaxpr)
+def test_what_is_no_attention_stays(mix: Callable[..., Any], kernels: list[str]) -> None:
+    jax.eval_shape(with_fast_products(mix, narrow=True, kernel="xla"), *qkv())
+    assert not kernels

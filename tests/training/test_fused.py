@@ -18,6 +18,7 @@ from solutions.distillation.attention import layout_for, padded, plain
 from solutions.distillation.settings import STUDENT, Distillation
 from solutions.distillation.task import student_of
 from solutions.training import models
+from solutions.training.devices import compiler_options
 from solutions.training.fused import attend, fuses_attention
 from solutions.training.mine_model import model_of
 from solutions.training.recipe import Recipe
@@ -146,3 +147,12 @@ def test_only_what_the_device_gains_from(
 def test_nothing_is_fused_on_cpus() -> None:
     assert models.compute_dtype(Recipe()) == jnp.float32
     assert layout_for(jnp.bfloat16, 33) == "apart"
+
+
+def test_xla_knows_what_it_is_told_on_a_gpu(cuda: Callable[[str], None]) -> None:
+    cuda("9.0")
+    options = compiler_options()
+    assert options
+    assert jax.jit(lambda x: x + 1, compiler_options=options)(1) == 2
+    with pytest.raises(jax.errors.JaxRuntimeError, match="No such compile option"):
+        jax.jit(lambda x: x + 1, compiler_options={"xla_gpu_unknown": False})(1)

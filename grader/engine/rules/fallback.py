@@ -29,10 +29,8 @@ def evaluate_with_jax(eqn: Any, inputs: list[Any]) -> list[np.ndarray]:
 
 
 def _evaluate(eqn: Any, arguments: list[Any]) -> list[np.ndarray]:
-    results = bind_equation(eqn, arguments)
-    if not eqn.primitive.multiple_results:
-        results = [results]
-    return [hold(_plain(x), var.aval) for x, var in zip(results, eqn.outvars, strict=True)]
+    results = zip(bind_equation(eqn, arguments), eqn.outvars, strict=True)
+    return [hold(_plain(x), var.aval) for x, var in results]
 
 
 def _fits_any_width(eqn: Any) -> bool:

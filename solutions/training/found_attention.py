@@ -98,7 +98,7 @@ def _attention(mixing: Any, weights: int, makers: dict[Any, Any]) -> Attention |
     (query_axis, over_queries), (key_axis, over_keys) = scores.free[query][0], scores.free[key][0]
     batch = [softmax.places.get(pair[weights]) for *pair, _ in mix.batch]
     ends = [softmax.places.get(axis) for axis in (mix.free[weights][0][0], mix.summed[0][weights])]
-    if ends != [over_queries, over_keys] or softmax.axis != over_keys or set(batch) != set(places):
+    if ends != [over_queries, over_keys] or softmax.axis != over_keys:
         return None
     inputs = (between[0].invars[query], between[0].invars[key], mixing.invars[value])
     orders = (

@@ -45,6 +45,13 @@ def by_loops(q: Any, k: Any, v: Any) -> Any:
     return jnp.stack([of_image(*parts) for parts in zip(q, k, v, strict=True)])
 
 
+def keys_on_the_left(q: Any, k: Any, v: Any) -> Any:
+    def head(q: Any, k: Any, v: Any) -> Any:
+        return jax.nn.softmax(jax.lax.dot(k, q.T), axis=0).T @ v
+
+    return jax.vmap(jax.vmap(head, in_axes=1, out_axes=1))(q, k, v)
+
+
 def layers(q: Any, k: Any, v: Any) -> Any:
     def layer(x: Any, _: Any) -> tuple[Any, None]:
         return jax.checkpoint(of_heads)(x, k, v), None
@@ -95,8 +102,21 @@ def with_a_bias(q: Any, k: Any, v: Any) -> Any:
     return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores * k.sum()), v)
 
 
+def of_two_scores(q: Any, k: Any, v: Any) -> Any:
+    scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) + jnp.einsum("bqhd,bkhd->bhqk", q, v)
+    return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), v)
+
+
 def of_one_query(q: Any, k: Any, v: Any) -> Any:
     return of_heads(q[:, :1], k, v)
+
+
+def of_two_queries(q: Any, k: Any, v: Any) -> Any:
+    return of_heads(q[:, :2], k, v)
+
+
+def of_wider_values(q: Any, k: Any, v: Any) -> Any:
+    return of_heads(q, k, jnp.concatenate([v, v], axis=-1))
 
 
 def with_gradients(function: Callable[..., Any], given: list[jax.Array]) -> list[jax.Array]:
@@ -125,7 +145,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize(("heads", "channels"), [(2, 4), (2, 1), (1, 4)])
 @pytest.mark.parametrize(
-    "mix", [of_heads, by_hand, keys_first, by_loops, layers, in_calls, library]
+    "mix", [of_heads, by_hand, keys_first, by_loops, keys_on_the_left, layers, in_calls, library]
 )
 def test_attention_is_found_however_it_is_written(
     mix: Callable[..., Any], heads: int, channels: int, kernels: list[str]
@@ -142,7 +162,8 @@ def test_attention_is_found_however_it_is_written(
     "mix",
     [
         *(without_a_softmax, over_queries, over_heads, of_other_heads),
-        *(masked, with_a_bias, of_one_query),
+        *(masked, with_a_bias, of_two_scores),
+        *(of_one_query, of_two_queries, of_wider_values),
     ],
 )
 def test_what_is_no_attention_stays(mix: Callable[..., Any], kernels: list[str]) -> None:

@@ -152,6 +152,58 @@ def test_narrow_products_stay_close_and_have_gradients() -> None:
     assert program.count("bf16") > program.count("preferred_element_type=float32") >= 3
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("passes, stays", [(3, False), (40, True), (0, True)])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_loop_over_layers_is_written_out(
+    reverse: bool, passes: int, stays: bool, narrow: bool
+) -> None:
+    kernels = jax.random.normal(jax.random.key(0), (passes, 6, 6)) / 3
+    biases = jax.random.normal(jax.random.key(1), (passes, 6))
+    tokens, scale = jax.random.normal(jax.random.key(2), (5, 6)), jnp.arange(6.0)
+
+    def run(tokens: Any, kernels: Any, biases: Any, scale: Any) -> Any:
+        def layer(carry: Any, layer: Any) -> Any:
+            x, count = carry
+            kernel, bias = layer
+            x = jnp.tanh(x @ kernel + bias * scale)
+            return (x, count + 1), (x[0], count)
+
+        (x, count), (rows, counts) = jax.lax.scan(
+            layer, (tokens, 0), (kernels, biases), reverse=reverse
+        )
+        return (x**2).sum() + (rows * scale).sum(), (count, counts)
+
+    given = (tokens, kernels, biases, scale)
+    fast = with_fast_products(run, narrow=narrow)
+    assert ("scan" in str(jax.make_jaxpr(fast)(*given))) == stays
+    wanted = jax.jit(jax.value_and_grad(run, argnums=range(4), has_aux=True))(*given)
+    found = jax.jit(jax.value_and_grad(fast, argnums=range(4), has_aux=True))(*given)
+    for one, other in zip(jax.tree.leaves(wanted), jax.tree.leaves(found), strict=True):
+        assert one.shape == other.shape and one.dtype == other.dtype
+        apart = jnp.linalg.norm(1.0 * (one - other))
+        assert apart <= (0.05 if narrow else 1e-5) * jnp.linalg.norm(1.0 * one)
+
+
+def test_a_loop_without_products_stays_a_loop() -> None:
+    def run(x: Any) -> Any:
+        return jax.lax.scan(lambda carry, row: (carry + row, carry * row), x[0], x)
+
+    assert "scan" in str(jax.make_jaxpr(with_fast_products(run, narrow=True))(jnp.ones((3, 4))))
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_nothing_is_computed_twice_for_the_gradients(narrow: bool) -> None:
+    def run(x: Any, kernel: Any) -> Any:
+        return jax.checkpoint(lambda x: jnp.tanh(x @ kernel) @ kernel.T)(x).sum()
+
+    def products(function: Any) -> int:
+        gradients = jax.grad(function, argnums=(0, 1))
+        return str(jax.make_jaxpr(gradients)(jnp.ones((2, 3)), jnp.ones((3, 4)))).count("dot_gen")
+
+    assert products(with_fast_products(run, narrow=narrow)) == 2 * 3 < products(run)
+
+
 LAYOUTS = [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("HNWC", "IHOW", "CHNW")]
 
 

@@ -43,9 +43,8 @@ def model_of(
 ) -> Model:
     """The answer in ``module`` to the problem of the recipe's model.
 
-    The traced program is float32 throughout, so bfloat16 narrows what goes into its matrix
-    products, on accelerators also what comes out; the reference casts all its activations there.
-    Attention is computed by the fused kernel where the reference's is.
+    The traced program is float32 throughout; `with_fast_products` makes it bfloat16 as the
+    reference is.  Attention is computed by the fused kernel where the reference's is.
 
     Raises:
       BadRecipe: it does not do what the reference does at the sizes of the recipe.

@@ -16,17 +16,15 @@ be written for it, a student's neither:
   addition and every LayerNorm between is widened and narrowed again.  A product of bfloat16
   operands with a float32 result, however, runs on the instructions that many CPUs have for it
   (AVX512-BF16, AMX), about twice as fast as float32.  So only the operands of the products are
-  narrowed; everything between stays float32.  On accelerators the results are narrowed, too: they
-  are what is written to memory there, while XLA computes all between in one go.
+  narrowed; everything between stays float32.  On accelerators the usual way is taken: see `narrow`.
 - *Attention*, where there is a fused kernel for it: see `found_attention`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -37,6 +35,18 @@ from jax.extend import core as jex
 from grader.jaxprs import bind_equation, scan_widths, sub_jaxprs
 from solutions.training.found_attention import Attention, attentions
 from solutions.training.fused import Kernel
+from solutions.training.narrow import (
+    CALLS,
+    Dimensions,
+    as_declared,
+    carried_out,
+    literal,
+    narrowed,
+    product,
+    put,
+    results_stay_narrow,
+    summed_only,
+)
 
 
 def with_fast_products(
@@ -53,115 +63,58 @@ def with_fast_products(
         ``function``.
 
     """
-    rewrite = _Rewrite(narrow, kernel)
 
     def rewritten(*arguments: Any) -> Any:
+        rewrite = _Rewrite(narrow, kernel)
         closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        results = rewrite.run(closed.jaxpr, closed.consts, jax.tree.leaves(arguments))
+        given = jax.tree.leaves(arguments), closed.consts
+        flat, constants = map(narrowed, given) if rewrite.mixed else given
+        results = as_declared(rewrite.run(closed.jaxpr, constants, flat), closed.jaxpr.outvars)
         return jax.tree.unflatten(jax.tree.structure(shapes), results)
 
     return rewritten
 
 
-Dimensions = tuple[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]]
-
-
-def _dot(left: Any, right: Any, dimensions: Dimensions) -> Any:
-    """``lax.dot_general`` as XLA has a fast kernel for it.
-
-    On CPUs the left operand has to end with the axes that are summed over, really and not only in
-    the program's text: a transposition before the product would be folded into it, hence the
-    barrier.  (Without, jaxlib 0.10 stops with "Unsupported element type for DotThunk".)
-    """
-    (of_left, of_right), (batch_left, batch_right) = dimensions
-    left, right = left.astype(jnp.bfloat16), right.astype(jnp.bfloat16)
-    if jax.default_backend() != "cpu":
-        narrow = lax.dot_general(left, right, dimensions, preferred_element_type=jnp.bfloat16)
-        return narrow.astype(jnp.float32)
-    order = (*batch_left, *_others(left.ndim, of_left, batch_left), *of_left)
-    if order != tuple(range(left.ndim)):
-        left = lax.optimization_barrier(left.transpose(order))
-        batch_left = tuple(range(len(batch_left)))
-        of_left = tuple(range(left.ndim - len(of_left), left.ndim))
-    return lax.dot_general(
-        left,
-        right,
-        ((of_left, of_right), (batch_left, batch_right)),
-        preferred_element_type=jnp.float32,
-    )
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _product(left: Any, right: Any, dimensions: Dimensions) -> Any:
-    return _dot(left, right, dimensions)
-
-
-def _forward(left: Any, right: Any, dimensions: Dimensions) -> Any:
-    left, right = left.astype(jnp.bfloat16), right.astype(jnp.bfloat16)
-    return _dot(left, right, dimensions), (left, right)
-
-
-def _backward(dimensions: Dimensions, saved: Any, cotangent: Any) -> Any:
-    """The two products of the gradient.
-
-    JAX's own rule would multiply the float32 cotangent with a bfloat16 operand, which has no
-    fast kernel, and would round the result.
-    """
-    left, right = saved
-    (of_left, of_right), batches = dimensions
-    cotangent = cotangent.astype(jnp.bfloat16)
-    batch, size = tuple(range(len(batches[0]))), len(batches[0])
-    free_left = _others(left.ndim, of_left, batches[0])
-    free_right = _others(right.ndim, of_right, batches[1])
-    rows = tuple(range(size, size + len(free_left)))
-    columns = tuple(range(size + len(free_left), cotangent.ndim))
-    to_left = _dot(cotangent, right, ((columns, free_right), (batch, batches[1])))
-    to_right = _dot(left, cotangent, ((free_left, rows), (batches[0], batch)))
-    order_left = (*batches[0], *free_left, *_partners(of_right, of_left))
-    order_right = (*batches[1], *_partners(of_left, of_right), *free_right)
-    return _put(to_left, order_left), _put(to_right, order_right)
-
-
-def _others(count: int, *taken: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(axis for axis in range(count) if not any(axis in some for some in taken))
-
-
-def _partners(of: tuple[int, ...], partners: tuple[int, ...]) -> tuple[int, ...]:
-    """The partners of contracted axes, in the order in which a product keeps those axes."""
-    return tuple(partner for _, partner in sorted(zip(of, partners, strict=True)))
-
-
-def _put(value: Any, order: tuple[int, ...]) -> Any:
-    """Axis i of ``value`` becomes axis ``order[i]``."""
-    return value.transpose(tuple(order.index(axis) for axis in range(len(order))))
-
-
-_product.defvjp(_forward, _backward)
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Rewrite:
-    """Evaluates jaxprs with other products in place of theirs, inside of their calls too."""
+    """Evaluates a jaxpr with other products in place of its own, inside of its calls too."""
 
     narrow: bool
     kernel: Kernel | None
+    _found: dict[int, dict[int, Attention]] = field(default_factory=dict)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether values between the products may be bfloat16."""
+        return self.narrow and results_stay_narrow()
 
     def run(self, jaxpr: Any, constants: Any, arguments: Any) -> list[Any]:
         values = dict(zip(jaxpr.constvars, constants, strict=True))
         values.update(zip(jaxpr.invars, arguments, strict=True))
+        summed = summed_only(jaxpr) if self.mixed else set()
         for equation, attention in self._wanted(jaxpr):
             if attention is not None:
                 assert self.kernel is not None
                 mixed = attention([values[v] for v in attention.inputs], self.kernel)
                 values[equation.outvars[0]] = mixed
                 continue
-            inputs = [v.val if isinstance(v, jex.Literal) else values[v] for v in equation.invars]
-            values.update(zip(equation.outvars, self._results(equation, inputs), strict=True))
-        return [v.val if isinstance(v, jex.Literal) else values[v] for v in jaxpr.outvars]
+            inputs = [self._read(v, values) for v in equation.invars]
+            exact = all(id(v) in summed for v in equation.outvars)
+            values.update(
+                zip(equation.outvars, self._results(equation, inputs, exact), strict=True)
+            )
+        return [self._read(v, values) for v in jaxpr.outvars]
+
+    def _read(self, variable: Any, values: Mapping[Any, Any]) -> Any:
+        if not isinstance(variable, jex.Literal):
+            return values[variable]
+        return literal(variable) if self.mixed else variable.val
 
     def _wanted(self, jaxpr: Any) -> list[tuple[Any, Attention | None]]:
         """The equations that a result needs, each with the attention that it ends, if it does."""
-        found = attentions(jaxpr) if self.kernel is not None else {}
+        if self.kernel is not None and id(jaxpr) not in self._found:
+            self._found[id(jaxpr)] = attentions(jaxpr)  # once for all passes of a loop
+        found = self._found.get(id(jaxpr), {})
         needed, wanted = set(map(id, jaxpr.outvars)), []
         for index in reversed(range(len(jaxpr.eqns))):
             equation, attention = jaxpr.eqns[index], found.get(index)
@@ -170,20 +123,23 @@ class _Rewrite:
                 wanted.append((equation, attention))
         return wanted[::-1]
 
-    def _results(self, equation: Any, inputs: list[Any]) -> list[Any]:
+    def _results(self, equation: Any, inputs: list[Any], exact: bool) -> list[Any]:
         name, params = equation.primitive.name, equation.params
         if self._replaces(equation):
             if name == "dot_general":
-                return [_product(*inputs, jax.tree.map(int, params["dimension_numbers"]))]
+                return [product(*inputs, jax.tree.map(int, params["dimension_numbers"]))]
             return [self._patches(*inputs, params)]
-        if name in ("jit", "pjit", "closed_call") and _multiplies(params["jaxpr"].jaxpr):
+        opens = self.mixed or any(map(_multiplies, sub_jaxprs(equation)))
+        if name in CALLS and opens:
             return self.run(params["jaxpr"].jaxpr, params["jaxpr"].consts, inputs)
-        if name in ("checkpoint", "remat2") and _multiplies(params["jaxpr"]):
+        if name in ("checkpoint", "remat2") and opens:
             return self.run(params["jaxpr"], (), inputs)
-        if name == "scan" and _multiplies(params["jaxpr"].jaxpr):
+        if name == "scan" and opens:
             unrolled = 0 < params["length"] <= _MOST_UNROLLED
             return (self._unrolled if unrolled else self._scanned)(params, inputs)
-        return bind_equation(equation, inputs)
+        return (
+            carried_out(equation, inputs, exact) if self.mixed else bind_equation(equation, inputs)
+        )
 
     def _replaces(self, equation: Any) -> bool:
         name = equation.primitive.name
@@ -211,9 +167,11 @@ class _Rewrite:
 
     def _scanned(self, params: Any, inputs: list[Any]) -> list[Any]:
         closed, (fixed, carried) = params["jaxpr"], scan_widths(params)
+        inputs = as_declared(inputs, closed.jaxpr.invars)
 
         def body(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
             results = self.run(closed.jaxpr, closed.consts, [*inputs[:fixed], *carry, *x])
+            results = as_declared(results, closed.jaxpr.outvars)
             return results[:carried], results[carried:]
 
         carry, ys = lax.scan(
@@ -247,11 +205,11 @@ class _Rewrite:
         patches = patches.reshape(-1, math.prod(patch) * channels)
         matrix = kernel.reshape(-1, width)
         if self.narrow:
-            product = _product(patches, matrix, _PLAIN)
+            result = product(patches, matrix, _PLAIN)
         else:
-            product = jnp.matmul(patches, matrix, precision=params["precision"])
-        product = product.reshape(len(images), *grid, width)
-        return _put(product, _channels_last(numbers.out_spec))
+            result = jnp.matmul(patches, matrix, precision=params["precision"])
+        result = result.reshape(len(images), *grid, width)
+        return put(result, _channels_last(numbers.out_spec))
 
 
 def _multiplies(jaxpr: Any) -> bool:

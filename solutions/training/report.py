@@ -70,12 +70,13 @@ def write(
         curves = figures.curves(history)
     probabilities = softmax.result()
     predicted = probabilities.argmax(axis=1)
-    correct = int((predicted == data.test_labels).sum())
-    last = history[-1]
+    last, count = history[-1], len(predicted)
+    correct = round(last["test_accuracy"] * count)
+    shown = int((predicted == data.test_labels).sum())
+    rounding = "" if shown == correct else f"{shown} right: computed anew, and rounded elsewhere"
     parts = [
-        f"<h1>{html.escape(_title(run.recipe.name, data.name))}: "
-        f"{correct / len(predicted):.2%}</h1>",
-        f"<p class=note>{correct} of {len(predicted)} test images of {html.escape(data.name)}, "
+        f"<h1>{html.escape(_title(run.recipe.name, data.name))}: {last['test_accuracy']:.2%}</h1>",
+        f"<p class=note>{correct} of {count} test images of {html.escape(data.name)}, "
         f"after {epochs(last)}, {last['seconds']:.0f} s of training at "
         f"{median_rate(history):.0f} images/s</p>",
         f"<p class=note>{len(data.train_images)} images to train on, seed {run.seed}, on "
@@ -83,7 +84,9 @@ def write(
         *(f"<p class=note>{html.escape(note)}</p>" for note in notes),
         f"<pre>{html.escape(run.command)}</pre>",
         _picture("Curves", "", curves),
-        _picture("Confusion", "", figures.confusion(data.test_labels, predicted, data.classes)),
+        _picture(
+            "Confusion", rounding, figures.confusion(data.test_labels, predicted, data.classes)
+        ),
         _mistakes(data, probabilities),
         _attention(classifier, data, attention.result()),
         _positions(classifier),

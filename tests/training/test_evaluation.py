@@ -16,6 +16,7 @@ from PIL import Image
 from solutions.training import figures, report, runs
 from solutions.training.data import Dataset
 from solutions.training.evaluation import Classifier
+from solutions.training.loop import Line
 from solutions.training.models import build
 from tests.training.conftest import TINY
 
@@ -48,14 +49,21 @@ def test_the_next_runs_parameters_need_no_new_programs(
     assert known[1] == known[0]
 
 
+def one_epoch(test_accuracy: float = 0.5) -> Line:
+    """A line of ``metrics.jsonl``."""
+    return {
+        "epoch": 1, "train_loss": 0.5, "train_accuracy": 0.5, "test_loss": 0.5,
+        "images_per_second": 9.0, "learning_rate": 0.1, "seconds": 2.0,
+        "test_accuracy": test_accuracy,
+    }
+
+
 def test_a_report_of_one_epoch(tiny_data: Dataset, tmp_path: Path) -> None:
     model = build(TINY, tiny_data.image_shape, 2)
     classifier = Classifier(model, jax.jit(model.init)(jax.random.key(0)), tiny_data.statistics)
-    line = {f"{part}_{name}": 0.5 for part in ("train", "test") for name in ("loss", "accuracy")}
-    line |= {"epoch": 1, "images_per_second": 9.0, "learning_rate": 0.1, "seconds": 2.0}
     run = runs.new(tmp_path, TINY, 7, tiny_data, "train")
-    page = report.write(run, [line], classifier, tiny_data).read_text()
-    assert "<h1>shades (recipe tiny): " in page
+    page = report.write(run, [one_epoch()], classifier, tiny_data).read_text()
+    assert "<h1>shades (recipe tiny): 50.00%</h1>" in page
     assert "after 1 epoch, 2 s" in page
     assert f"40 images to train on, seed 7, on {jax.device_count()} × " in page
     assert "<th>seed</th>" not in page
@@ -64,6 +72,22 @@ def test_a_report_of_one_epoch(tiny_data: Dataset, tmp_path: Path) -> None:
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(png[1]))).convert("RGB"))
     rate = picture[:, picture.shape[1] * 2 // 3 :]  # a dot of Matplotlib's first colour
     assert (rate == (31, 119, 180)).all(axis=-1).sum() > 40
+
+
+@pytest.mark.parametrize("apart", [0, 1])
+def test_a_report_tells_the_accuracy_of_the_run(
+    tiny_data: Dataset, tmp_path: Path, apart: int
+) -> None:
+    """Also where its own predictions, by another program, are rounded to another class."""
+    model, images = build(TINY, tiny_data.image_shape, 2), tiny_data.test_images
+    classifier = Classifier(model, jax.jit(model.init)(jax.random.key(0)), tiny_data.statistics)
+    predicted = classifier.probabilities(images).argmax(axis=1)
+    right = int((predicted == tiny_data.test_labels).sum())
+    told = right + (apart if right < len(images) else -apart)
+    run = runs.new(tmp_path, TINY, 7, tiny_data, "train")
+    page = report.write(run, [one_epoch(told / len(images))], classifier, tiny_data).read_text()
+    assert f"<p class=note>{told} of {len(images)} test images" in page
+    assert (f"{right} right: computed anew" in page) == bool(apart)
 
 
 def test_a_class_with_dollars_in_its_name_is_no_formula() -> None:

@@ -168,7 +168,12 @@ def _partners(of: tuple[int, ...], partners: tuple[int, ...]) -> tuple[int, ...]
 
 
 def put(value: Any, order: tuple[int, ...]) -> Any:
-    """Axis i of ``value`` becomes axis ``order[i]``."""
+    """Axis i of a product becomes axis ``order[i]``.
+
+    On CPUs behind a barrier: jaxlib 0.12 would make another product of the two, one with a left
+    operand as it has no kernel for, see `_dot`.
+    """
+    value = value if results_stay_narrow() else lax.optimization_barrier(value)
     return value.transpose(tuple(order.index(axis) for axis in range(len(order))))
 
 

@@ -52,8 +52,13 @@ def test_the_next_runs_parameters_need_no_new_programs(
 def one_epoch(test_accuracy: float = 0.5) -> Line:
     """A line of ``metrics.jsonl``."""
     return {
-        "epoch": 1, "train_loss": 0.5, "train_accuracy": 0.5, "test_loss": 0.5,
-        "images_per_second": 9.0, "learning_rate": 0.1, "seconds": 2.0,
+        "epoch": 1,
+        "train_loss": 0.5,
+        "train_accuracy": 0.5,
+        "test_loss": 0.5,
+        "images_per_second": 9.0,
+        "learning_rate": 0.1,
+        "seconds": 2.0,
         "test_accuracy": test_accuracy,
     }
 

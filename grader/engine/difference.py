@@ -59,6 +59,7 @@ def _ways(actual: Array, expected: Array) -> Iterator[str]:
     gap = actual - expected
     if _constant(gap, expected):
         yield f"the expected one plus {gap.flat[0]:.4g} everywhere"
+    yield from _some_rows_times(actual, expected)
     yield from _along_an_axis(actual, expected, gap)
     yield from _softmaxed(actual, expected)
     yield from _other_orders(actual, expected)
@@ -74,6 +75,22 @@ def _constant_ratio(actual: Array, expected: Array) -> float | None:
 
 def _constant(values: Array, scale: Array) -> bool:
     return within(values - values.flat[0], scale)
+
+
+def _some_rows_times(actual: Array, expected: Array) -> Iterator[str]:
+    """Right in some rows, zero or another multiple in all others."""
+    if expected.ndim != 2 or min(expected.shape) < 2:
+        return
+    right = [i for i in range(len(expected)) if _close_at(actual, expected, i)]
+    wrong = [i for i in range(len(expected)) if i not in right]
+    if not right or not wrong or not np.any(expected[wrong]):
+        return
+    if not np.any(actual[wrong]):
+        yield f"zero in {_rows(wrong)}; the other rows are right"
+        return
+    factor = _constant_ratio(actual[wrong], expected[wrong])
+    if factor is not None:
+        yield f"the expected one times {factor:.4g} in {_rows(wrong)}; the other rows are right"
 
 
 def _along_an_axis(actual: Array, expected: Array, gap: Array) -> Iterator[str]:

@@ -81,7 +81,21 @@ def _left_over(ours: list[Slot], theirs: list[Leaf], pairs: _Pairs, fits: Fits) 
             lacking.remove(max(alike, key=lambda slot: _likeness(slot, leaf, fits)))
         else:
             unknown.append(leaf)
+    _used_otherwise(lacking, unknown, fits)
     return Mismatch(tuple(lacking), tuple(_of_a_whole_module(unknown, theirs)))
+
+
+def _used_otherwise(lacking: list[Slot], unknown: list[Leaf], fits: Fits) -> None:
+    """Take out what is there in its very shape, if only something else remains to be told.
+
+    A position table whose first row serves as the CLS token is used as a token first.
+    """
+    for leaf in list(unknown):
+        shape = [n for n in leaf.shape if n != 1]
+        same = [slot for slot in lacking if shape == [n for n in slot.sizes if n != 1]]
+        if len(same) == 1 and len(lacking) + len(unknown) > 2 and fits(same[0], leaf):
+            lacking.remove(same[0])
+            unknown.remove(leaf)
 
 
 def _of_a_whole_module(extra: list[Leaf], theirs: list[Leaf]) -> list[Leaf]:

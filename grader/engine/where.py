@@ -10,6 +10,7 @@ import numpy as np
 from grader.engine.align import Case
 from grader.engine.compare import close
 from grader.engine.difference import is_definite, kind_of_difference
+from grader.engine.entering import given_otherwise
 from grader.engine.findings import Trial
 from grader.engine.stages import (
     StageFinding,
@@ -99,7 +100,11 @@ def where_they_part(
     before = -1 if parts is None else max((i for i in own if i < parts), default=-1)
     inside = [] if parts is None else list(range(before + 1, parts))
     finer = next((i for i in inside if i in still_open), None)
+    first = finer if finer is not None else parts
+    given = None if first is None else given_otherwise(seen, wanted, findings, first, values)
     here = [search.difference(wanted[i]) for i in (finer, parts) if i is not None]
+    if given is not None:
+        here.insert(0, search.difference(given))
     # Where several did not come up, the mistake is at the one whose difference has a name; but a
     # stage that is skipped elsewhere without harm is only computed in another way.
     skipped = {
@@ -123,7 +128,10 @@ def where_they_part(
     return Where(
         tuple(findings[i] for i in own),
         None if parts is None else own.index(parts),
-        tuple(findings[i] for i in inside),
+        (
+            *([StageFinding(given.title, found=False)] if given else []),
+            *(findings[i] for i in inside),
+        ),
         named or next(iter(known), None),
         parts is None and _differs_beyond(wanted, expected, outputs),
     )

@@ -46,8 +46,9 @@ def print_verdict(verdict: Verdict, problem: Problem, console: Console) -> None:
     for diagnosis in verdict.diagnoses:
         _print_block(console, "What", Text(diagnosis.title, "bold"), Text(diagnosis.advice))
     if verdict.searched and not verdict.diagnoses:
-        none = "none of the known mistakes gives these numbers"
-        _print_block(console, "What", Text(none))
+        failed = {c.id.rsplit(".", 1)[-1] for c in verdict.checks if c.status == "failed"}
+        what = "creates these parameters" if failed == {"parameters"} else "gives these numbers"
+        _print_block(console, "What", Text(f"none of the known mistakes {what}"))
     if verdict.counterexample is not None:
         _print_counterexample(verdict.counterexample, console)
     for label, told in (("Remark", verdict.remarks), ("Note", verdict.notes)):

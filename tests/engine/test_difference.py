@@ -35,6 +35,14 @@ KINDS = {
     "shifted": (np.concatenate([E[:1] + 1, E[:-1]]), "off by one: each row is the one before it"),
     "shuffled": (E.ravel()[np.random.default_rng(1).permutation(35)].reshape(5, 7), "made of the"),
     "one row wrong": (np.concatenate([E[:4], E[4:] ** 2]), "right in rows 0 to 3, wrong in row 4"),
+    "a row of zeros": (
+        np.concatenate([0 * E[:1], E[1:]]),
+        "zero in row 0; the other rows are right",
+    ),
+    "some rows scaled": (
+        np.concatenate([E[:2], 3 * E[2:]]),
+        "the expected one times 3 in rows 2 to 4; the other rows are right",
+    ),
     "a row too few": (E[:-1], "the expected one with 1 row too few at the end"),
     "two rows too many": (np.concatenate([E[:2], E]), "the expected one with 2 rows too many at"),
     "a mean": (E.mean(0), "the mean of the expected one along axis 0"),

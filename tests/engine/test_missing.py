@@ -154,3 +154,25 @@ def test_names_tell_which_of_four_equal_projections_is_missing(grade_text: Grade
     message = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     assert message.startswith("missing: value projection (kernel)")
     assert "output" not in message
+
+
+def test_a_table_whose_first_row_serves_as_the_cls_token_is_not_missing(grade_text: Grade) -> None:
+    source = """
+import flax.linen as nn, jax, jax.numpy as jnp
+
+class Table(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        shape = (len(x) + 1, x.shape[1])
+        table = self.param("table", nn.initializers.normal(0.02), shape)
+        return jnp.concatenate([table[:1], x]) + table
+
+def cls_and_position_forward(seed, tokens):
+    model = Table()
+    return model.apply(model.init(jax.random.key(seed), tokens), tokens)
+"""
+    verdict = grade_text(source, 39, two_children=False)
+    (message,) = [c["message"] for c in verdict["checks"] if c["status"] == "failed"]
+    assert message.startswith("missing: CLS token (1, D) = (1, ")
+    assert "position table" not in message
+    assert "found" not in message

@@ -95,6 +95,82 @@ def test_a_stage_that_is_skipped_without_harm_does_not_count(grade_text: Grade) 
     assert parted(verdict) == "+MLP"
 
 
+VIT = """\
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class Block(nn.Module):
+    h: int
+    f: int
+
+    @nn.compact
+    def __call__(self, x):
+        d = x.shape[-1]
+        y = {norm}
+        x = x + nn.SelfAttention(self.h)(y)
+        return x + nn.Dense(d)(nn.gelu(nn.Dense(self.f)(nn.LayerNorm()(x))))
+
+
+class ViT(nn.Module):
+    p: int
+    d: int
+    h: int
+    f: int
+    depth: int
+    classes: int
+
+    @nn.compact
+    def __call__(self, image):
+        x = nn.Conv(self.d, (self.p, self.p), (self.p, self.p), "VALID")(image)
+        cls = self.param("cls", nn.initializers.normal(0.02), (1, self.d))
+        x = jnp.concatenate([cls, x.reshape(-1, self.d)])
+        x = x + self.param("table", nn.initializers.normal(0.02), x.shape)
+        for _ in range(self.depth):
+            x = Block(self.h, self.f)({into_block})
+        return nn.Dense(self.classes)(nn.LayerNorm()(x)[0])
+
+
+def vit_cls_forward(seed, image, patch_size, d_model, num_heads, d_ff, num_layers, num_classes):
+    model = ViT(patch_size, d_model, num_heads, d_ff, num_layers, num_classes)
+    return model.apply(model.init(jax.random.key(seed), image), image)
+"""
+NORM_LINE = 13
+NORM = "nn.LayerNorm()(x)"
+
+
+@pytest.mark.parametrize(
+    ("norm", "into_block", "said"),
+    [
+        (NORM, "x.at[0].set(cls[0])", "right in rows 1 "),
+        ("nn.LayerNorm(reduction_axes=0)(x)", "x", ""),
+    ],
+    ids=["a row is put back", "another axis"],
+)
+def test_what_is_given_to_an_attention_is_told(
+    norm: str, into_block: str, said: str, grade_text: Grade
+) -> None:
+    text = VIT.format(norm=norm, into_block=into_block)
+    verdict = grade_text(text, 46, two_children=False, shrink=False)
+    assert parted(verdict) == "block 1: +attention"
+    inside = [stage["title"] for stage in verdict["stages"] if stage["inside"]]
+    assert inside[0] == "normalised tokens"
+    (nearest,) = verdict["nearest"]
+    assert nearest["what"] == "normalised tokens"
+    assert nearest["line"] == NORM_LINE
+    assert nearest["difference"].startswith(said)
+
+
+def test_what_is_given_rightly_is_not_blamed(grade_text: Grade) -> None:
+    text = VIT.format(norm=NORM, into_block="x").replace(
+        "nn.SelfAttention(self.h)(y)", "nn.SelfAttention(self.h)(y, jnp.arange(len(y)) < 2)"
+    )
+    verdict = grade_text(text, 46, two_children=False, shrink=False)
+    assert parted(verdict) == "block 1: +attention"
+    assert "normalised tokens" not in [stage["title"] for stage in verdict["stages"]]
+
+
 def test_nan_is_told_with_its_line(grade_text: Grade) -> None:
     text = BLOCK.replace("nn.gelu(nn.Dense", "jnp.log(nn.Dense")
     verdict = grade_text(text.format(over_heads=VMAP, model="Block"), 41, two_children=False)

@@ -102,12 +102,15 @@ class Stage:
       name: the name in the reference.
       title: how reports call it; ``{i}`` is the number of its occurrence, from 1.
       rows: whether its first axis is a sequence whose order may differ in right answers.
+      given: what an occurrence after the first is computed from, where an earlier call returned
+        that; ``{i}`` is the number of the occurrence before it.
 
     """
 
     name: str
     title: str
     rows: bool = False
+    given: str = ""
 
 
 @dataclass(frozen=True)

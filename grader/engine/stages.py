@@ -25,7 +25,8 @@ class StageValue:
     """A stage of the reference on one case.
 
     ``rows`` is whether its rows may move, ``above`` the places (in the list of all stages) of
-    those that it depends on, ``number`` its place among all that have a name.
+    those that it depends on, ``number`` its place among all that have a name, ``given`` what of an
+    earlier call it is computed from.
     """
 
     name: str
@@ -34,6 +35,7 @@ class StageValue:
     rows: bool
     above: frozenset[int]
     number: int
+    given: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def stage_values(
             title = stage.title.format(i=counts[stage.name])
             above = frozenset(place[j] for j in ancestors[i] if j in place)
             place[i] = len(values)
-            values.append(StageValue(stage.name, title, item.value, stage.rows, above, i))
+            given = stage.given.format(i=counts[stage.name] - 1) if counts[stage.name] > 1 else ""
+            values.append(StageValue(stage.name, title, item.value, stage.rows, above, i, given))
     return values
 
 

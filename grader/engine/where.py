@@ -97,14 +97,17 @@ def where_they_part(
     own = [i for i, stage in enumerate(wanted) if stage.name in names]
     parts = next((i for i in own if i in still_open), None)
     search = _Nearest([item.value for item in seen], values, lines)
-    before = -1 if parts is None else max((i for i in own if i < parts), default=-1)
-    inside = [] if parts is None else list(range(before + 1, parts))
+    last = -1 if parts is None else max((i for i in own if i < parts), default=-1)
+    inside = [] if parts is None else list(range(last + 1, parts))
     finer = next((i for i in inside if i in still_open), None)
     first = finer if finer is not None else parts
     given = None if first is None else given_otherwise(seen, wanted, findings, first, values)
+    before = [StageFinding(given.title, found=False)] if given is not None else []
     here = [search.difference(wanted[i]) for i in (finer, parts) if i is not None]
     if given is not None:
         here.insert(0, search.difference(given))
+    if first is not None and wanted[first].given:  # no line of this call is to blame
+        before, here = [StageFinding(wanted[first].given, found=False)], []
     # Where several did not come up, the mistake is at the one whose difference has a name; but a
     # stage that is skipped elsewhere without harm is only computed in another way.
     skipped = {
@@ -129,7 +132,7 @@ def where_they_part(
         tuple(findings[i] for i in own),
         None if parts is None else own.index(parts),
         (
-            *([StageFinding(given.title, found=False)] if given else []),
+            *before,
             *(findings[i] for i in inside),
         ),
         named or next(iter(known), None),

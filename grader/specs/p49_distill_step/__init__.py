@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.problem import Problem, Sizes, Stage
-from grader.specs.p49_distill_step import loss, step
+from grader.specs.p49_distill_step import loss, step, step_pitfalls
 from grader.specs.shapes import tells_apart
 
 
@@ -63,13 +63,15 @@ PROBLEM = Problem(
     symbols=_symbols,
     stages=(
         Stage("targets", "teacher's embeddings, step {i}"),
-        Stage("embeddings", "student's embeddings, step {i}"),
+        Stage(
+            "embeddings", "student's embeddings, step {i}", given="the state that step {i} returned"
+        ),
         Stage("student_scaled", "student's embeddings, scaled"),
         Stage("teacher_scaled", "teacher's embeddings, scaled"),
         Stage("loss", "loss"),
     ),
     variants=step.VARIANTS,
-    pitfalls=(*loss.PITFALLS, *step.PITFALLS),
+    pitfalls=(*loss.PITFALLS, *step_pitfalls.PITFALLS),
     hints=(
         "Begin with the loss and the numbers of the walk-through. It is graded on its own.",
         (

@@ -198,6 +198,21 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="length-is-constant",
+        title="the length of the student's rows gets no gradient",
+        advice=(
+            "The loss comes out right, its gradient does not: stop_gradient makes a constant of "
+            "the length, so the gradient also pushes rows to become longer or shorter, which "
+            "cannot change the loss. Only the teacher is a constant."
+        ),
+        edits=(Edit(STUDENT_LENGTH, f"jax.lax.stop_gradient({STUDENT_LENGTH})"),),
+        stage="embeddings",
+        hints=(
+            "Your loss is right. Is its gradient, too? Compare it with small differences.",
+            "Which of the values in your loss depend on the student?",
+        ),
+    ),
+    Pitfall(
         id="squared-difference",
         title="the differences are squared",
         advice=(

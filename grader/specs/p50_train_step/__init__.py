@@ -83,7 +83,7 @@ PROBLEM = Problem(
     ),
     symbols=_symbols,
     stages=(
-        Stage("logits", "logits, step {i}"),
+        Stage("logits", "logits, step {i}", given="the state that step {i} returned"),
         Stage("targets", "smoothed targets"),
         Stage("losses", "cross-entropy of each image"),
     ),

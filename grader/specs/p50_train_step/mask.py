@@ -118,6 +118,32 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="mask-all-but-bias-and-scale",
+        title="everything but biases and scales is decayed",
+        advice=(
+            "CLS and register tokens and the position table are then pulled to 0 too: they are "
+            "neither bias nor scale. Only what is named kernel should be."
+        ),
+        edits=(Edit(IS_KERNEL, 'path[-1].key not in ("bias", "scale")'),),
+        hints=(
+            "What does your mask say about the position table?",
+            "It is easier to say what is decayed than what is not.",
+        ),
+    ),
+    Pitfall(
+        id="mask-nowhere",
+        title="the mask is True nowhere: an entry of a path is compared with a string",
+        advice=(
+            "The entries of a path are objects such as DictKey('kernel'), and none of them equals "
+            "a string. The name is in its attribute key."
+        ),
+        edits=(Edit(IS_KERNEL, 'path[-1] == "kernel"'),),
+        hints=(
+            "Count the leaves at which your mask is True.",
+            "Print type(path[-1]). What is it equal to?",
+        ),
+    ),
+    Pitfall(
         id="mask-inverted",
         title="the mask is inverted",
         advice=(

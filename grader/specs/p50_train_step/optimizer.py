@@ -189,4 +189,53 @@ PITFALLS = (
             "One letter is missing.",
         ),
     ),
+    Pitfall(
+        id="uphill",
+        title="every update has the wrong sign",
+        advice=(
+            "What optax.adamw returns is subtracted already: it can be added as it is. Built from "
+            "parts, the last one multiplies with minus the learning rate. Yours climbs."
+        ),
+        edits=(Edit(CHAIN, "optax.chain(clip, adamw, optax.scale(-1.0))"),),
+        hints=(
+            "In which direction does a parameter move whose gradient is positive?",
+            "How often do you change the sign, and how often does optax?",
+        ),
+    ),
+    Pitfall(
+        id="adamw-masked",
+        title="what the mask leaves out is not optimised at all",
+        advice=(
+            "optax.masked hands on what its mask leaves out: biases and tokens are moved by their "
+            "clipped gradients as they are, uphill. The decay alone is to be masked; optax.adamw "
+            "has an argument for that."
+        ),
+        edits=(
+            Edit(
+                ADAMW,
+                "optax.masked(\n        optax.adamw(schedule, weight_decay=weight_decay), "
+                "weight_decay_mask\n    )",
+            ),
+        ),
+        hints=(
+            "How far does a bias move in your first update? The learning rate is 0 then.",
+            "What does optax.masked do with the leaves at which its mask is False?",
+        ),
+    ),
+    Pitfall(
+        id="decay-as-epsilon",
+        title="weight_decay is handed to AdamW as its epsilon",
+        advice=(
+            "The fourth argument of optax.adamw is eps, the fifth eps_root, the decay comes later: "
+            "give it by name. As it is, nothing decays as it should, and Adam's steps shrink."
+        ),
+        edits=(
+            Edit(ADAMW, "optax.adamw(schedule, 0.9, 0.999, weight_decay, mask=weight_decay_mask)"),
+        ),
+        check="finite",
+        hints=(
+            "Call make_optimizer with two values of weight_decay. Which leaves move otherwise?",
+            "In which order does optax.adamw take its arguments?",
+        ),
+    ),
 )

@@ -7,7 +7,7 @@ use is what parameters are matched by.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import jax.numpy as jnp
@@ -17,10 +17,12 @@ from jax.extend import core as jex
 from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables
 from grader.engine.owners import (
+    CONSTANT,
     EACH_AS_IT_IS,
     NOTHING,
     Held,
     Weight,
+    computed_with_constants,
     known_literal,
     known_numbers,
     rearranged,
@@ -78,6 +80,7 @@ def uses_of_weights(jaxpr: Any) -> Uses:
 def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
     live = live_variables(jaxpr)
     held: dict[Any, Held] = dict(zip(jaxpr.invars, inputs, strict=True))
+    held.update(dict.fromkeys(jaxpr.constvars, CONSTANT))
 
     def get(var: Any) -> Held:
         if isinstance(var, jex.Literal):
@@ -103,13 +106,17 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
         elif _adds_one(eqn) and not any(w in uses.first for o in operands for w in o.weights):
             outputs = [together(operands)]
             uses.plus_one.update(outputs[0].weights)
+        elif (computed := computed_with_constants(eqn, operands)) is not None:
+            outputs = computed
         else:
             outputs = []
-            used = together(operands)
-            for number, weight in enumerate(used.in_order):
+            uses.clock -= 1
+            for held_here in operands:
                 # Of what was joined to one array, one after the other, where that is known.
-                uses.clock += number > 0 and used.owners is not None
-                uses.first.setdefault(weight, (uses.clock, ROLES.get(name, name)))
+                for number, weight in enumerate(held_here.in_order):
+                    uses.clock += number == 0 or held_here.owners is not None
+                    uses.first.setdefault(weight, (uses.clock, ROLES.get(name, name)))
+            uses.clock += not any(held_here.weights for held_here in operands)
         held.update(zip(eqn.outvars, outputs, strict=False))
     return [get(var) for var in jaxpr.outvars]
 
@@ -119,6 +126,8 @@ def _walk_inside(eqn: Any, operands: list[Held], uses: Uses) -> list[Held] | Non
     if eqn.primitive.name == "cond":
         branches = [_walk(branch, operands[1:], uses) for branch in sub_jaxprs(eqn)]
         return [together(each) for each in zip(*branches, strict=True)]
+    if eqn.primitive.name in ("scan", "while"):  # what a pass begins with, the next one does not
+        operands = [replace(held, constant=False) for held in operands]
     inner = body_of(eqn, operands)
     if inner is None:
         return None

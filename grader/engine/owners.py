@@ -33,6 +33,10 @@ _COUNTING = frozenset(
 )
 """What places are computed by."""
 _MOST_NUMBERS = 1000
+ARITHMETIC = frozenset(
+    "add sub mul div neg abs sign max min clamp select_n integer_pow pow sqrt square exp log tanh "
+    "is_finite lt le gt ge eq ne and or not reduce_sum reduce_max reduce_min reduce_and".split()
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +44,14 @@ class Held:
     """The weights in a value; with several, ``owners`` are their places, element by element.
 
     Without ``owners`` any element may be any of the weights'.  ``number`` is a value that holds
-    no weights but is known: a place, say, from which a slice is taken.
+    no weights but is known: a place, say, from which a slice is taken.  ``constant`` is whether
+    no weight and no input decides what a value is.
     """
 
     weights: tuple[Weight, ...] = ()
     owners: np.ndarray | None = None
     number: np.ndarray | None = None
+    constant: bool = False
 
     @property
     def in_order(self) -> list[Weight]:
@@ -64,11 +70,12 @@ class Held:
     def at(self, place: int) -> Held:
         """The same for what stands at a place along the first axis."""
         if self.number is not None:
-            return Held(number=self.number[place])
+            return Held(number=self.number[place], constant=self.constant)
         return self if self.owners is None else _held(self.owners[place], self.weights)
 
 
 NOTHING = Held()
+CONSTANT = Held(constant=True)
 
 
 def together(operands: Sequence[Held]) -> Held:
@@ -127,12 +134,36 @@ def known_numbers(eqn: Any, operands: Sequence[Held]) -> list[Held] | None:
         return None
     results = arranged(eqn, [held.number for held in operands])
     kind = eqn.outvars[0].aval.dtype
-    return None if results is None else [Held(number=result.astype(kind)) for result in results]
+    return (
+        None
+        if results is None
+        else [
+            Held(number=result.astype(kind), constant=all(held.constant for held in operands))
+            for result in results
+        ]
+    )
 
 
 def known_literal(literal: Any) -> Held:
     """What is known of a literal."""
-    return Held(number=np.asarray(literal.val)) if _is_whole(literal) else NOTHING
+    known = np.asarray(literal.val) if _is_whole(literal) else None
+    return Held(number=known, constant=True)
+
+
+def computed_with_constants(eqn: Any, operands: Sequence[Held]) -> list[Held] | None:
+    """What the results hold of an equation between constants, or of one weight and constants.
+
+    ``w * 1.0`` and ``where(isfinite(w), w, 0)`` are still that weight: used is it where it meets
+    what depends on an input, or another weight.
+    """
+    weights = {weight for held in operands for weight in held.weights}
+    if len(weights) > 1 or not all(held.weights or held.constant for held in operands):
+        return None
+    if not weights:
+        return [CONSTANT] * len(eqn.outvars)
+    if eqn.primitive.name not in ARITHMETIC:
+        return None
+    return [Held(tuple(weights))] * len(eqn.outvars)
 
 
 def _is_whole(var: Any) -> bool:

@@ -19,7 +19,7 @@ from grader.engine.dataflow import ROLES, body_of
 from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables
 from grader.engine.layout import Leaf, Part
-from grader.engine.owners import EACH_AS_IT_IS, ELEMENTWISE, FOLLOWED, arranged
+from grader.engine.owners import ARITHMETIC, EACH_AS_IT_IS, ELEMENTWISE, FOLLOWED, arranged
 from grader.jaxprs import sub_jaxprs
 
 Places = np.ndarray | None
@@ -83,6 +83,7 @@ class _Cutting:
         """Follow the weights through a program; which of its results are nothing but weights."""
         live = live_variables(jaxpr)
         held: dict[Any, Places] = dict(zip(jaxpr.invars, inputs, strict=True))
+        constants = set(jaxpr.constvars)
 
         def get(var: Any) -> Places:
             return None if isinstance(var, jex.Literal) else held.get(var)
@@ -91,6 +92,13 @@ class _Cutting:
             if any(var in live for var in eqn.outvars):
                 self._clock += 1
                 operands = [get(var) for var in eqn.invars]
+                others = [var for var in eqn.invars if get(var) is None]
+                if all(isinstance(var, jex.Literal) or var in constants for var in others):
+                    if not any(places is not None for places in operands):
+                        constants.update(() if eqn.primitive is linen_init else eqn.outvars)
+                    elif (still := _still_the_same(eqn, operands)) is not None:
+                        held[eqn.outvars[0]] = still
+                        continue
                 held.update(zip(eqn.outvars, self._results(eqn, operands), strict=False))
         return [get(var) for var in jaxpr.outvars]
 
@@ -138,6 +146,15 @@ class _Cutting:
             self._seen[own] = True
             use = _Use(self._clock, role, own - self._starts[owner])
             self._uses[int(owner)].append(use)
+
+
+def _still_the_same(eqn: Any, operands: list[Places]) -> Places:
+    """Where the elements stand in what arithmetic with constants makes of them, if it is that."""
+    different = {id(places): places for places in operands if places is not None}
+    if eqn.primitive.name not in ARITHMETIC or len(different) > 1:
+        return None
+    (places,) = different.values()
+    return places if places.shape[1:] == eqn.outvars[0].aval.shape else None
 
 
 def _arranged(eqn: Any, operands: list[Places]) -> list[Places] | None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Literal
 
 from grader.engine.layout import Leaf, common_path, factor_names, family, layer, parallel_group
 
@@ -78,12 +79,16 @@ class Leaves:
         return isinstance(other, Leaves) and self._numbers == other._numbers
 
 
+Stacks = Literal["none", "all", "first", "last", "halves", "backwards"]
+
+
 @dataclass(frozen=True)
 class Mode:
     """Which parameters of the reference share an array.
 
     Attributes:
-      stacked: all layers do.
+      stacks: which layers do: ``none``, ``all``, all but the ``first`` or the ``last``, those of
+        each of two ``halves``, or all with the last one in front, ``backwards``.
       fusion: of query, key and value, how many do, in the order of use.
       bias_fusion: the same for their biases.
       heads_apart: whether each head has query, key and value of its own.
@@ -91,7 +96,7 @@ class Mode:
 
     """
 
-    stacked: bool
+    stacks: Stacks
     fusion: tuple[int, ...]
     bias_fusion: tuple[int, ...]
     heads_apart: bool
@@ -103,11 +108,12 @@ def modes(reference: Sequence[Leaf]) -> Iterator[Mode]:
     layered = any(layer(leaf.path) is not None for leaf in reference)
     parallel = any(parallel_group(leaf.path) for leaf in reference)
     for fusions, heads_apart, out_apart in _SHARINGS if parallel else _SHARINGS[:1]:
-        for stacked in (False, True) if layered else (False,):
+        for stacks in _STACKS if layered else _STACKS[:1]:
             for fusion, bias_fusion in fusions if parallel else fusions[:1]:
-                yield Mode(stacked, fusion, bias_fusion, heads_apart, out_apart)
+                yield Mode(stacks, fusion, bias_fusion, heads_apart, out_apart)
 
 
+_STACKS: tuple[Stacks, ...] = ("none", "all", "first", "last", "halves", "backwards")
 _ALIKE = tuple((fusion, fusion) for fusion in _FUSIONS)
 _UNLIKE = (*((fusion, _APART) for fusion in _FUSIONS[1:]), (_APART, (3,)))
 _SHARINGS = (
@@ -125,16 +131,18 @@ def slots_of(
     reference: Leaves, mode: Mode, siblings: tuple[int, ...], head_by_head: bool
 ) -> tuple[Slot, ...]:
     """The reference's parameters, fused, stacked and split as the mode says."""
-    return tuple(_each_slot(reference.leaves, mode, siblings, head_by_head))
+    slots = _each_slot(reference.leaves, mode, siblings, head_by_head)
+    return tuple(map(_backwards, slots) if mode.stacks == "backwards" else slots)
 
 
 def _each_slot(
     reference: Sequence[Leaf], mode: Mode, siblings: tuple[int, ...], head_by_head: bool
 ) -> Iterator[Slot]:
     units: dict[tuple[str, int | None], list[Leaf]] = defaultdict(list)
+    layers = 1 + max((layer(leaf.path) or 0 for leaf in reference), default=0)
     for leaf in reference:
         if leaf.size:
-            block = None if mode.stacked else layer(leaf.path)
+            block = _stack(mode.stacks, layer(leaf.path), layers)
             units[parallel_group(leaf.path) or family(leaf.path), block].append(leaf)
     starts: dict[tuple[str, int | None], list[int]] = defaultdict(list)
     for (group, block), leaves in units.items():
@@ -157,6 +165,21 @@ def _each_slot(
                 yield _slot(
                     group, [[row[place]] for row in rows], (rows[0][place].used or 0) * _TICK
                 )
+
+
+def _stack(stacks: Stacks, layer: int | None, layers: int) -> int | None:
+    """A number for the stack that a layer is in; None for what is in no layer."""
+    if layer is None or stacks == "none":
+        return layer
+    firsts = {"first": 1, "last": layers - 1, "halves": layers // 2}
+    return int(layer >= firsts.get(stacks, layers))
+
+
+def _backwards(slot: Slot) -> Slot:
+    """The same with its layers in the opposite order."""
+    layers, each = slot.sizes[:2]
+    rows = [slot.members[i * each : (i + 1) * each] for i in range(layers)]
+    return replace(slot, members=tuple(member for row in reversed(rows) for member in row))
 
 
 def _projection_slots(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -18,11 +18,12 @@ import numpy as np
 from grader.engine.layout import Leaf, arrange, arrangements, backwards, is_plain
 from grader.engine.mismatch import Mismatch, amount_apart, difference
 from grader.engine.slots import Leaves, Mode, Slot, modes, slots_of
+from grader.engine.tables import Pairs, in_use_order, table_splits
 
 __all__ = ["DEFAULT", "PAIRINGS", "Choices", "Match", "Mismatch", "match"]
 
-_MOST_LOOSE = 8
-"""Split tables are looked for only among so few parameters that found no partner."""
+_MOST_LOOSE = 64
+"""Divided tables are looked for only among so many parameters that found no partner."""
 
 
 @dataclass(frozen=True)
@@ -205,16 +206,13 @@ def _in_mode(reference: Leaves, submission: Leaves, mode: Mode, choices: Choices
     return Match(tuple(pieces), choices.orders, mode, empty)
 
 
-_Pairs = list[tuple[Leaf, tuple[Slot, ...]]]
-
-
-def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Pairs | None:
+def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
     """A full pairing, or None when something is left over on either side."""
     surely, slots, leaves = _pair_known(slots, leaves, dict(choices.known))
     pairs, free_slots, free_leaves = _pair_by_use(slots, leaves, choices.pairing)
     pairs = surely + pairs
     if free_slots and free_leaves and len(free_slots) + len(free_leaves) <= _MOST_LOOSE:
-        ways = list(_table_splits(free_slots, free_leaves))
+        ways = list(table_splits(free_slots, free_leaves))
         if ways:
             chosen, used_slots, used_leaves = ways[min(choices.table, len(ways) - 1)]
             rest_slots = [slot for slot in free_slots if slot not in used_slots]
@@ -226,12 +224,12 @@ def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Pairs |
 
 def _pair_known(
     slots: list[Slot], leaves: list[Leaf], known: Mapping[str, str]
-) -> tuple[_Pairs, list[Slot], list[Leaf]]:
+) -> tuple[Pairs, list[Slot], list[Leaf]]:
     """Pair what is known to belong together; what is left over comes back."""
     alone: dict[str, list[Slot]] = defaultdict(list)
     for slot in slots:
         alone[slot.group].append(slot)
-    pairs: _Pairs = []
+    pairs: Pairs = []
     for leaf in leaves:
         of_group = alone[known.get(leaf.path, "")]
         if len(of_group) == 1 and of_group[0].size == leaf.size and _fits(of_group[0], leaf):
@@ -239,10 +237,6 @@ def _pair_known(
     taken = {id(item) for leaf, (slot,) in pairs for item in (leaf, slot)}
     free_slots = [slot for slot in slots if id(slot) not in taken]
     return pairs, free_slots, [leaf for leaf in leaves if id(leaf) not in taken]
-
-
-def _in_use_order(leaf: Leaf | Slot) -> tuple[bool, int]:
-    return (leaf.used is None, leaf.used or 0)
 
 
 def _shape(item: Leaf | Slot) -> tuple[int, ...]:
@@ -277,9 +271,9 @@ PAIRINGS = len(_KEYS)
 
 def _pair_by_use(
     slots: list[Slot], leaves: list[Leaf], pairing: int
-) -> tuple[_Pairs, list[Slot], list[Leaf]]:
+) -> tuple[Pairs, list[Slot], list[Leaf]]:
     """Pair what is alike, the strictest sense of alike first; what is left over comes back."""
-    pairs: _Pairs = []
+    pairs: Pairs = []
     for key in _KEYS[min(pairing, len(_KEYS) - 1)]:
         buckets: dict[object, tuple[list[Slot], list[Leaf]]] = defaultdict(lambda: ([], []))
         for slot in slots:
@@ -290,8 +284,8 @@ def _pair_by_use(
         for some_slots, some_leaves in buckets.values():
             pair_up = list(
                 zip(
-                    sorted(some_slots, key=_in_use_order),
-                    sorted(some_leaves, key=_in_use_order),
+                    sorted(some_slots, key=in_use_order),
+                    sorted(some_leaves, key=in_use_order),
                     strict=False,
                 )
             )
@@ -305,32 +299,3 @@ def _pair_by_use(
 
 def _fits(slot: Slot, leaf: Leaf) -> bool:
     return bool(arrangements(slot.names, slot.sizes, leaf.shape))
-
-
-def _table_splits(
-    slots: list[Slot], leaves: list[Leaf]
-) -> Iterator[tuple[_Pairs, list[Slot], list[Leaf]]]:
-    """A table of the reference kept as two arrays, or two tables kept as one."""
-    for slot in slots:
-        width = slot.sizes[-1]
-        for first, second in itertools.permutations(leaves, 2):
-            fits = first.size + second.size == slot.size
-            if fits and _is_table(first, width) and _is_table(second, width):
-                cut = first.size // width
-                upper = replace(slot, rows=(0, cut))
-                lower = replace(slot, rows=(cut, slot.size // width))
-                yield [(first, (upper,)), (second, (lower,))], [slot], [first, second]
-        single = sorted((x for x in leaves if x.size == width and x.shape), key=_in_use_order)
-        count = slot.size // width
-        for chosen in itertools.combinations(single, count) if 2 < count <= len(single) else ():
-            rows: _Pairs = [(x, (replace(slot, rows=(i, i + 1)),)) for i, x in enumerate(chosen)]
-            yield rows, [slot], list(chosen)
-    for leaf in leaves:
-        for one, two in itertools.permutations(slots, 2):
-            same_width = one.sizes[-1] == two.sizes[-1]
-            if same_width and one.size + two.size == leaf.size and _is_table(leaf, one.sizes[-1]):
-                yield [(leaf, (one, two))], [one, two], [leaf]
-
-
-def _is_table(leaf: Leaf, width: int) -> bool:
-    return bool(leaf.shape) and leaf.shape[-1] == width

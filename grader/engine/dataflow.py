@@ -110,13 +110,12 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
             outputs = computed
         else:
             outputs = []
-            uses.clock -= 1
-            for held_here in operands:
-                # Of what was joined to one array, one after the other, where that is known.
-                for number, weight in enumerate(held_here.in_order):
-                    uses.clock += number == 0 or held_here.owners is not None
+            for operand in operands:
+                uses.clock += 1
+                for weight in operand.in_order:
                     uses.first.setdefault(weight, (uses.clock, ROLES.get(name, name)))
-            uses.clock += not any(held_here.weights for held_here in operands)
+                    # Of what was joined to one array, one after the other, where that is known.
+                    uses.clock += operand.owners is not None
         held.update(zip(eqn.outvars, outputs, strict=False))
     return [get(var) for var in jaxpr.outvars]
 

@@ -37,6 +37,7 @@ ARITHMETIC = frozenset(
     "add sub mul div neg abs sign max min clamp select_n integer_pow pow sqrt square exp log tanh "
     "is_finite lt le gt ge eq ne and or not reduce_sum reduce_max reduce_min reduce_and".split()
 )
+"""What may be done to a weight, together with constants, before it is used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +135,9 @@ def known_numbers(eqn: Any, operands: Sequence[Held]) -> list[Held] | None:
         return None
     results = arranged(eqn, [held.number for held in operands])
     kind = eqn.outvars[0].aval.dtype
-    return (
-        None
-        if results is None
-        else [
-            Held(number=result.astype(kind), constant=all(held.constant for held in operands))
-            for result in results
-        ]
-    )
+    constant = all(held.constant for held in operands)
+    numbers = (result.astype(kind) for result in results or ())
+    return None if results is None else [Held(number=n, constant=constant) for n in numbers]
 
 
 def known_literal(literal: Any) -> Held:

@@ -94,9 +94,11 @@ class _Cutting:
                 operands = [get(var) for var in eqn.invars]
                 others = [var for var in eqn.invars if get(var) is None]
                 if all(isinstance(var, jex.Literal) or var in constants for var in others):
-                    if not any(places is not None for places in operands):
-                        constants.update(() if eqn.primitive is linen_init else eqn.outvars)
-                    elif (still := _still_the_same(eqn, operands)) is not None:
+                    creates = eqn.primitive is linen_init or any(sub_jaxprs(eqn))
+                    if len(others) == len(operands) and not creates:
+                        constants.update(eqn.outvars)
+                        continue
+                    if (still := _still_the_same(eqn, operands)) is not None:
                         held[eqn.outvars[0]] = still
                         continue
                 held.update(zip(eqn.outvars, self._results(eqn, operands), strict=False))

@@ -107,8 +107,11 @@ def modes(reference: Sequence[Leaf]) -> Iterator[Mode]:
     """Every way to share arrays, the plainest first."""
     layered = any(layer(leaf.path) is not None for leaf in reference)
     parallel = any(parallel_group(leaf.path) for leaf in reference)
-    for fusions, heads_apart, out_apart in _SHARINGS if parallel else _SHARINGS[:1]:
-        for stacks in _STACKS if layered else _STACKS[:1]:
+    for number, (fusions, heads_apart, out_apart) in enumerate(_SHARINGS):
+        if number and not parallel:
+            break
+        stacks_here = _STACKS if number == 0 else _STACKS[:2]
+        for stacks in stacks_here if layered else _STACKS[:1]:
             for fusion, bias_fusion in fusions if parallel else fusions[:1]:
                 yield Mode(stacks, fusion, bias_fusion, heads_apart, out_apart)
 

@@ -128,27 +128,50 @@ def variant_suspects(problem: Problem) -> list[Suspect]:
 
 
 def single_suspects(problem: Problem, failed: CheckId | None, function: str = "") -> list[Suspect]:
-    """Every known mistake, those first that fail the same check, of them those first that lie in
-    ``function``; then the variants.
+    """Every known mistake that can show in ``function``, those first that fail the same check, of
+    them those first that lie in it; then the variants.
     """
+    reached = _reached_from(problem.number, function)
 
     def order(item: tuple[int, Pitfall]) -> tuple[bool, bool]:
         number, pitfall = item
-        return pitfall.check != failed, function not in _functions_of(number, pitfall.edits)
+        return pitfall.check != failed, function not in _places_of(number, pitfall.edits)
 
-    owned = sorted(pitfalls_of(problem.number), key=order)
+    def shows(item: tuple[int, Pitfall]) -> bool:
+        number, pitfall = item
+        places = _places_of(number, pitfall.edits)
+        return number != problem.number or not places or not reached.isdisjoint(places)
+
+    owned = sorted(filter(shows, pitfalls_of(problem.number)), key=order)
     return [Suspect(pitfalls=(item,)) for item in owned] + variant_suspects(problem)
 
 
 @cache
-def _functions_of(number: int, edits: tuple[Edit, ...]) -> frozenset[str]:
-    """The functions of a solution in which edits lie."""
+def _places_of(number: int, edits: tuple[Edit, ...]) -> frozenset[str]:
+    """The functions and classes of a solution in which edits lie."""
     found = set()
     for edit in edits:
         text = solution_text(edit.problem or number)
-        defined = re.findall(r"^def (\w+)", text[: text.find(edit.old) + 1], re.MULTILINE)
+        defined = _DEFINED.findall(text[: text.find(edit.old) + 1])
         found.update(defined[-1:])
     return frozenset(found)
+
+
+@cache
+def _reached_from(number: int, function: str) -> frozenset[str]:
+    """A function of a solution, and the functions and classes that it uses; all without one."""
+    _, *rest = _DEFINED.split(solution_text(number))
+    bodies = dict(zip(rest[::2], rest[1::2], strict=True))
+    reached, waiting = set[str](), [function] if function in bodies else list(bodies)
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        words = set(re.findall(r"\w+", bodies[name]))
+        waiting += [other for other in bodies if other in words and other not in reached]
+    return frozenset(reached)
+
+
+_DEFINED = re.compile(r"^(?:def|class) (\w+)", re.MULTILINE)
 
 
 def forget() -> None:

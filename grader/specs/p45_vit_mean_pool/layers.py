@@ -40,6 +40,23 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="blocks-read-the-embedding",
+        title="every block reads what the first one reads",
+        advice=(
+            "Each block continues from what the one before it left. Here all of them are applied "
+            "to the embedded patches, so that only the last one counts."
+        ),
+        edits=(
+            Edit(LOOP, f"embedded = x\n        {LOOP}"),
+            Edit(BLOCK, BLOCK.replace(")(x)", ")(embedded)")),
+        ),
+        stage="attention_added",
+        hints=(
+            "Does anything that your first block computes reach the logits?",
+            "What goes into a block, and what becomes of its result?",
+        ),
+    ),
+    Pitfall(
         id="no-final-norm",
         title="the final LayerNorm is forgotten",
         advice=(
@@ -94,6 +111,20 @@ PITFALLS = (
         hints=(
             "Which patches have an equal influence on your logits?",
             "What does row 0 hold when there is no CLS token?",
+        ),
+    ),
+    Pitfall(
+        id="patch-0-left-out",
+        title="the first patch is left out of the mean",
+        advice=(
+            "In problem 46 row 0 is the CLS token. Here it is a patch like all others, and the "
+            "mean goes over all of them."
+        ),
+        edits=(Edit(MEAN, MEAN.replace("x.mean", "x[1:].mean")),),
+        stage="mean",
+        hints=(
+            "How many rows does your mean go over, and how many patches are there?",
+            "What does your model return for an image of a single patch?",
         ),
     ),
     Pitfall(

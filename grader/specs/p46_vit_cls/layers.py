@@ -40,6 +40,23 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="blocks-read-the-embedding",
+        title="every block reads what the first one reads",
+        advice=(
+            "Each block continues from what the one before it left. Here all of them are applied "
+            "to the embedded patches, so that only the last one counts."
+        ),
+        edits=(
+            Edit(LOOP, f"embedded = x\n        {LOOP}"),
+            Edit(BLOCK, BLOCK.replace(")(x)", ")(embedded)")),
+        ),
+        stage="attention_added",
+        hints=(
+            "Does anything that your first block computes reach the logits?",
+            "What goes into a block, and what becomes of its result?",
+        ),
+    ),
+    Pitfall(
         id="no-final-norm",
         title="the final LayerNorm is forgotten",
         advice=(
@@ -66,6 +83,21 @@ PITFALLS = (
         hints=(
             "Which row of the sequence belongs to the whole image?",
             "Where did you put the CLS token, and where do you read it?",
+        ),
+    ),
+    Pitfall(
+        id="feature-0",
+        title="feature 0 of all tokens is read, not row 0",
+        advice=(
+            "x[:, 0] takes row 0 where the first axis is the batch. There is one image here: the "
+            "first axis is that of the tokens."
+        ),
+        edits=(Edit(ROW_0, ROW_0.replace("x[0]", "x[:, 0]")),),
+        check="parameters",
+        stage="row_0",
+        hints=(
+            "How long is the vector that your last Dense gets?",
+            "Which axes does your sequence have?",
         ),
     ),
     Pitfall(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.problem import Problem, Sizes, Stage
-from grader.specs.p48_extra_head_pool import pool, vit
+from grader.specs.p48_extra_head_pool import pool, pool_pitfalls, vit
 from grader.specs.shapes import (
     VIT_CORNERS,
     VIT_FIELDS,
@@ -87,7 +87,7 @@ PROBLEM = Problem(
         Stage("probs", "probabilities of the patches"),
         Stage("features", "features without the votes"),
     ),
-    pitfalls=(*pool.PITFALLS, *vit.PITFALLS),
+    pitfalls=(*pool_pitfalls.PITFALLS, *vit.PITFALLS),
     hints=(
         "Begin with the pooling: it needs no model, and the walk-through has numbers for it.",
         (

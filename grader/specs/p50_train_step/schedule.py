@@ -110,6 +110,25 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="quarter-cosine",
+        title="a quarter of a cosine in place of half of one",
+        advice=(
+            "cos(t · π / 2) falls from 1 to 0, but ever faster. Half a cosine, (1 + cos(t · π)) / "
+            "2, starts and ends flat."
+        ),
+        edits=(
+            Edit(
+                DECAY,
+                "lambda step: base_lr * jnp.cos(\n"
+                "        jnp.pi / 2 * jnp.clip(step / (total_steps - warmup_steps), 0, 1)\n    )",
+            ),
+        ),
+        hints=(
+            "How large is your rate in the middle of the decay? Half of base_lr is meant.",
+            "How flat is your schedule where it ends?",
+        ),
+    ),
+    Pitfall(
         id="rises-again",
         title="the learning rate rises again after the end",
         advice=(

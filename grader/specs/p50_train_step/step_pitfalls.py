@@ -102,6 +102,20 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="averaged-over-classes",
+        title="the cross-entropy is averaged over the classes, too",
+        advice=(
+            "The cross-entropy of an image is a sum over the classes; images alone are averaged. "
+            "Yours is too small by the number of classes, and so are the gradients."
+        ),
+        edits=(Edit(LOSSES, f"{LOSSES} / logits.shape[-1]"),),
+        stage="losses",
+        hints=(
+            "By which factor is your loss wrong?",
+            "Over which axes does your mean go?",
+        ),
+    ),
+    Pitfall(
         id="accuracy-count",
         title="the accuracy is a count, not a share",
         advice=(

@@ -15,7 +15,7 @@ import numpy as np
 from jax.extend import core as jex
 
 from grader.engine import init_equation, lift
-from grader.engine.dataflow import stage_ancestors, uses_of_weights
+from grader.engine.dataflow import Uses, stage_ancestors, uses_of_weights
 from grader.engine.evaluate import Program
 from grader.engine.initial_kind import initial_kind
 from grader.engine.jaxprs import live_variables, narrow_type, random_line, source_lines
@@ -55,7 +55,6 @@ class Traced:
       collections: names of Linen collections other than ``params`` that it creates.
       outputs: what it returns.
       form: how a caller takes that apart.
-      narrow: a float type of less than 32 bits that it computes in, or an empty text.
 
     """
 
@@ -80,12 +79,11 @@ class Traced:
             for i, (path, leaf) in enumerate(flat)
         )
         self.form = form_of(result)
-        self.narrow = narrow_type(self.closed.jaxpr)
         self._read_inventory()
 
     def _read_inventory(self) -> None:
         equations = init_equation.init_equations(self.closed.jaxpr)
-        uses = uses_of_weights(self.closed.jaxpr)
+        uses = uses_of_weights(self.closed.jaxpr) if equations else Uses()
         created = {id(eqn): init_equation.created_variables(eqn) for eqn in equations}
         # An init whose values go nowhere (called twice, or only for the shapes) creates nothing.
         used = [
@@ -136,6 +134,11 @@ class Traced:
     def inventories(self) -> list[init_equation.Inventory]:
         """What each ``init`` creates, to foresee it in a function that differs elsewhere."""
         return init_equation.inventories(self.closed.jaxpr)
+
+    @cached_property
+    def narrow(self) -> str:
+        """A float type of less than 32 bits that it computes in, or an empty text."""
+        return narrow_type(self.closed.jaxpr)
 
     @cached_property
     def random_line(self) -> int | None:

@@ -10,7 +10,7 @@ from grader.engine.layout import Leaf
 from grader.engine.slots import Slot
 
 Pairs = list[tuple[Leaf, tuple[Slot, ...]]]
-_FEW = 8
+FEW = 8
 """Among so many parameters any two are tried that could be one table, or share an array."""
 
 
@@ -23,14 +23,15 @@ def table_splits(
     slots: list[Slot], leaves: list[Leaf]
 ) -> Iterator[tuple[Pairs, list[Slot], list[Leaf]]]:
     """A table of the reference kept as several arrays, or two tables kept as one."""
-    few = len(slots) + len(leaves) <= _FEW
+    few = len(slots) + len(leaves) <= FEW
     for slot in slots:
         width = slot.sizes[-1]
         for first, second in itertools.permutations(leaves, 2) if few else ():
             fits = first.size + second.size == slot.size
             if fits and _is_table(first, width) and _is_table(second, width):
                 yield _divided(slot, [first, second])
-        tables = sorted((x for x in leaves if _is_table(x, width)), key=in_use_order)
+        parts = leaves if is_whole_table(slot) else []
+        tables = sorted((x for x in parts if _is_table(x, width)), key=in_use_order)
         for start in range(len(tables)):
             for end, size in enumerate(itertools.accumulate(x.size for x in tables[start:])):
                 if size == slot.size and end > 1:
@@ -47,6 +48,11 @@ def _divided(slot: Slot, leaves: list[Leaf]) -> tuple[Pairs, list[Slot], list[Le
     rows = (leaf.size // slot.sizes[-1] for leaf in leaves)
     cuts = itertools.pairwise(itertools.accumulate(rows, initial=0))
     return [(x, (replace(slot, rows=cut),)) for x, cut in zip(leaves, cuts)], [slot], leaves
+
+
+def is_whole_table(slot: Slot) -> bool:
+    """Whether it is one parameter, and none of a projection to query, key or value."""
+    return slot.place is None and slot.head is None and slot.sizes[:2] == (1, 1)
 
 
 def _is_table(leaf: Leaf, width: int) -> bool:

@@ -18,12 +18,13 @@ import numpy as np
 from grader.engine.layout import Leaf, arrange, arrangements, backwards, is_plain
 from grader.engine.mismatch import Mismatch, amount_apart, difference
 from grader.engine.slots import Leaves, Mode, Slot, modes, slots_of
-from grader.engine.tables import Pairs, in_use_order, table_splits
+from grader.engine.tables import FEW, Pairs, in_use_order, is_whole_table, table_splits
 
 __all__ = ["DEFAULT", "PAIRINGS", "Choices", "Match", "Mismatch", "match"]
 
-_MOST_LOOSE = 64
-"""Divided tables are looked for only among so many parameters that found no partner."""
+_MANY = 64
+"""Among so many parameters without a partner divided tables are looked for, where nearly all are
+the submission's, as of a table that it keeps row by row; else among few."""
 
 
 @dataclass(frozen=True)
@@ -196,8 +197,10 @@ def _in_mode(reference: Leaves, submission: Leaves, mode: Mode, choices: Choices
     """The full pairing in one mode, None when there is none."""
     theirs = [leaf for leaf in submission.leaves if leaf.size]
     slots = slots_of(reference, mode, choices.siblings, choices.head_by_head)
+    if sum(leaf.size for leaf in theirs) != sum(slot.size for slot in slots):
+        return None
     sizes, ours = (Counter(item.size for item in items) for items in (theirs, slots))
-    if ((ours - sizes) + (sizes - ours)).total() > _MOST_LOOSE:
+    if _hopeless(list((ours - sizes).elements()), list((sizes - ours).elements())):
         return None  # what differs in size is no pair
     pieces = _assign(list(slots), theirs, choices)
     if pieces is None:
@@ -206,12 +209,19 @@ def _in_mode(reference: Leaves, submission: Leaves, mode: Mode, choices: Choices
     return Match(tuple(pieces), choices.orders, mode, empty)
 
 
+def _hopeless(slots: Sequence[object], leaves: Sequence[object]) -> bool:
+    """Whether too many are without a partner of their size for tables to explain it."""
+    loose = len(slots) + len(leaves)
+    return loose > (_MANY if len(slots) < 4 else FEW)
+
+
 def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
     """A full pairing, or None when something is left over on either side."""
     surely, slots, leaves = _pair_known(slots, leaves, dict(choices.known))
     pairs, free_slots, free_leaves = _pair_by_use(slots, leaves, choices.pairing)
     pairs = surely + pairs
-    if free_slots and free_leaves and len(free_slots) + len(free_leaves) <= _MOST_LOOSE:
+    few = len(free_slots) + len(free_leaves) <= FEW
+    if free_slots and free_leaves and (few or all(map(is_whole_table, free_slots))):
         ways = list(table_splits(free_slots, free_leaves))
         if ways:
             chosen, used_slots, used_leaves = ways[min(choices.table, len(ways) - 1)]

@@ -64,7 +64,14 @@ def gradients(model: Model, params: Any) -> np.ndarray:
     return np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(found)])
 
 
-@pytest.mark.parametrize("name", ["setup_fused_qkv", "scan_stacked", "raw_params"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "scan_stacked",
+        pytest.param("setup_fused_qkv", marks=pytest.mark.slow),
+        pytest.param("raw_params", marks=pytest.mark.slow),
+    ],
+)
 def test_an_answer_is_as_narrow_and_as_exact_as_the_reference(name: str) -> None:
     path = ANSWERS / "46_vit_cls" / "right" / f"{name}.py"
     exact = build(dataclasses.replace(RECIPE, dtype="float32"), IMAGES.shape[1:], 10)

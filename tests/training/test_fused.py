@@ -124,8 +124,7 @@ def test_a_students_model_trains_with_it_too(name: str, cuda: Callable[[str], No
         return model.apply(params, images).sum()
 
     program = lowered(jax.grad(loss), params, images)
-    looped = "lax_scan" in name
-    assert program.count("@__cudnn$fmha") == 2 * (1 if looped else recipe.depth)
+    assert program.count("@__cudnn$fmha") == 2 * recipe.depth  # loops are written out
 
 
 @pytest.mark.parametrize(

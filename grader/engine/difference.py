@@ -81,8 +81,7 @@ def _some_rows_times(actual: Array, expected: Array) -> Iterator[str]:
     """Right in some rows, zero or another multiple in all others."""
     if expected.ndim != 2 or min(expected.shape) < 2:
         return
-    right = [i for i in range(len(expected)) if _close_at(actual, expected, i)]
-    wrong = [i for i in range(len(expected)) if i not in right]
+    right, wrong = _right_and_wrong(actual, expected)
     if not right or not wrong or not np.any(expected[wrong]):
         return
     if not np.any(actual[wrong]):
@@ -172,8 +171,7 @@ def _in_part(actual: Array, expected: Array) -> Iterator[str]:
     """Right in some rows."""
     if expected.ndim != 2 or len(expected) < 2:
         return
-    right = [i for i in range(len(expected)) if _close_at(actual, expected, i)]
-    wrong = [i for i in range(len(expected)) if i not in right]
+    right, wrong = _right_and_wrong(actual, expected)
     if not right:
         shifted = [i for i in range(1, len(expected)) if _same_row(actual[i], expected[i - 1])]
         if len(shifted) == len(expected) - 1 > 1:
@@ -182,8 +180,11 @@ def _in_part(actual: Array, expected: Array) -> Iterator[str]:
     yield f"right in {_rows(right)}, wrong in {_rows(wrong)}"
 
 
-def _close_at(actual: Array, expected: Array, row: int) -> bool:
-    return within(actual[row] - expected[row], expected)
+def _right_and_wrong(actual: Array, expected: Array) -> tuple[list[int], list[int]]:
+    """The rows that are right, and the others."""
+    rows = range(len(expected))
+    right = [i for i in rows if within(actual[i] - expected[i], expected)]
+    return right, [i for i in rows if i not in right]
 
 
 def _same_row(one: Array, other: Array) -> bool:

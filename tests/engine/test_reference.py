@@ -25,3 +25,16 @@ def test_what_is_created_is_read_from_a_trace_that_is_there_already() -> None:
             foreseen = sizes_created(contract, function, 0, sizes)
         assert traced.sizes_created == foreseen
         assert solutions.created(39, contract, 0, sizes) is traced.sizes_created
+
+
+def test_only_mistakes_that_can_show_in_a_function_are_suspected_there() -> None:
+    problem = catalogue.problem(50)
+
+    def suspected(function: str) -> set[str]:
+        singles = single_suspects(problem, "numbers", function)
+        return {pitfall.id for single in singles for _, pitfall in single.pitfalls}
+
+    assert {"mask-nowhere", "clip-last", "no-warmup"} <= suspected("make_optimizer")
+    assert suspected("train_step").isdisjoint({"mask-nowhere", "clip-last", "no-warmup"})
+    assert "double-softmax" in suspected("train_step") - suspected("make_optimizer")
+    assert suspected("") == {pitfall.id for pitfall in problem.pitfalls}

@@ -171,6 +171,23 @@ def test_what_is_given_rightly_is_not_blamed(grade_text: Grade) -> None:
     assert "normalised tokens" not in [stage["title"] for stage in verdict["stages"]]
 
 
+def test_a_state_that_came_out_wrong_is_blamed_and_no_line_of_the_next_step(
+    grade_text: Grade,
+) -> None:
+    text = catalogue.solution_path(49).read_text()
+    text = text.replace(
+        "apply_gradients(grads=gradients)", "apply_gradients(grads=jax.tree.map(f, gradients))"
+    )
+    text = text.replace(
+        "def distill_step", "def f(gradient):\n    return gradient**3\n\n\ndef distill_step"
+    )
+    verdict = grade_text(text, 49, two_children=False, shrink=False)
+    assert parted(verdict) == "student's embeddings, step 2"
+    inside = [stage["title"] for stage in verdict["stages"] if stage["inside"]]
+    assert inside == ["the state that step 1 returned"]
+    assert not verdict["nearest"]
+
+
 def test_nan_is_told_with_its_line(grade_text: Grade) -> None:
     text = BLOCK.replace("nn.gelu(nn.Dense", "jnp.log(nn.Dense")
     verdict = grade_text(text.format(over_heads=VMAP, model="Block"), 41, two_children=False)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from grader.engine.align import Alignment, Case, align
 from grader.engine.cases import ALL_STYLES, STYLES, draw_arrays, draw_weights
 from grader.engine.compare import all_close
 from grader.engine.contract_judge import ContractJudge
+from grader.engine.distance import UNKNOWN, Apart, Comparison, Distance
 from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
 from grader.engine.remote import RemoteTrace, SubmissionError
@@ -29,63 +30,7 @@ from grader.engine.traced import Traced
 from grader.engine.transplant import DEFAULT, Choices, Mismatch, match
 from grader.problem import Problem
 
-UNKNOWN = 10**6
-"""A distance that cannot be measured, because something before it does not match."""
-
 _CONFIRMING_TRIALS = 3
-
-
-@dataclass(frozen=True, order=True)
-class Distance:
-    """How far a submission is from a mutant: parameters, then stages, then single values."""
-
-    parameters: int
-    stages: int
-    values: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A submission beside a mutant on one case."""
-
-    distance: Distance
-    equal: bool = False
-    found: int = 0  # how many of the mutant's values came up, less the parameters that did not
-    choices: Choices = DEFAULT
-    plain: bool = True  # whether no table had to be taken apart to pair the parameters
-    parted: Mapping[int, str | None] = field(default_factory=dict)  # by problem, in its own stages
-    between: frozenset[str] = frozenset()  # stages from the problem's last found to its next
-
-    def order(self) -> tuple[bool, Distance, int]:
-        """The smaller, the more promising."""
-        return not self.plain, self.distance, -self.found
-
-    def leads_on_from(self, here: Comparison) -> bool:
-        """Whether there is more agreement: better parameters, a later stage, more values."""
-        if self.equal:
-            return True
-        ours, before = self.distance, here.distance
-        if (ours.parameters, ours.stages) != (before.parameters, before.stages):
-            return ours < before
-        return self.found > here.found and ours.values <= before.values
-
-    def further(self, than: Comparison, problem: Problem) -> bool:
-        """Whether the parameters match better, or a later stage of the problem itself came up."""
-        if than.distance.parameters:
-            return self.distance.parameters < than.distance.parameters
-        mine, other = (c.parted.get(problem.number) for c in (self, than))
-        return self.distance.stages < than.distance.stages < UNKNOWN and mine != other
-
-
-@dataclass(frozen=True, order=True)
-class Apart:
-    """How far the parameters of two are apart: in numbers created, then in arrays by size.
-
-    A projection that is split or fused creates as many numbers in other arrays.
-    """
-
-    numbers: int
-    arrays: int
 
 
 @dataclass(frozen=True)
@@ -245,6 +190,18 @@ class Comparer:
         except Exception:
             return None
 
+    def pairable(self, suspect: Suspect, trial: Trial) -> list[Leaf]:
+        """The reference's parameters, each used when and for what the mutant uses it.
+
+        As the reference uses them, where the mutant creates others.
+        """
+        ours = trial.reference.leaves
+        mutant = self._mutant(suspect, trial) if suspect.parts() else None
+        if mutant is None or _created(ours) != _created(mutant.leaves):
+            return ours
+        theirs = {leaf.path: leaf for leaf in mutant.leaves}
+        return [replace(theirs[leaf.path], index=leaf.index) for leaf in ours]
+
     def parameters_apart(self, suspects: Iterable[Suspect], trial: Trial) -> Apart:
         """How far the parameters of the submission are from those of a mutant, as can be foreseen
         from what each suspect alone adds to the reference: quicker than to compare the two.
@@ -282,6 +239,10 @@ class Comparer:
         weights = draw_weights(mutant.leaves, generator, ALL_STYLES[style])
         arrays = draw_arrays(self.judge.contract, trial.draw.sizes, generator)
         return Case(weights, arrays, mutant.run(weights, arrays))
+
+
+def _created(leaves: Iterable[Leaf]) -> set[tuple[str, tuple[int, ...]]]:
+    return {(leaf.path, leaf.shape) for leaf in leaves}
 
 
 def _exchanged(siblings: tuple[int, ...]) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from grader.engine.align import Alignment, align
@@ -11,6 +12,7 @@ from grader.engine.causes import KEPT, NOT_LINEN, RANDOM, Cause, cause_of
 from grader.engine.comparison import Comparer
 from grader.engine.contract_judge import ContractJudge
 from grader.engine.difference import RIGHT_BUT_FOR_SHAPE
+from grader.engine.layout import Leaf
 from grader.engine.remote import SubmissionError
 from grader.engine.search import Search
 from grader.engine.shape_check import cause_is_told
@@ -98,8 +100,8 @@ class Diagnostician:
         suspect = self._found_by(search, singles)
         if suspect is None:
             self.findings.choices = settled
-        elif self.findings.choices != settled:  # the mistake had led the pairing astray
-            where = self._where()
+        elif self.findings.choices != settled or not self._used_alike(suspect):
+            where = self._where(suspect)  # the mistake had led the pairing astray
         late = suspect is None and time.process_time() >= search.end
         cause = RANDOM if drawn and suspect is None else None
         told = self.findings.failed == "shape" and cause_is_told(trial)
@@ -124,7 +126,14 @@ class Diagnostician:
             found = search.follow(singles, _MOST_MISTAKES)
         return found or search.pair_at_one_stage(singles)
 
-    def _where(self) -> Where | None:
+    def _used_alike(self, suspect: Suspect) -> bool:
+        """Whether a mistake leaves the order in which the parameters are used."""
+        assert self.findings.failing is not None
+        trial = self.findings.failing[0]
+        ours, theirs = trial.reference.leaves, self._comparer.pairable(suspect, trial)
+        return _in_order_of_use(ours) == _in_order_of_use(theirs)
+
+    def _where(self, suspect: Suspect = AS_IT_IS) -> Where | None:
         assert self.findings.failing is not None
         trial, style = self.findings.failing
         stages, drawn = self._comparer.stages, style < len(trial.cases)
@@ -134,6 +143,11 @@ class Diagnostician:
                 aligned = align(trial.reference, trial.submission, case, stages)
                 if isinstance(aligned, Alignment):
                     self.findings.choices = aligned.choices
-            return where_they_part(self.problem, stages, trial, case, self.findings.choices)
+            leaves = self._comparer.pairable(suspect, trial)
+            return where_they_part(self.problem, stages, trial, case, self.findings.choices, leaves)
         except SubmissionError:
             return None
+
+
+def _in_order_of_use(leaves: Sequence[Leaf]) -> list[str]:
+    return [leaf.path for leaf in sorted(leaves, key=lambda leaf: (leaf.used is None, leaf.used))]

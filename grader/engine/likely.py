@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
-from grader.engine.comparison import Apart, Comparer, Comparison
+from grader.engine.comparison import Comparer
+from grader.engine.distance import Apart, Comparison
 from grader.engine.findings import Trial
 from grader.engine.suspects import Suspect
 

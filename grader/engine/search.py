@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, count
 
-from grader.engine.comparison import UNKNOWN, Comparer, Comparison, Distance
+from grader.engine.comparison import Comparer
+from grader.engine.distance import UNKNOWN, Comparison, Distance
 from grader.engine.findings import Trial
 from grader.engine.likely import at_stages, by_parameters
 from grader.engine.suspects import AS_IT_IS, Suspect, variant_suspects

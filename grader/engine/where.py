@@ -12,6 +12,7 @@ from grader.engine.compare import close
 from grader.engine.difference import is_definite, kind_of_difference
 from grader.engine.entering import given_otherwise
 from grader.engine.findings import Trial
+from grader.engine.layout import Leaf
 from grader.engine.stages import (
     StageFinding,
     StageValue,
@@ -69,6 +70,7 @@ def where_they_part(
     trial: Trial,
     case: Case,
     choices: Choices,
+    leaves: Sequence[Leaf],
 ) -> Where | None:
     """Compare every value of a submission with the reference's on one case.
 
@@ -78,13 +80,14 @@ def where_they_part(
       trial: both traces.
       case: weights and inputs of the reference.
       choices: how the parameters are paired.
+      leaves: those of the reference, each with the use by which it is paired.
 
     Returns:
       None when the parameters do not match.
 
     """
     reference, submission = trial.reference, trial.submission
-    matched = match(reference.leaves, submission.pairable, choices)
+    matched = match(leaves, submission.pairable, choices)
     if isinstance(matched, Mismatch):
         return None
     expected, seen = reference.run_recorded(case.weights, case.arrays)

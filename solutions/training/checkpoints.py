@@ -84,12 +84,14 @@ class Checkpoints:
             create=not read_only,
             read_only=read_only,
         )
-        with self._explained():
+        with contextlib.ExitStack() as heard_again, self._explained():
+            heard_again.callback(self._deaf.end)
             if not read_only:  # Orbax would have the other processes wait for one that cannot
                 in_first_process(lambda: self.folder.mkdir(parents=True, exist_ok=True))
             self._manager = ocp.CheckpointManager(
                 self.folder, options=options, handler_registry=_handlers(ocp)
             )
+            heard_again.pop_all()  # all went well: by `close`
 
     def save(self, step: int, carry: Carry, history: History, seconds: float) -> None:
         """Begin to write; returns when the arrays are copied.

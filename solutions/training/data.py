@@ -7,11 +7,13 @@ modules: the digits of scikit-learn (here), folders of Parquet files or of class
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +27,14 @@ _PIXELS_AT_ONCE = 2**22
 
 class BadData(ValueError):
     """Images that cannot be used; the message names the file and, where there is one, the row."""
+
+
+class Labelled(NamedTuple):
+    """Images (N, H, W, C) uint8, labels (N,) int32, and a name for each label."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,11 @@ class Dataset:
                 f"{self.name}: images to train on are {self.train_images.shape[1:]}, "
                 f"images to test on {self.test_images.shape[1:]}"
             )
+
+    @property
+    def tested(self) -> Labelled:
+        """The part to test on."""
+        return Labelled(self.test_images, self.test_labels, self.classes)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -138,6 +153,36 @@ def load(source: str, image_size: int | None = None) -> Dataset:
     return folders.load(path, path.name, image_size)
 
 
+def load_test(source: str, image_size: int | None, trained_on: str) -> Labelled:
+    """The images of a dataset to test on.
+
+    Of a folder without parts that is all of it; but the fifth that was held out, if the rest was
+    trained on.
+
+    Args:
+      source: as for `load`.
+      image_size: likewise.
+      trained_on: the digest of what was trained on.
+
+    Raises:
+      BadData: as `load` does.
+
+    """
+    from solutions.training import folders, hub
+
+    path = Path(located(source))
+    if source and source not in ("digits", *hub.NAMES) and path.is_dir():
+        found, is_part = folders.load_test(path, image_size)
+        if is_part:
+            return found
+        with contextlib.suppress(BadData):  # too few for two parts
+            parted = split(path.name, *found)
+            if parted.digest == trained_on:
+                return parted.tested
+        return found
+    return load(source, image_size).tested
+
+
 def located(source: str) -> str:
     """``source`` as it is found from any folder: a name as it is, a path from the root on."""
     from solutions.training import hub
@@ -162,7 +207,7 @@ def digits() -> Dataset:
 
 
 def split(name: str, images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> Dataset:
-    """Hold out a fifth of every class, always the same."""
+    """Hold out a fifth of every class, and one image at least; always the same."""
     from sklearn.model_selection import train_test_split
 
     counts = np.bincount(labels, minlength=len(classes))
@@ -179,4 +224,8 @@ def split(name: str, images: np.ndarray, labels: np.ndarray, classes: tuple[str,
         stratify=labels,
         random_state=SPLIT_SEED,
     )
+    unseen = np.setdiff1d(labels, labels[test])  # of so few images that a fifth is none
+    moved = [train[labels[train] == label][0] for label in unseen]
+    test = np.append(test, np.array(moved, test.dtype))
+    train = train[~np.isin(train, moved)]
     return Dataset(name, images[train], labels[train], images[test], labels[test], classes)

@@ -17,6 +17,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from solutions.training.one_line import one_line
+
 _AXIS = "data"
 _Result = TypeVar("_Result")
 
@@ -133,8 +135,7 @@ def join_processes(
     try:
         jax.distributed.initialize(coordinator, num_processes, process_id)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BadDevices(f"the processes did not find each other: {reason}") from None
+        raise BadDevices(f"the processes did not find each other: {one_line(error)}") from None
 
 
 def any_process(flag: bool) -> bool:

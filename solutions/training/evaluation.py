@@ -15,7 +15,7 @@ import numpy as np
 from solutions.training.augment import normalize
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import BadData
-from solutions.training.folders import decode
+from solutions.training.decoding import decode
 from solutions.training.models import PROBLEMS, Model, build
 from solutions.training.runs import Run
 from solutions.training.step import Statistics, best_params

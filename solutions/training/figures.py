@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ _MISTAKES = 16
 
 def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
+    with warnings.catch_warnings():  # of letters that its font lacks, in the names of classes
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
     return buffer.getvalue()
 
 
@@ -147,7 +150,8 @@ def overlay(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     height, width = image.shape[:2]
     rows, columns = weights.shape
-    large = np.kron(weights / weights.max(), np.ones((height // rows, width // columns)))
+    most = weights.max() or 1.0  # none, where the CLS token looks at nothing but itself
+    large = np.kron(weights / most, np.ones((height // rows, width // columns)))
     colours = colormaps["magma"](large)[..., :3] * 255
     base = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
     return np.round(0.45 * base + 0.55 * colours).astype(np.uint8)

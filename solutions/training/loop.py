@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import Dataset
@@ -140,7 +141,7 @@ class _Run:
         done = (step - 1) % self._per_epoch + 1
         metrics = {name: float(value) / done for name, value in carry["sums"].items()}
         with computing_on_host():
-            learning_rate = float(self._task.learning_rate(step - 1))
+            learning_rate = float(self._task.learning_rate(jnp.int32(step - 1)))
         self._progress = Progress(
             step,
             self._total,

@@ -19,13 +19,13 @@ Params = Any
 
 
 class Placed:
-    """The parameters of an answer, as ``{path: {kind: array}}``, and those of the reference.
+    """The parameters of an answer, as a tree of dicts, and those of the reference.
 
-    The kind is what the reference calls its parameter.  It stands last, as in Flax's own trees, so
-    that ``weight_decay_mask`` finds kernels.
+    Last in it, as in Flax's own trees, stands what the reference calls the parameter (its kind),
+    so that ``weight_decay_mask`` finds kernels; before that the path in the answer.
 
     Attributes:
-      names: path and kind of each of their parameters.
+      names: of each of their parameters, the names that lead to it.
 
     """
 
@@ -41,7 +41,7 @@ class Placed:
                     "weight decay has to tell them apart: to be trained, the kernel needs to be a "
                     "parameter of its own"
                 )
-        self.names = [(leaf.path, kinds.get(leaf.index, "empty")) for leaf in theirs]
+        self.names = [(*leaf.path.split("/"), kinds.get(leaf.index, "empty")) for leaf in theirs]
 
     @cached_property
     def _places(self) -> list[np.ndarray]:
@@ -61,23 +61,22 @@ class Placed:
 
     def flat(self, params: Params) -> list[Any]:
         """Their parameters in the order of their leaves."""
-        return [params[path][kind] for path, kind in self.names]
+        found = traverse_util.flatten_dict(params)
+        return [found[names] for names in self.names]
 
     def params(self, reference: Params) -> Params:
         """Their parameters from those of the reference, both as trees."""
-        laid = self.from_reference(reference)
-        plus_one = {leaf.path: float(leaf.plus_one) for leaf in self._theirs}
-        return {
-            path: jax.tree.map(lambda numbers, path=path: numbers - plus_one[path], kinds)
-            for path, kinds in laid.items()
-        }
+        laid = zip(self._theirs, self.flat(self.from_reference(reference)), strict=True)
+        return self._tree([numbers - float(leaf.plus_one) for leaf, numbers in laid])
 
     def from_reference(self, tree: Params) -> Params:
         """A tree like the reference's parameters in the layout of theirs; numbers as they are."""
         flat = _by_path(tree)
         laid_flat = jnp.concatenate([flat[leaf.path].ravel() for leaf in self._reference])
-        named = zip(self.names, self._places, strict=True)
-        return {path: {kind: laid_flat[places]} for (path, kind), places in named}
+        return self._tree([laid_flat[places] for places in self._places])
+
+    def _tree(self, leaves: Sequence[Any]) -> Params:
+        return traverse_util.unflatten_dict(dict(zip(self.names, leaves, strict=True)))
 
     def to_reference(self, tree: Params) -> Params:
         """Back."""

@@ -161,7 +161,12 @@ class Programs:
         return {"state": self._task.init(key), "sums": sums, "bad": bad}
 
     def _names_of_metrics(self) -> tuple[str, ...]:
-        """Traces the step as the program of the steps does, which then need not trace it again."""
+        """Traces the step as the program of the steps does, which then need not trace it again.
+
+        Raises:
+          BadRecipe: the state after it is of another kind than before.
+
+        """
 
         def here(shape: Any) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=self._place.replicated)
@@ -173,7 +178,9 @@ class Programs:
         }
         state = jax.eval_shape(self._task.init, self._init_key)
         state, batch = jax.tree.map(here, (state, batch))
-        return tuple(jax.eval_shape(self._step, state, batch, self._step_key)[1])
+        after, metrics = jax.eval_shape(self._step, state, batch, self._step_key)
+        _check_unchanged(state, after)
+        return tuple(metrics)
 
     def _steps(self, carry: Carry, train: dict[str, jax.Array], first: Any, count: Any) -> Carry:
         per_epoch, size = self.steps_per_epoch, self._plan.batch_size
@@ -238,3 +245,17 @@ def batch_key(seed: int, step: int) -> jax.Array:
     """The key of one step of a run: what its augmentation and its stochastic depth came from."""
     _, _, step_key = jax.random.split(jax.random.key(seed), 3)
     return jax.random.fold_in(step_key, step)
+
+
+def _check_unchanged(before: Any, after: Any) -> None:
+    """The steps are a loop in one program, so each has to leave what the next one takes."""
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        raise BadRecipe("a step returns a state of another structure than it was given")
+    old, new = (jax.tree_util.tree_leaves_with_path(state) for state in (before, after))
+    for (path, was), (_, is_) in zip(old, new, strict=True):
+        if (was.shape, was.dtype) != (is_.shape, is_.dtype):
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            raise BadRecipe(
+                f"a step makes {is_.dtype} {is_.shape} of {name}, which is {was.dtype} "
+                f"{was.shape}; in training it has to stay of one type and shape"
+            )

@@ -19,6 +19,8 @@ from solutions.training.loop import Line
 from solutions.training.one_line import one_line
 from solutions.training.recipe import BadRecipe, Recipe
 
+_KINDS = {"seed": int, "command": str, "fsdp": bool, "data_digest": str, "versions": dict}
+"""Of what ``run.json`` says beside lists and the recipe."""
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -142,6 +144,9 @@ def read(folder: Path) -> Run:
         recipe = Recipe(**told.pop("recipe"))
         lists = {k: tuple(told.pop(k)) for k in ("image_shape", "classes", "mean", "std")}
         mine = {int(number): text for number, text in (told.pop("mine") or {}).items()}
+        for name, kind in _KINDS.items():
+            if type(told.get(name)) is not kind:
+                raise ValueError(f"its {name} is {told.get(name)!r}")
         return Run(folder, recipe, mine=mine, **lists, **told)
     except FileNotFoundError:
         raise NoRun(f"{folder} holds no run (no run.json)") from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from PIL import Image
 
 from solutions.training import data
 from solutions.training.data import BadData
-from solutions.training.folders import decode
+from solutions.training.decoding import decode
 from tests.training.test_data import parquet, png, shades_as_parquet
 
 _ORIENTATION = 0x0112
@@ -48,6 +50,29 @@ def test_a_photo_stands_upright(kind: str) -> None:
     assert upright[:, 12:].mean() > 250 > 5 > upright[:, :4].mean()
 
 
+@pytest.mark.parametrize("type_", ["transparent", "deep"])
+def test_so_does_a_picture_that_is_transparent_or_has_16_bits(type_: str) -> None:
+    exif = Image.Exif()
+    exif[_ORIENTATION] = 6
+    transparent, deep = np.full((8, 16, 4), 255, np.uint8), np.zeros((8, 16), np.uint16)
+    pixels = transparent if type_ == "transparent" else deep
+    assert decode(encoded(pixels, "PNG", exif=exif), "x").shape[:2] == (16, 8)
+
+
+@pytest.mark.parametrize(
+    ("tag", "type_", "value"),
+    [(0x0128, 11, struct.pack("<f", 2.5)), (0x0131, 4, struct.pack("<I", 7))],
+    ids=["unit as a float", "software as a number"],
+)
+def test_so_does_a_photo_with_tags_of_another_type(tag: int, type_: int, value: bytes) -> None:
+    """Cameras and editors write such; the pixels are fine."""
+    turned = struct.pack("<HHII", _ORIENTATION, 3, 1, 6)
+    odd = struct.pack("<HHI", tag, type_, 1) + value
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + turned + odd + bytes(4)
+    photo = encoded(np.zeros((8, 16), np.uint8), "JPEG", exif=exif)
+    assert decode(photo, "x").shape == (16, 8, 1)
+
+
 @pytest.mark.parametrize("channels", [2, 4])
 def test_what_is_transparent_is_white(channels: int) -> None:
     pixels = np.zeros((3, 3, channels), np.uint8)
@@ -67,6 +92,50 @@ def test_hidden_files_and_those_of_systems_are_passed_over(image_folder: Path) -
     (image_folder / "dark" / "._a.png").write_bytes(b"no image")
     (image_folder / "dark" / "Thumbs.db").write_bytes(b"no image")
     assert data.load(str(image_folder)).digest == before.digest
+
+
+def test_parquet_files_in_hidden_folders_are_passed_over(tmp_path: Path) -> None:
+    before = data.load(str(shades_as_parquet(tmp_path))).digest
+    for name in (".old", "__MACOSX"):
+        shutil.copytree(tmp_path / "plain", tmp_path / name)
+    assert data.load(str(tmp_path)).digest == before
+
+
+def test_a_test_folder_without_classes_is_passed_over(image_folder: Path, tmp_path: Path) -> None:
+    """As ImageNet comes, whose test images have no labels."""
+    both = tmp_path / "both"
+    (both / "test").mkdir(parents=True)
+    shutil.copytree(image_folder, both / "train")
+    shutil.copy(next(image_folder.glob("dark/*")), both / "test")
+    with pytest.raises(BadData, match=r"none called test or .* with class folders"):
+        data.load(str(both))
+    shutil.copytree(image_folder, both / "val")
+    assert len(data.load(str(both)).test_images) == 60
+
+
+def test_one_class_folder_is_not_enough(image_folder: Path) -> None:
+    shutil.rmtree(image_folder / "dark")
+    with pytest.raises(BadData, match="has a single class folder, bright; "):
+        data.load(str(image_folder))
+
+
+def test_of_every_class_some_are_held_out() -> None:
+    labels = np.repeat(np.arange(3, dtype=np.int32), [300, 300, 2])
+    images = np.zeros((len(labels), 4, 4, 1), np.uint8)
+    found = data.split("rare", images, labels, ("a", "b", "c"))
+    assert np.bincount(found.test_labels).tolist() == [60, 60, 1]
+    assert np.bincount(found.train_labels).tolist() == [240, 240, 1]
+
+
+def test_what_to_test_on(image_folder: Path, tmp_path: Path) -> None:
+    """A test part where there is one, else all, but nothing that was trained on."""
+    trained = data.load(str(image_folder))
+    assert len(data.load_test(str(image_folder), None, "something else").images) == 60
+    again = data.load_test(str(image_folder), None, trained.digest)
+    assert np.array_equal(again.images, trained.test_images)
+    parts = shades_as_parquet(tmp_path / "parts")
+    (parts / "plain" / "train-0.parquet").unlink()
+    assert len(data.load_test(str(parts), None, trained.digest).images) == 6
 
 
 def test_other_endings_are_images_too(image_folder: Path) -> None:

@@ -306,3 +306,20 @@ def test_a_batch_that_does_not_divide() -> None:
     devices = [jax.devices()[0]] * 3
     with pytest.raises(BadDevices, match="a batch of 8 images cannot be divided among 3 devices"):
         placement(8, devices)
+
+
+def test_a_state_that_changes_its_type_is_told(tiny_data: Dataset) -> None:
+    """As of an optimiser whose count starts as an integer and becomes a float."""
+
+    def step(state: Any, batch: Any, key: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
+        return {"count": state["count"] + 1.0}, {"loss": jnp.zeros(())}
+
+    task = Task(
+        init=lambda key: {"count": jnp.zeros((), jnp.int32)},
+        step=step,
+        evaluate=lambda state, batch: {"loss": jnp.zeros(len(batch["label"]))},
+        learning_rate=lambda step: 0.1,
+    )
+    told = r"a step makes float32 \(\) of count, which is int32 \(\)"
+    with pytest.raises(BadRecipe, match=told):
+        Programs(task, tiny_data, Plan(epochs=1, batch_size=8), placement())

@@ -74,6 +74,21 @@ def test_a_differently_written_answer_trains_like_the_reference(
         assert one["test_accuracy"] == other["test_accuracy"]
 
 
+def test_a_step_that_takes_arrays_and_joins_paths_trains_any_model(
+    desk: Path, tiny_data: Dataset
+) -> None:
+    """The schedule gets what it gets in a step, the mask a tree as Flax's, all of dicts."""
+    hand_in(desk, 46, ANSWERS / "46_vit_cls" / "right" / "setup_fused_qkv.py")
+    hand_in(desk, 50, ANSWERS / "50_train_step" / "right" / "joined_paths_lax.py")
+    asked = recipe(weight_decay=0.1)
+    mine = answers(asked, tiny_data.image_shape, 2)
+    theirs = train(asked, data=tiny_data, seed=3, model=mine.model, step50=mine.step50)
+    reference = train(asked, data=tiny_data, seed=3)
+    for one, other in zip(theirs.history, reference.history, strict=True):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
+        assert one["learning_rate"] == pytest.approx(other["learning_rate"], abs=1e-7)
+
+
 def test_a_differently_written_answer_starts_where_the_reference_starts(
     desk: Path, tiny_data: Dataset
 ) -> None:

@@ -11,6 +11,7 @@ files that are no images by their endings.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -173,6 +174,12 @@ def _bytes_of(file: Path) -> bytes:
 
 def _decode_all(items: list[tuple[bytes, str]], size: int | None) -> np.ndarray:
     """All images (N, H, W, C) of one shape; one in colour makes all colour."""
+    needed = len(items) * 3 * (size or 0) ** 2
+    if needed > _memory():
+        raise BadData(
+            f"{len(items)} images of {size} × {size} take {needed / 1e9:.0f} GB, and this machine "
+            f"has {_memory() / 1e9:.0f}; choose a smaller image_size"
+        )
 
     def one(item: tuple[bytes, str]) -> np.ndarray:
         return decode(*item, size)
@@ -191,6 +198,14 @@ def _decode_all(items: list[tuple[bytes, str]], size: int | None) -> np.ndarray:
                 "image_size=… to bring all to one size"
             )
     return np.stack(images)
+
+
+def _memory() -> int:
+    """Bytes that this machine has; endless where that is not told."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError):
+        return sys.maxsize
 
 
 def _size(image: np.ndarray) -> str:

@@ -113,6 +113,13 @@ def test_a_test_folder_without_classes_is_passed_over(image_folder: Path, tmp_pa
     assert len(data.load(str(both)).test_images) == 60
 
 
+def test_what_no_memory_holds_is_not_decoded(image_folder: Path) -> None:
+    with pytest.raises(
+        BadData, match=r"60 images of 200000 × 200000 take \d+ GB, and this machine"
+    ):
+        data.load(str(image_folder), image_size=200_000)
+
+
 def test_one_class_folder_is_not_enough(image_folder: Path) -> None:
     shutil.rmtree(image_folder / "dark")
     with pytest.raises(BadData, match="has a single class folder, bright; "):

@@ -322,4 +322,4 @@ def test_a_state_that_changes_its_type_is_told(tiny_data: Dataset) -> None:
     )
     told = r"a step makes float32 \(\) of count, which is int32 \(\)"
     with pytest.raises(BadRecipe, match=told):
-        Programs(task, tiny_data, Plan(epochs=1, batch_size=8), placement())
+        fit(task, tiny_data, Plan(epochs=1, batch_size=8), placement(8))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+if sys.version_info < (3, 11):  # noqa: UP036 (a clone can be run by any)
+    told = sys.version.split()[0]
+    sys.exit(f"grader: Python 3.11 or newer is needed; {sys.executable} is {told}")
 
 from grader.blocks import use
 

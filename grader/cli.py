@@ -7,6 +7,7 @@ import difflib
 import importlib
 import os
 import re
+import signal
 import sys
 from functools import cache
 from typing import Any, NoReturn
@@ -100,6 +101,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"vit-problems {__version__}")
         return
     fit_streams()
+    if arguments is None and words[:1] != ["train"]:
+        interruptible()
     trains = arguments is None and words[:1] and words[0] in TRAINING
     if trains:
         with_huge_pages()
@@ -119,6 +122,12 @@ def main(arguments: list[str] | None = None) -> None:
         told = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
     print(f"grader: {told} (python -m grader --help shows what there is)", file=sys.stderr)
     sys.exit(2)
+
+
+def interruptible() -> None:
+    """From now on Ctrl-C raises ``KeyboardInterrupt``, where `__main__` had it end the process."""
+    if callable(signal.getsignal(signal.SIGINT)):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def leave_at_once(last_words: str) -> NoReturn:

@@ -109,6 +109,20 @@ def test_bad_usage_is_one_clear_line(words: tuple[str, ...], says: str, command:
     assert done.stdout == ""
 
 
+def test_another_python_is_told_what_it_lacks() -> None:
+    old = "import sys; sys.version_info = (3, 10, 13); sys.version = '3.10.13'; import grader"
+    for words, says in (
+        (["-c", old], "Python 3.11 or newer is needed"),
+        (["-S", "-m", "grader", "list"], "has no typer; use the Python that it was installed into"),
+    ):
+        done = subprocess.run(
+            [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert says in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
 def test_other_seeds_and_more_cases_are_honoured(command: Command) -> None:
     done = command("solutions/38_patch_embed.py", "--seed", "7", "--cases", "60", "--json")
     verdict = json.loads(done.stdout)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from grader.commands.running import errors_told, load, prepare_jax, quiet
+
+if TYPE_CHECKING:
+    from solutions.training.runs import Run
 
 _SIDE = 320
 """Pixels up to which small pictures are enlarged, by a whole number."""
@@ -41,7 +44,7 @@ def evaluate(
         if data is None:
             told = load(run.recipe, run, "test on others with --data FOLDER").tested
         else:
-            told = load_test(data, run.recipe.image_size, run.data_digest)
+            told = load_test(data, run.recipe.image_size or _side(run), run.data_digest)
         images, labels, classes = told
         named = data or run.recipe.data
         if images.shape[1:] != run.image_shape:
@@ -59,7 +62,10 @@ def evaluate(
         own = probabilities[np.arange(len(labels)), labels]
         loss = np.mean(-np.log(np.maximum(own, 1e-30))) + 0.0  # a zero without a sign
         count = len(labels)
-        print(f"step {step}: {right} of {count} right, {right / count:.2%}, loss {loss:.4f}")
+        print(
+            f"step {step}, on {named}: {right} of {count} right, {right / count:.2%}, "
+            f"loss {loss:.4f}"
+        )
 
 
 def predict(
@@ -98,6 +104,12 @@ def predict(
                     folder.mkdir(parents=True, exist_ok=True)
                     picture.save(target)
                 print(f"  attention: {target}")
+
+
+def _side(run: Run) -> int | None:
+    """To which images are resized, where those of the run are square."""
+    height, width, _ = run.image_shape
+    return height if height == width else None
 
 
 def _listed(classes: Sequence[str]) -> str:

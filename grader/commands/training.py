@@ -64,7 +64,7 @@ def train(
     ] = False,
 ) -> None:
     """Train, or go on training."""
-    from grader.cli import UsageError
+    from grader.cli import UsageError, interruptible
 
     quiet()
     with errors_told():
@@ -78,7 +78,7 @@ def train(
         prepare_jax()
         if resume is not None:
             if any((seed is not None, out, mine, changes, fsdp)) or recipe != "digits":
-                raise UsageError("--resume goes on with a run as it was; leave the rest away")
+                raise UsageError("--resume goes on with a run as it was; it takes --data, no more")
             run = runs.read(resume)
             if data is not None:
                 moved = run.recipe.with_changes({"data": located(data)})
@@ -88,11 +88,16 @@ def train(
             return
         chosen = named(recipe).with_changes(changed_fields(changes))
         chosen = chosen.with_changes({"data": located(chosen.data if data is None else data)})
+        if out is not None and not out.name:
+            raise UsageError("--out is the folder of the run; this one has other things in it")
+        if out is not None and out.exists() and not out.is_dir():
+            raise UsageError(f"--out {out} is a file; a run needs a folder")
         if out is not None and (out / "run.json").exists():
             raise UsageError(f"{out} holds a run already; --resume {out}, or another --out")
         images = load(chosen)
         own = _own_for(chosen, images) if mine else None
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
+        interruptible()  # from here on something has to be cleared away
         with folder_for(chosen.name, out) as folder:
             texts = own.texts if own else None
             run = runs.new(folder, chosen, seed or 0, images, command, texts, fsdp)
@@ -110,7 +115,8 @@ def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorbo
     tell = teller(console)
     stop = watching.Stop(tell)
     events = devices.in_first_process(lambda: _events(run)) if tensorboard else None
-    watch = watching.Watching(run if first else None, console, stop, events)
+    answers = own.sources if own else None
+    watch = watching.Watching(run if first else None, console, stop, events, answers)
     for line in _opening(run, data, own, resumed):
         tell(line)
     with _what_next_told(run), stop.listening(), watch.showing():

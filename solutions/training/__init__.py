@@ -12,8 +12,8 @@ chatter) · `train` (all of it together).
 What people see: `runs` (the folder) · `onlooker` (what is told) · `watching` (who looks on,
 signals) and `bar` · `evaluation` (the trained model at work) · `report` and `figures`.
 
-    from solutions.training import Recipe, train
-    trained = train(Recipe(epochs=10), seed=0)
+    from solutions.training import named, train
+    trained = train(named("digits"), seed=0)
     trained.history[-1]["test_accuracy"]
 """
 

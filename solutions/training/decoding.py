@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from solutions.training.data import BadData
+from solutions.training.one_line import one_line
 
 
 def decode(encoded: bytes, where: str, size: int | None = None) -> np.ndarray:
@@ -22,15 +23,17 @@ def decode(encoded: bytes, where: str, size: int | None = None) -> np.ndarray:
       BadData: this is no image.
 
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(encoded)) as image:
             image.load()  # what follows the pixels is read with them; TIFF is turned here, too
             turn = image.getexif().get(_ORIENTATION)
             wanted = _plain(image)
+    except UnidentifiedImageError:
+        raise BadData(f"{where}: this is no image, or of a kind that cannot be read") from None
     except Exception as error:  # damaged files raise almost anything
-        raise BadData(f"{where}: this is no readable image ({type(error).__name__})") from None
+        raise BadData(f"{where}: this is no readable image ({one_line(error)})") from None
     if wanted is None:
         raise BadData(f"{where}: its values have 32 bits; images of 8 or 16 bits can be read")
     if turn in _UPRIGHT:

@@ -4,15 +4,15 @@ Parquet: files whose names begin with ``train`` and with ``test`` (else ``valida
 somewhere below the folder, with a column of encoded images and a column of labels.  A test part
 without labels (-1 in all rows) is passed over.  Class folders: ``train/<class>/…`` and
 ``test/<class>/…`` (else ``validation``, ``val``), or only ``<class>/…``, of which a fifth is held
-out.  A folder called so that holds no class folders is passed over.  So are hidden files, and
-files that are no images by their endings.
+out; images may lie in folders inside these.  A folder called so that holds no class folders is
+passed over.  So are hidden files, and files that are no images by their endings.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -145,6 +145,15 @@ def _inside(folder: Path) -> list[Path]:
     return [path for path in found if not _is_passed_over(path.name)]
 
 
+def _below(folder: Path) -> Iterator[Path]:
+    """The files in a folder and in those inside it, as ``torchvision``'s ``ImageFolder`` has it."""
+    for path in _inside(folder):
+        if path.is_dir():
+            yield from _below(path)
+        else:
+            yield path
+
+
 def _read_classes(folder: Path) -> tuple[list[tuple[bytes, str]], np.ndarray, tuple[str, ...]]:
     """Encoded images with the place of each, labels, names of the classes."""
     classes = _subfolders(folder)
@@ -156,7 +165,7 @@ def _read_classes(folder: Path) -> tuple[list[tuple[bytes, str]], np.ndarray, tu
         raise BadData(f"{folder} holds no Parquet files and no class folders (<class>/<image>.png)")
     files, labels = [], []
     for label, path in enumerate(classes):
-        found = [file for file in _inside(path) if file.suffix.lower() in _SUFFIXES]
+        found = [file for file in _below(path) if file.suffix.lower() in _SUFFIXES]
         if not found:
             raise BadData(f"{path} holds no images ({', '.join(_SUFFIXES)})")
         files += found
@@ -194,8 +203,8 @@ def _decode_all(items: list[tuple[bytes, str]], size: int | None) -> np.ndarray:
     for image, (_, where) in zip(images, items, strict=True):
         if image.shape != images[0].shape:
             raise BadData(
-                f"{where}: an image of {_size(image)} among images of {_size(images[0])}; say "
-                "image_size=… to bring all to one size"
+                f"{where}: an image of {_size(image)} among images of {_size(images[0])}; to bring "
+                f"all to one size: --set image_size={min(images[0].shape[:2])}"
             )
     return np.stack(images)
 
@@ -209,4 +218,4 @@ def _memory() -> int:
 
 
 def _size(image: np.ndarray) -> str:
-    return f"{image.shape[0]} × {image.shape[1]}"
+    return f"height {image.shape[0]} and width {image.shape[1]}"

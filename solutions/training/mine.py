@@ -17,6 +17,7 @@ from grader.study import progress
 from solutions.training.mine_model import model_of
 from solutions.training.models import PROBLEMS, Model
 from solutions.training.recipe import BadRecipe, Recipe
+from solutions.training.runs import ANSWERS
 
 if TYPE_CHECKING:
     from solutions.training.runs import Run
@@ -33,6 +34,7 @@ class Mine:
       step50: the module with their optimiser and step, or None.
       notes: a line for each problem: whose it is, and why.
       texts: for each problem whose answer is theirs, blocks included, the fingerprint of its text.
+      sources: these texts, by the name of the file.
 
     """
 
@@ -40,6 +42,7 @@ class Mine:
     step50: ModuleType | None
     notes: tuple[str, ...]
     texts: Mapping[int, str]
+    sources: Mapping[str, str]
 
 
 def answers(
@@ -68,7 +71,7 @@ def answers(
             f"none of your answers can train here: {told}; {told50}. First: python -m grader "
             f"{number}"
         )
-    model, texts = None, {}
+    model, texts, sources = None, {}, {}
     if theirs is not None:
         if recipe.drop_path:
             raise BadRecipe(
@@ -79,11 +82,14 @@ def answers(
             model = model_of(theirs.module, recipe, image_shape, num_classes)
         used = theirs.blocks.used
         texts = {number: theirs.text} | {b.number: progress.fingerprint(b.source) for b in used}
+        sources = {theirs.path.name: theirs.source} | {b.path.name: b.source for b in used}
         told += "".join(f"; in it use({b.number}) is {b.reason}" for b in used)
     if theirs50 is not None:
         texts[OPTIMISER_PROBLEM] = theirs50.text
+        sources[theirs50.path.name] = theirs50.source
         told50 = _of_the_step(theirs50, recipe)
-    return Mine(model, theirs50.module if theirs50 else None, (told, told50), texts)
+    step50 = theirs50.module if theirs50 else None
+    return Mine(model, step50, (told, told50), texts, sources)
 
 
 def answers_of(run: Run, step: bool = True) -> Mine:
@@ -109,17 +115,18 @@ def answers_of(run: Run, step: bool = True) -> Mine:
         raise BadRecipe(
             f"{run.folder} trained your answers to {', '.join(map(str, sorted(known)))}; what you "
             f"have now for {', '.join(changed)} is another text, or not the one that passed last. "
-            f"Put back what it was, and grade it again: {again}"
+            f"Put back what it was ({run.folder / ANSWERS} has it), and grade it again: {again}"
         )
     return found
 
 
 @dataclass(frozen=True)
 class _Theirs:
-    """A passed answer: its module, where it is from, its text's fingerprint, its blocks."""
+    """A passed answer: its module, where it is from, its text and the fingerprint, its blocks."""
 
     module: ModuleType
     path: Path
+    source: str
     text: str
     blocks: _Blocks
 
@@ -178,11 +185,12 @@ def _passed(number: int, only: Collection[int] | None) -> tuple[_Theirs | None, 
         return None, f"problem {number} is the reference's: there is no answer of yours"
     text = progress.fingerprint(source)
     if reached is None or reached.passed_text != text:
-        return None, f"problem {number} is the reference's: yours has not passed yet"
+        why = "has changed since it passed" if reached and reached.passed_text else "has not passed"
+        return None, f"problem {number} is the reference's: yours {why} (python -m grader {number})"
     own_blocks = _Blocks(number, only)
     with own_blocks.serving():
         module = load(source, str(path), f"mine_{number}")
-    theirs = _Theirs(module, path, text, own_blocks)
+    theirs = _Theirs(module, path, source, text, own_blocks)
     return theirs, _yours(theirs, number, _functions(number))
 
 

@@ -67,7 +67,8 @@ class Plan:
         """
         if images < self.batch_size:
             raise BadRecipe(
-                f"batch_size is {self.batch_size}, but there are only {images} images to train on"
+                f"batch_size is {self.batch_size}, but there are only {images} images to train on; "
+                f"for a smaller one: --set batch_size={max(1, images // 4)}"
             )
         return images // self.batch_size
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import importlib
 import math
 import pkgutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -162,9 +164,15 @@ class Recipe:
         values: dict[str, Any] = {}
         for field, text in changes.items():
             if field not in hints:
-                raise BadRecipe(f"a recipe has no {field!r}; it has {', '.join(hints)}")
+                raise BadRecipe(f"a recipe has no {field!r}; {_meant(field, hints)}")
             values[field] = _parsed(field, text, hints[field])
         return dataclasses.replace(self, **values)
+
+
+def _meant(word: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(word, known, 1)
+    guess = f"did you mean {close[0]}? " if close else ""
+    return f"{guess}There are {', '.join(known)}"
 
 
 def _parsed(field: str, text: str, kind: Any) -> Any:
@@ -228,7 +236,7 @@ def named(name: str) -> Recipe:
 
     """
     if name not in named_recipes():
-        raise BadRecipe(f"there is no recipe {name!r}; there are {', '.join(named_recipes())}")
+        raise BadRecipe(f"there is no recipe {name!r}; {_meant(name, named_recipes())}")
     module = importlib.import_module(f"solutions.training.recipes.{name.replace('-', '_')}")
     recipe: Recipe = module.RECIPE
     return recipe

@@ -21,6 +21,8 @@ from solutions.training.recipe import BadRecipe, Recipe
 
 _KINDS = {"seed": int, "command": str, "fsdp": bool, "data_digest": str, "versions": dict}
 """Of what ``run.json`` says beside lists and the recipe."""
+ANSWERS = "answers"
+"""Where in a run of ``--mine`` the answers lie that it trains, as they were."""
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -12,9 +12,9 @@ from types import FrameType
 from rich.console import Console
 
 from solutions.training.bar import Part, progress_bar
-from solutions.training.disk import saving
+from solutions.training.disk import saving, write_whole
 from solutions.training.loop import Line, Progress
-from solutions.training.runs import Run
+from solutions.training.runs import ANSWERS, Run
 
 _PLAIN_SECONDS = 30.0
 """Between two plain lines within a long epoch."""
@@ -69,6 +69,7 @@ class Watching:
       console: where to show it; a bar on a terminal that can draw one, plain lines elsewhere.
       stop: whether to stop.
       events: gets every line of the metrics too, e.g. for TensorBoard.
+      answers: texts that are kept in the run's folder, by the name of the file.
 
     """
 
@@ -78,8 +79,10 @@ class Watching:
         console: Console,
         stop: Stop,
         events: Callable[[Line], None] | None = None,
+        answers: Mapping[str, str] | None = None,
     ) -> None:
         self._run, self._console, self._stop, self._events = run, console, stop, events
+        self._answers = answers or {}
         self._tested: tuple[Part, ...] = ()
         self._told = time.monotonic()
         self._bar = progress_bar(console)
@@ -100,6 +103,8 @@ class Watching:
         self._bar.update(self._task, total=total_steps, completed=step, parts=parts)
         if self._run is not None:
             self._run.save()
+            for name, text in self._answers.items():
+                write_whole(self._run.folder / ANSWERS / name, text)
             self._run.write_metrics(history)
             if step:
                 self._console.print(f"resuming at step {step} of {total_steps}")

@@ -163,6 +163,20 @@ def test_ctrl_c_twice_does_not_wait_for_what_is_being_compiled(
     assert "Finished XLA compilation of jit(_steps)" not in told
 
 
+@pytest.mark.parametrize("seconds", [0.4, 0.9, 1.3, 1.7, 2.1])
+def test_ctrl_c_at_the_start_ends_it_at_once(
+    seconds: float, image_folder: Path, tmp_path: Path
+) -> None:
+    """While JAX is imported, too, which swallowed it now and then."""
+    out = tmp_path / "run"
+    process = started(*TRAIN, "--data", str(image_folder), "--out", str(out), *TINY_WORDS, *LONG)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+
+
 def test_a_resumed_run_ends_with_a_line_an_epoch_and_a_report(story: Story) -> None:
     assert story.resumed == 0, story.told_by_resumed
     assert f"resuming at step {story.stopped['step']} of {STEPS}" in story.told_by_resumed
@@ -273,6 +287,8 @@ def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> Non
         ),
         (["vit-s16-224"], "this recipe is for images of your own: say --data FOLDER"),
         (["--resume", "nowhere"], "nowhere holds no run"),
+        (["--out", ""], "--out is the folder of the run; this one has other things in it"),
+        (["--out", "README.md"], "--out README.md is a file; a run needs a folder"),
         (["--seed", str(2**32)], "Input should be less than or equal to 4294967295"),
         (["--set", "name="], "name is ''; the folder of a run is called so"),
         (["--set", "name=.."], "name is '..'; the folder of a run is called so"),

@@ -162,7 +162,7 @@ def no_test_part(folder: Path) -> None:
     ("damage", "told"),
     [
         (damaged, "train-0.parquet cannot be read as Parquet"),
-        (no_image, "train-0.parquet, row 1: this is no readable image"),
+        (no_image, "train-0.parquet, row 1: this is no image, or of a kind that cannot be read"),
         (empty_cell, "train-0.parquet, row 1: no encoded image"),
         (no_rows, "train-0.parquet has no rows"),
         (no_labels, "train-0.parquet, row 0: 'a' is no label"),
@@ -171,7 +171,10 @@ def no_test_part(folder: Path) -> None:
         (label_beyond_int32, "train-0.parquet, row 0: 1099511627776 is too large"),
         (other_names, "train-1.parquet names other classes (bright, dark) than "),
         (other_names_in_test, "test-0.parquet names other classes (cat, dog) than "),
-        (mixed_sizes, "train-0.parquet, row 2: an image of 4 × 4 among images of 8 × 8"),
+        (
+            mixed_sizes,
+            "row 2: an image of height 4 and width 4 among images of height 8 and",
+        ),
         (no_test_part, "no Parquet file with labels whose name begins with test"),
     ],
 )

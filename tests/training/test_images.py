@@ -101,6 +101,17 @@ def test_parquet_files_in_hidden_folders_are_passed_over(tmp_path: Path) -> None
     assert data.load(str(tmp_path)).digest == before
 
 
+def test_images_in_folders_inside_a_class_belong_to_it(image_folder: Path) -> None:
+    before = data.load(str(image_folder))
+    deeper = image_folder / "dark" / "more" / "of it"
+    deeper.mkdir(parents=True)
+    for file in sorted(image_folder.glob("dark/*.png"))[5:]:
+        file.rename(deeper / file.name)
+    found = data.load(str(image_folder))
+    assert len(found.train_labels) == len(before.train_labels)
+    assert np.bincount(found.test_labels).tolist() == np.bincount(before.test_labels).tolist()
+
+
 def test_a_test_folder_without_classes_is_passed_over(image_folder: Path, tmp_path: Path) -> None:
     """As ImageNet comes, whose test images have no labels."""
     both = tmp_path / "both"
@@ -114,9 +125,7 @@ def test_a_test_folder_without_classes_is_passed_over(image_folder: Path, tmp_pa
 
 
 def test_what_no_memory_holds_is_not_decoded(image_folder: Path) -> None:
-    with pytest.raises(
-        BadData, match=r"60 images of 200000 × 200000 take \d+ GB, "
-    ):
+    with pytest.raises(BadData, match=r"60 images of 200000 × 200000 take \d+ GB, "):
         data.load(str(image_folder), image_size=200_000)
 
 

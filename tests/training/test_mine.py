@@ -140,7 +140,9 @@ def test_a_run_goes_on_with_the_answers_it_began_with(
     assert "problem 50 is the reference's, as when the run began" in again.notes[1]
     hand_in(desk, 41, ANSWERS / "41_encoder_block" / "right" / "fused_split.py")
     told = "trained your answers to 41, 46; what you have now for 41 is another text, or not the "
-    told += "one that passed last. Put back what it was, and grade it again: python -m grader 41$"
+    told += r"one that passed last. Put back what it was \(.*answers has it\), and grade it again: "
+    told += "python -m grader 41$"
+    assert sorted(mine.sources) == ["41_encoder_block.py", "46_vit_cls.py"]
     with pytest.raises(BadRecipe, match=told):
         answers_of(run)
 
@@ -229,7 +231,10 @@ def test_what_has_not_passed_does_not_train(desk: Path, tiny_data: Dataset) -> N
     with pytest.raises(BadRecipe, match="there is no answer of yours"):
         answers(recipe(), tiny_data.image_shape, 2)
     hand_in(desk, 46, ROOT / "solutions" / "46_vit_cls.py", passed=False)
-    with pytest.raises(BadRecipe, match="yours has not passed yet"):
+    with pytest.raises(BadRecipe, match="yours has changed since it passed"):
+        answers(recipe(), tiny_data.image_shape, 2)
+    progress.read().clear()
+    with pytest.raises(BadRecipe, match=r"yours has not passed \(python -m grader 46\)"):
         answers(recipe(), tiny_data.image_shape, 2)
 
 
@@ -312,7 +317,8 @@ def test_grade_then_train_on_the_digits(tmp_path: Path) -> None:
     for folder in ("grader", "solutions", "problems"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     answer = ANSWERS / "46_vit_cls" / "right" / "raw_params.py"
-    shutil.copy(answer, tmp_path / "problems" / "46_vit_cls.py")
+    answer_name = "46_vit_cls.py"
+    shutil.copy(answer, tmp_path / "problems" / answer_name)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -331,3 +337,8 @@ def test_grade_then_train_on_the_digits(tmp_path: Path) -> None:
     assert "problem 46 is yours, from problems/46_vit_cls.py: vit_cls_forward" in done.stdout
     last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     assert last["test_accuracy"] > 0.98
+    assert (tmp_path / "run" / "answers" / answer_name).read_text() == answer.read_text()
+    (tmp_path / "problems" / answer_name).write_text(answer.read_text() + "# changed later\n")
+    done = run("eval", "run")
+    assert done.returncode == 2
+    assert "Put back what it was (run/answers has it)" in done.stderr

@@ -21,7 +21,9 @@ def test_the_named_recipes_are_recipes(name: str) -> None:
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(BadRecipe, match=r"there is no recipe .digit.; there are .*digits"):
+    with pytest.raises(
+        BadRecipe, match=r"there is no recipe .digit.; did you mean digits\? There are .*digits"
+    ):
         named("digit")
 
 
@@ -75,7 +77,7 @@ def test_changes_from_text() -> None:
 @pytest.mark.parametrize(
     ("field", "text", "told"),
     [
-        ("epoch", "3", "a recipe has no 'epoch'; it has name, data"),
+        ("epoch", "3", "a recipe has no 'epoch'; did you mean epochs? There are name, data"),
         ("epochs", "many", "epochs is 'many'; it must be of type int"),
         ("flip", "1", "flip is '1'; it may be true or false"),
     ],

@@ -77,8 +77,8 @@ def write(
     parts = [
         f"<h1>{html.escape(_title(run.recipe.name, data.name))}: {last['test_accuracy']:.2%}</h1>",
         f"<p class=note>{correct} of {count} test images of {html.escape(data.name)}, "
-        f"after {epochs(last)} in {last['seconds']:.0f} s, in which {median_rate(history):.0f} "
-        "images/s are trained once all is compiled</p>",
+        f"after {epochs(last)} in {last['seconds']:.0f} s, compiling and testing included; "
+        f"{median_rate(history):.0f} images/s while training</p>",
         f"<p class=note>{len(data.train_images)} images to train on, seed {run.seed}, on "
         f"{html.escape(devices.told())}</p>",
         *(f"<p class=note>{html.escape(note)}</p>" for note in notes),

@@ -69,7 +69,7 @@ def test_a_report_of_one_epoch(tiny_data: Dataset, tmp_path: Path) -> None:
     run = runs.new(tmp_path, TINY, 7, tiny_data, "train")
     page = report.write(run, [one_epoch()], classifier, tiny_data).read_text()
     assert "<h1>shades (recipe tiny): 50.00%</h1>" in page
-    assert "after 1 epoch, 2 s" in page
+    assert "after 1 epoch in 2 s, compiling and testing included; " in page
     assert f"40 images to train on, seed 7, on {jax.device_count()} × " in page
     assert "<th>seed</th>" not in page
     png = re.search("alt='Curves' src='data:image/png;base64,(.*?)'", page)

@@ -77,7 +77,7 @@ def test_changes_from_text() -> None:
 @pytest.mark.parametrize(
     ("field", "text", "told"),
     [
-        ("epoch", "3", "a recipe has no 'epoch'; did you mean epochs? There are name, data"),
+        ("epoch", "3", r"a recipe has no 'epoch'; did you mean epochs\? There are name, data"),
         ("epochs", "many", "epochs is 'many'; it must be of type int"),
         ("flip", "1", "flip is '1'; it may be true or false"),
     ],

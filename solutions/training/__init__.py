@@ -1,8 +1,9 @@
 """The training run, to be read as one story.
 
 What is trained: `recipe` (every choice) · `recipes` (tried ones) · `data` (the images; `folders`,
-`hub`) · `models` (problems 45 to 48; `initial`, where they start; `products` and `fused`, what
-makes them fast) · `mine`, `mine_model` and `mine_layout` (a student's own in their place).
+`tables`, `decoding`, `hub`) · `models` (problems 45 to 48; `initial`, where they start; `products`
+and `fused`, what makes them fast) · `mine`, `mine_model` and `mine_layout` (a student's own in
+their place).
 
 How: `augment` and `trivial` (what happens to a batch) · `optimizer` and `step` (one step, around
 problem 50) · `programs` (many steps, compiled) · `loop` (what surrounds them) · `devices` (where) ·

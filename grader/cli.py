@@ -120,8 +120,22 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except typer.TyperException as error:  # whatever Typer finds wrong with the words
         told = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
-    print(f"grader: {told} (python -m grader --help shows what there is)", file=sys.stderr)
+        if words[:1] == ["train"]:
+            told += _as_a_field(str(getattr(error, "option_name", "")))
+    known = [word for word in words[:1] if word in command_names()]
+    asking = " ".join([PROGRAM, *known, "--help"])
+    print(f"grader: {told} ({asking} shows what there is)", file=sys.stderr)
     sys.exit(2)
+
+
+def _as_a_field(option: str) -> str:
+    """How to set what is no option of ``train`` but a field of its recipe."""
+    from dataclasses import fields
+
+    from solutions.training.recipe import Recipe
+
+    name = option.lstrip("-").replace("-", "_")
+    return f"; say --set {name}=…" if name in [field.name for field in fields(Recipe)] else ""
 
 
 def interruptible() -> None:

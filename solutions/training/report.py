@@ -16,6 +16,7 @@ from solutions.training.data import Dataset
 from solutions.training.disk import write_whole
 from solutions.training.evaluation import Classifier
 from solutions.training.loop import Line
+from solutions.training.recipe import Recipe
 from solutions.training.runs import Run
 
 _STYLE = """
@@ -83,7 +84,7 @@ def write(
         f"{html.escape(devices.told())}</p>",
         *(f"<p class=note>{html.escape(note)}</p>" for note in notes),
         f"<pre>{html.escape(run.command)}</pre>",
-        _picture("Curves", "", curves),
+        _picture("Curves", _of_the_curves(run.recipe), curves),
         _picture(
             "Confusion", rounding, figures.confusion(data.test_labels, predicted, data.classes)
         ),
@@ -111,6 +112,15 @@ def _picture(title: str, words: str, png: bytes) -> str:
         f"<h2>{title}</h2><p class=note>{words}</p>"
         f"<img alt='{title}' src='data:image/png;base64,{encoded}'>"
     )
+
+
+def _of_the_curves(recipe: Recipe) -> str:
+    """Why a loss in training may stay above that on the test images."""
+    told = ["mixed images"] if recipe.mixup or recipe.cutmix else []
+    told += ["smoothed labels"] if recipe.label_smoothing else []
+    if not told:
+        return ""
+    return f"measured with {' and '.join(told)} in training, with plain ones in the test"
 
 
 def _mistakes(data: Dataset, probabilities: np.ndarray) -> str:

@@ -294,6 +294,10 @@ def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> Non
         ),
         (["vit-s16-224"], "this recipe is for images of your own: say --data FOLDER"),
         (["--resume", "nowhere"], "nowhere holds no run"),
+        (
+            ["--batch-size", "8"],
+            "; say --set batch_size=… (python -m grader train --help ",
+        ),
         (["--out", ""], "--out is the folder of the run; this one has other things in it"),
         (["--out", "README.md"], "--out README.md is a file; a run needs a folder"),
         (["--seed", str(2**32)], "Input should be less than or equal to 4294967295"),

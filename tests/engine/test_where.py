@@ -280,3 +280,17 @@ def test_what_goes_through_a_comparison_proves_nothing() -> None:
     stages, results = stage_ancestors(jax.make_jaxpr(model)(jnp.ones((2, 3))).jaxpr)
     assert stages == [frozenset()]
     assert results == [{0}, frozenset()]
+
+
+def test_a_mistake_that_changes_the_order_of_use_leads_no_pairing_astray(grade_text: Grade) -> None:
+    """The final LayerNorm is used before the second block's; its numbers belong to it still."""
+    mistake = next(
+        pitfall
+        for pitfall in catalogue.problem(45).pitfalls
+        if pitfall.id == "final-norm-after-every-block"
+    )
+    text = apply_edits(catalogue.solution_path(45).read_text(), mistake.edits)
+    verdict = grade_text(text, 45, two_children=False)
+    assert [d["pitfall"] for d in verdict["diagnoses"]] == [mistake.id]
+    inside = [stage for stage in verdict["stages"] if stage["inside"]]
+    assert inside[0]["title"] == "normalised tokens"

@@ -204,7 +204,7 @@ def _softmax(weights: Any, product: Any, equations: list[Any]) -> _Softmax | Non
                 continue
             for order in itertools.permutations(range(found.ndim)):
                 scale = _scale(given.transpose(order), found, axis)
-                if scale is not None:
+                if scale and _holds_far_out(equations, product, weights, scale, order, axis):
                     places = {wide_found[i]: wide_given[order[i]] for i in range(found.ndim)}
                     return _Softmax(wide_given[order[axis]], scale, places)
     return None
@@ -221,6 +221,25 @@ def _scale(scores: Any, weights: Any, axis: int) -> float | None:
     scale = float(np.log(d / c) / (b - a))
     equal = jnp.allclose(weights, jax.nn.softmax(scale * scores, axis), rtol=1e-3, atol=1e-6)
     return scale if equal else None
+
+
+def _holds_far_out(
+    equations: list[Any], product: Any, weights: Any, scale: float, order: Axes, axis: int
+) -> bool:
+    """Whether large scores, too, come through as they are: not clipped, no tanh over them.
+
+    Up to what a softmax without its maximum taken off stands in float32.
+    """
+    scores = product.outvars[0]
+    given = jax.random.uniform(jax.random.key(1), scores.aval.shape, minval=-1, maxval=1)
+    given = given * (_FAR / abs(scale))
+    found = jnp.squeeze(_carried_out(equations, scores, given)[weights])
+    wanted = jax.nn.softmax(scale * jnp.squeeze(given).transpose(order), axis)
+    return bool(jnp.allclose(found, wanted, rtol=1e-2, atol=1e-6))
+
+
+_FAR = 75.0
+"""exp(88.8) is beyond float32; ten thousand times exp(75) is not."""
 
 
 def _carried_out(equations: list[Any], variable: Any, value: Any) -> dict[Any, Any]:

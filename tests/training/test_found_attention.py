@@ -98,6 +98,11 @@ def masked(q: Any, k: Any, v: Any) -> Any:
     return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), v)
 
 
+def clipped(q: Any, k: Any, v: Any) -> Any:
+    scores = jnp.clip(jnp.einsum("bqhd,bkhd->bhqk", q, k) / 2, -50, 50)
+    return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), v)
+
+
 def with_a_bias(q: Any, k: Any, v: Any) -> Any:
     scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) + v.sum()
     return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores * k.sum()), v)
@@ -163,7 +168,7 @@ def test_attention_is_found_however_it_is_written(
     "mix",
     [
         *(without_a_softmax, over_queries, over_heads, of_other_heads),
-        *(masked, with_a_bias, of_two_scores),
+        *(masked, clipped, with_a_bias, of_two_scores),
         *(of_one_query, of_two_queries, of_wider_values),
     ],
 )

@@ -82,7 +82,7 @@ def predict(
         from PIL import Image
 
         from solutions.training import evaluation, figures, runs
-        from solutions.training.disk import saving
+        from solutions.training.disk import CannotSave, saving
 
         run = runs.read(run_folder)
         prepare_jax()
@@ -100,9 +100,12 @@ def predict(
                 picture = Image.fromarray(figures.overlay(image, seen.mean(axis=0)))
                 times = max(1, _SIDE // max(picture.size))
                 picture = picture.resize((picture.width * times, picture.height * times), 0)
-                with saving(target):
-                    folder.mkdir(parents=True, exist_ok=True)
-                    picture.save(target)
+                try:
+                    with saving(target):
+                        folder.mkdir(parents=True, exist_ok=True)
+                        picture.save(target)
+                except CannotSave as error:
+                    raise CannotSave(f"{error}; for another folder: --out FOLDER") from None
                 print(f"  attention: {target}")
 
 

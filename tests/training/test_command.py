@@ -220,6 +220,12 @@ def test_eval_and_predict(story: Story, tmp_path: Path, capsys: pytest.CaptureFi
         with Image.open(story.run / "predictions" / name) as overlay:
             assert (overlay.format, overlay.size) == ("PNG", (320, 320))  # 40 times 8 pixels
 
+    taken = tmp_path / "taken"
+    taken.write_text("no folder")
+    code, _, errors = said(capsys, "predict", str(story.run), str(image), "--out", str(taken))
+    assert code == 1
+    assert errors.rstrip().endswith("; for another folder: --out FOLDER")
+
     swapped = tmp_path / "swapped"
     for one, other in (("dark", "bright"), ("bright", "dark")):
         shutil.copytree(story.images / one, swapped / other)

@@ -107,6 +107,7 @@ def train(
 def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorboard: bool) -> None:
     import jax
 
+    from grader import catalogue
     from grader.report.terminal import console_for
     from solutions.training import devices, watching
     from solutions.training.train import train as training
@@ -115,7 +116,8 @@ def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorbo
     tell = teller(console)
     stop = watching.Stop(tell)
     events = devices.in_first_process(lambda: _events(run)) if tensorboard else None
-    answers = own.sources if own else None
+    sources = own.sources.items() if own else ()
+    answers = {catalogue.solution_path(number).name: text for number, text in sources}
     watch = watching.Watching(run if first else None, console, stop, events, answers)
     for line in _opening(run, data, own, resumed):
         tell(line)

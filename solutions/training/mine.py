@@ -33,16 +33,19 @@ class Mine:
       model: their model, or None where the reference serves.
       step50: the module with their optimiser and step, or None.
       notes: a line for each problem: whose it is, and why.
-      texts: for each problem whose answer is theirs, blocks included, the fingerprint of its text.
-      sources: these texts, by the name of the file.
+      sources: for each problem whose answer is theirs, blocks included, its text.
 
     """
 
     model: Model | None
     step50: ModuleType | None
     notes: tuple[str, ...]
-    texts: Mapping[int, str]
-    sources: Mapping[str, str]
+    sources: Mapping[int, str]
+
+    @property
+    def texts(self) -> dict[int, str]:
+        """The fingerprint of each text."""
+        return {number: progress.fingerprint(text) for number, text in self.sources.items()}
 
 
 def answers(
@@ -71,7 +74,7 @@ def answers(
             f"none of your answers can train here: {told}; {told50}. First: python -m grader "
             f"{number}"
         )
-    model, texts, sources = None, {}, {}
+    model, sources = None, {}
     if theirs is not None:
         if recipe.drop_path:
             raise BadRecipe(
@@ -81,15 +84,13 @@ def answers(
         with theirs.blocks.serving():
             model = model_of(theirs.module, recipe, image_shape, num_classes)
         used = theirs.blocks.used
-        texts = {number: theirs.text} | {b.number: progress.fingerprint(b.source) for b in used}
-        sources = {theirs.path.name: theirs.source} | {b.path.name: b.source for b in used}
+        sources = {number: theirs.source} | {block.number: block.source for block in used}
         told += "".join(f"; in it use({b.number}) is {b.reason}" for b in used)
     if theirs50 is not None:
-        texts[OPTIMISER_PROBLEM] = theirs50.text
-        sources[theirs50.path.name] = theirs50.source
+        sources[OPTIMISER_PROBLEM] = theirs50.source
         told50 = _of_the_step(theirs50, recipe)
     step50 = theirs50.module if theirs50 else None
-    return Mine(model, step50, (told, told50), texts, sources)
+    return Mine(model, step50, (told, told50), sources)
 
 
 def answers_of(run: Run, step: bool = True) -> Mine:
@@ -122,12 +123,11 @@ def answers_of(run: Run, step: bool = True) -> Mine:
 
 @dataclass(frozen=True)
 class _Theirs:
-    """A passed answer: its module, where it is from, its text and the fingerprint, its blocks."""
+    """A passed answer: its module, where it is from, its text, its blocks."""
 
     module: ModuleType
     path: Path
     source: str
-    text: str
     blocks: _Blocks
 
 
@@ -190,7 +190,7 @@ def _passed(number: int, only: Collection[int] | None) -> tuple[_Theirs | None, 
     own_blocks = _Blocks(number, only)
     with own_blocks.serving():
         module = load(source, str(path), f"mine_{number}")
-    theirs = _Theirs(module, path, source, text, own_blocks)
+    theirs = _Theirs(module, path, source, own_blocks)
     return theirs, _yours(theirs, number, _functions(number))
 
 

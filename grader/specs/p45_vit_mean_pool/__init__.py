@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from grader.problem import Contract, Edit, Problem, Stage, Variant
+from grader.specs.blocks import NORM
 from grader.specs.p45_vit_mean_pool import layers, tokens
-from grader.specs.p45_vit_mean_pool.quotes import NORM
 from grader.specs.shapes import VIT_CORNERS, VIT_FIELDS, derive_width, image, vit_symbols, vit_tells
 
 PROBLEM = Problem(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from grader.problem import Edit, Pitfall
-from grader.specs.p45_vit_mean_pool.quotes import ADD, LOOP, NORM, TABLE
+from grader.specs.blocks import LOOP, NORM
+from grader.specs.p45_vit_mean_pool.quotes import ADD, TABLE
 
 PITFALLS = (
     Pitfall(

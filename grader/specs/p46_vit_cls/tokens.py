@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from grader.problem import Edit, Pitfall
-from grader.specs.p46_vit_cls.quotes import ADD, CLS, JOIN, LOOP, ROW_0, TABLE
+from grader.specs.blocks import LOOP
+from grader.specs.p46_vit_cls.quotes import ADD, CLS, JOIN, ROW_0, TABLE
 
 PITFALLS = (
     Pitfall(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from grader.problem import Edit, Pitfall
+from grader.specs.blocks import BLOCK
 from grader.specs.p47_vit_registers.quotes import (
     ADD,
-    BLOCK,
     ENTER,
     ENTERED,
     IF_ANY,

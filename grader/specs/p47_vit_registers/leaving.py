@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from grader.problem import Edit, Pitfall
-from grader.specs.p47_vit_registers.quotes import BLOCK, ENTER, LOOP, NORM, RESULT, ROW_0, TOKENS
+from grader.specs.blocks import NORM_IN_THE_LOOP
+from grader.specs.p47_vit_registers.quotes import ENTER, NORM, RESULT, ROW_0, TOKENS
 
 PITFALLS = (
     Pitfall(
@@ -165,42 +166,7 @@ PITFALLS = (
             "Pre-LN models need one LayerNorm more than the blocks contain.",
         ),
     ),
-    Pitfall(
-        id="norm-in-the-loop",
-        title="the final LayerNorm stands inside the loop over the blocks",
-        advice=(
-            "There is one final LayerNorm, behind the last block. Inside the loop a new one is "
-            "created for each block, and what the residual stream carries is normalised on its way."
-        ),
-        edits=(
-            Edit(BLOCK, f'{BLOCK}\n            x = nn.LayerNorm(name=f"norm_{{i}}")(x)'),
-            Edit(NORM, 'x = checkpoint_name(x, "final_norm")'),
-        ),
-        check="parameters",
-        stage="attention_added",
-        hints=(
-            "How many LayerNorms does your model create with num_layers = 1, and how many with 3?",
-            "How far is the line of your final LayerNorm indented?",
-        ),
-    ),
-    Pitfall(
-        id="final-norm-after-every-block",
-        title="the final LayerNorm is applied after every block",
-        advice=(
-            "In a pre-LN model nothing stands on the residual stream between two blocks; each "
-            "branch has a LayerNorm of its own. The final one comes once, behind the last block."
-        ),
-        edits=(
-            Edit(LOOP, f'norm = nn.LayerNorm(name="final_norm")\n        {LOOP}'),
-            Edit(BLOCK, f"{BLOCK}\n            x = norm(x)"),
-            Edit(NORM, 'x = checkpoint_name(x, "final_norm")'),
-        ),
-        stage="attention_added",
-        hints=(
-            "How often is your final LayerNorm applied with num_layers = 3?",
-            "Is what enters your second block what left the first?",
-        ),
-    ),
+    *NORM_IN_THE_LOOP,
     Pitfall(
         id="mean-of-patches",
         title="the logits come from the mean of the patch tokens",

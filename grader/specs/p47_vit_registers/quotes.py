@@ -9,8 +9,6 @@ SHAPE = "shape = (self.num_registers, self.d_model)"
 REGISTERS = 'registers = self.param("registers", nn.initializers.normal(0.02), shape)'
 ENTER = "x = jnp.concatenate([x, registers], axis=0)"
 ENTERED = 'x = checkpoint_name(x, "registers")'
-LOOP = "for i in range(self.num_layers):"
-BLOCK = 'x = EncoderBlock(self.num_heads, self.d_ff, name=f"block_{i}")(x)'
 NORM = 'x = checkpoint_name(nn.LayerNorm(name="final_norm")(x), "final_norm")'
 ROW_0 = 'checkpoint_name(x[0], "row_0")'
 TOKENS = 'checkpoint_name(x[1 : num_patches + 1], "patch_tokens")'

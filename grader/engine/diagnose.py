@@ -17,6 +17,7 @@ from grader.engine.remote import SubmissionError
 from grader.engine.search import Search
 from grader.engine.shape_check import cause_is_told
 from grader.engine.suspects import AS_IT_IS, Suspect, single_suspects, variant_suspects
+from grader.engine.tables import in_use_order
 from grader.engine.where import Where, where_they_part
 
 SECONDS = 1.5
@@ -150,4 +151,4 @@ class Diagnostician:
 
 
 def _in_order_of_use(leaves: Sequence[Leaf]) -> list[str]:
-    return [leaf.path for leaf in sorted(leaves, key=lambda leaf: (leaf.used is None, leaf.used))]
+    return [leaf.path for leaf in sorted(leaves, key=in_use_order)]

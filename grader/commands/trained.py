@@ -44,7 +44,8 @@ def evaluate(
         if data is None:
             told = load(run.recipe, run, "test on others with --data FOLDER").tested
         else:
-            told = load_test(data, run.recipe.image_size or _side(run), run.data_digest)
+            size = run.recipe.image_size or _side(run)
+            told = load_test(data, size, run.data_digest, run.recipe.data)
         images, labels, classes = told
         named = data or run.recipe.data
         if images.shape[1:] != run.image_shape:

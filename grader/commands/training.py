@@ -94,6 +94,11 @@ def train(
             raise UsageError(f"--out {out} is a file; a run needs a folder")
         if out is not None and (out / "run.json").exists():
             raise UsageError(f"{out} holds a run already; --resume {out}, or another --out")
+        if out is not None and (others := runs.others_in(out)):
+            raise UsageError(
+                f"{out} holds {' and '.join(others)} of something else, which a run would write "
+                "over; name another --out"
+            )
         images = load(chosen)
         own = _own_for(chosen, images) if mine else None
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
@@ -221,11 +226,12 @@ def _own_of(run: Run) -> Mine | None:
 def _events(run: Run) -> Callable[[dict[str, float]], None]:
     from grader.cli import UsageError
     from solutions.training.disk import saving
-    from solutions.training.watching import tensorboard
+    from solutions.training.events import tensorboard
+    from solutions.training.runs import EVENTS
 
     try:
-        with saving(run.folder / "events"):
-            return tensorboard(run.folder / "events")
+        with saving(run.folder / EVENTS):
+            return tensorboard(run.folder / EVENTS)
     except ImportError:
         raise UsageError(
             "--tensorboard needs: pip install -c constraints.txt -e '.[train]'"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -153,7 +154,13 @@ def load(source: str, image_size: int | None = None) -> Dataset:
     return folders.load(path, path.name, image_size)
 
 
-def load_test(source: str, image_size: int | None, trained_on: str) -> Labelled:
+def load_test(
+    source: str,
+    image_size: int | None,
+    trained_on: str,
+    trained_from: str = "",
+    tell: Callable[[str], None] = print,
+) -> Labelled:
     """The images of a dataset to test on.
 
     Of a folder without parts that is all of it; but the fifth that was held out, if the rest was
@@ -163,6 +170,8 @@ def load_test(source: str, image_size: int | None, trained_on: str) -> Labelled:
       source: as for `load`.
       image_size: likewise.
       trained_on: the digest of what was trained on.
+      trained_from: where that came from, if it is known.
+      tell: gets a line where images that were trained on may be among them.
 
     Raises:
       BadData: as `load` does.
@@ -179,6 +188,11 @@ def load_test(source: str, image_size: int | None, trained_on: str) -> Labelled:
             parted = split(path.name, *found)
             if parted.digest == trained_on:
                 return parted.tested
+        if str(path) == trained_from:
+            tell(
+                f"{source} has changed since this model was trained on it: all of it is tested, "
+                "with images that it has learnt"
+            )
         return found
     return load(source, image_size).tested
 

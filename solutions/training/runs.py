@@ -23,11 +23,20 @@ _KINDS = {"seed": int, "command": str, "fsdp": bool, "data_digest": str, "versio
 """Of what ``run.json`` says beside lists and the recipe."""
 ANSWERS = "answers"
 """Where in a run of ``--mine`` the answers lie that it trains, as they were."""
+EVENTS = "events"
+"""Where TensorBoard's events go."""
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 class NoRun(LookupError):
     """A folder that holds no run; the message says so."""
+
+
+def others_in(folder: Path) -> list[str]:
+    """What lies in a folder under the names that a run writes."""
+    names = ("run.json", "metrics.jsonl", "report.html", "checkpoints", ANSWERS, EVENTS)
+    there = [folder / name for name in names if (folder / name).exists()]
+    return [path.name for path in there if not path.is_dir() or any(path.iterdir())]
 
 
 def reserve(parent: Path, name: str) -> Path:

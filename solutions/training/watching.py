@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -170,31 +169,3 @@ def _parts(progress: Progress) -> list[Part]:
     learning_rate = f"lr {progress.learning_rate:.1e}"
     parts.append(Part(5, learning_rate, learning_rate.replace("e-0", "e-")))
     return parts
-
-
-def tensorboard(folder: Path) -> Callable[[Line], None]:
-    """A function that writes a line of the metrics as TensorBoard events into ``folder``.
-
-    Each line is on the disk when the function returns; ``tensorboardX.SummaryWriter`` hands events
-    to a thread, and loses the last ones when the process ends.
-
-    Raises:
-      ImportError: the extra is not installed.
-
-    """
-    from tensorboardX.event_file_writer import EventsWriter
-    from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.summary import scalar
-
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = EventsWriter(str(folder / "events"))
-
-    def write(line: Line) -> None:
-        for name, value in line.items():
-            if name not in ("step", "epoch") and value is not None:
-                event = Event(summary=scalar(name, value), step=int(line["step"]))
-                event.wall_time = time.time()
-                writer.write_event(event)
-        writer.flush()
-
-    return write

@@ -281,6 +281,24 @@ def test_the_images_and_the_versions_of_a_run_may_not_change_unnoticed(
         code, _, errors = said(capsys, *words)
         assert code == 2
         assert f"images is not what {run} was trained on; put its images back" in errors
+    code, shown, errors = said(capsys, "eval", str(run), "--data", str(images))
+    assert code == 0, errors
+    assert "has changed since this model was trained on it" in shown
+    assert " of 61 right" in shown
+
+
+def test_a_run_writes_over_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "report.html").write_text("another's")
+    (tmp_path / "checkpoints").mkdir()  # empty, as a run leaves it that was killed at once
+    (tmp_path / "log.txt").write_text("lies where it is meant to")
+    code, _, errors = said(capsys, "train", *TINY_WORDS, "--out", str(tmp_path))
+    assert code == 2
+    assert f"{tmp_path} holds report.html of something else" in errors
+    assert (tmp_path / "report.html").read_text() == "another's"
+    (tmp_path / "report.html").unlink()
+    code, _, errors = said(capsys, "train", *TINY_WORDS, "--out", str(tmp_path))
+    assert code == 0, errors
+    assert (tmp_path / "report.html").exists()
 
 
 def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> None:

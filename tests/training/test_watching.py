@@ -14,7 +14,8 @@ from rich.console import Console
 
 from solutions.training import runs
 from solutions.training.data import Dataset
-from solutions.training.watching import Stop, Watching, tensorboard
+from solutions.training.events import tensorboard
+from solutions.training.watching import Stop, Watching
 from tests.training.conftest import TINY
 
 LINE = {
@@ -55,22 +56,25 @@ def test_an_epoch_without_a_test_is_written_and_told(tiny_data: Dataset, tmp_pat
 
 def test_tensorboard_events(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
-    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
 
     write = tensorboard(tmp_path)
     write(LINE)
     write({**LINE, "step": 10, "test_loss": 0.25})
-    found = []
+    found, begun = [], []
     for file in tmp_path.iterdir():
         content = file.read_bytes()
         while content:  # length (8 bytes), its checksum (4), the event, its checksum (4)
             length = int.from_bytes(content[:8], "little")
             event = Event.FromString(content[12 : 12 + length])
             found += [(event.step, v.tag, v.simple_value) for v in event.summary.value]
+            if event.session_log.status == SessionLog.START:
+                begun.append(event.step)
             content = content[16 + length :]
     assert (5, "train_loss", 0.5) in found
     assert (10, "test_loss", 0.25) in found
     assert not any(step == 5 and tag.startswith("test_") for step, tag, _ in found)
+    assert begun == [5]  # what an earlier session wrote from there on is forgotten
 
 
 def test_tensorboard_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

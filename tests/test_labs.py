@@ -175,10 +175,19 @@ def test_bad_usage_is_one_clear_line(command: Command) -> None:
         (("distill", "--set-teacher", "data=mnist"), "data of the teacher cannot be set"),
         (("registers", "tests"), "tests holds no run"),
         (("registers", "--counts", "a"), "--counts a: say numbers with commas"),
+        (("distill", "--out", "README.md"), "--out README.md is a file; a run needs a folder"),
+        (("registers", "--out", "RUN"), "RUN holds a run already; another --out"),
+        (("distill", "--out", "PAGE"), "PAGE holds report.html of something else"),
     ],
 )
-def test_more_bad_usage(words: tuple[str, ...], says: str, command: Command) -> None:
-    done = command(*words)
+def test_more_bad_usage(
+    words: tuple[str, ...], says: str, command: Command, tmp_path: Path
+) -> None:
+    for made, name in (("RUN", "run.json"), ("PAGE", "report.html")):
+        (tmp_path / made).mkdir()
+        (tmp_path / made / name).touch()
+    there = [str(tmp_path / word) if word in ("RUN", "PAGE") else word for word in words]
+    done = command(*there)
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -203,7 +212,7 @@ def test_a_resumed_run_searches_with_the_same_queries(distillation: Path) -> Non
 def test_a_finished_distillation_is_read_back_and_looked_into(distillation: Path) -> None:
     """Resumed at its end in this process: nothing is trained, all can be computed again."""
     old = folder.read(distillation)
-    assert folder.holds_one(distillation) and old.run.classes == ("dark", "grey", "light")
+    assert old.run.classes == ("dark", "grey", "light")
     distilled = distill(old.asked, out=distillation)
     assert [line["epoch"] for line in distilled.history] == [1, 2]
     images = distilled.data.test_images

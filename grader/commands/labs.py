@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grader.commands.lab_runs import lab_errors_told, onlookers, train_for_lab
-from grader.commands.running import changed_fields, folder_for, load, prepare_jax, quiet, teller
+from grader.commands.running import (
+    changed_fields,
+    check_out,
+    folder_for,
+    load,
+    prepare_jax,
+    quiet,
+    teller,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,8 +105,7 @@ def distill(
         )
         student = {**changed_fields(changes), **({} if data is None else {"data": data})}
         asked = asked.with_changes(student, changed_fields(teacher_changes))
-        if out is not None and folder.holds_one(out):
-            raise UsageError(f"{out} holds a run already; --resume {out}, or another --out")
+        check_out(out)
         images = load(asked.recipe)
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         with folder_for(asked.recipe.name, out) as place:
@@ -142,6 +149,7 @@ def registers(
         prepare_jax()
         if runs and (changes or counts != "0,1,4"):
             raise UsageError("--set and --counts are for runs trained here; leave RUN out")
+        check_out(out, goes_on_with="study.json")
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         with folder_for("registers", out) as place:
             if runs:

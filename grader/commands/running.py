@@ -45,6 +45,39 @@ def prepare_jax() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+def check_out(out: Path | None, goes_on_with: str = "") -> None:
+    """Whether a new run can lie in the folder of ``--out``, so that it writes over nothing.
+
+    Args:
+      out: the folder, if there is one.
+      goes_on_with: the file that says that what lies there is of the same kind, and gone on with.
+
+    Raises:
+      UsageError: it cannot.
+
+    """
+    from grader.cli import UsageError
+    from solutions.training import runs
+
+    if out is None:
+        return
+    if not out.name:
+        raise UsageError("--out is the folder of the run; this one has other things in it")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; a run needs a folder")
+    there = runs.lying_in(out)
+    if goes_on_with in there:
+        return
+    if "run.json" in there or "distill.json" in there:
+        resume = "" if goes_on_with else f"--resume {out}, or "
+        raise UsageError(f"{out} holds a run already; {resume}another --out")
+    if there:
+        raise UsageError(
+            f"{out} holds {' and '.join(there)} of something else, which a run would write over; "
+            "name another --out"
+        )
+
+
 @contextmanager
 def folder_for(name: str, out: Path | None) -> Iterator[Path]:
     """``out``, or a fresh folder, the same in all processes; one that stays empty goes again."""

@@ -15,6 +15,7 @@ import typer
 
 from grader.commands.running import (
     changed_fields,
+    check_out,
     errors_told,
     folder_for,
     load,
@@ -88,17 +89,7 @@ def train(
             return
         chosen = named(recipe).with_changes(changed_fields(changes))
         chosen = chosen.with_changes({"data": located(chosen.data if data is None else data)})
-        if out is not None and not out.name:
-            raise UsageError("--out is the folder of the run; this one has other things in it")
-        if out is not None and out.exists() and not out.is_dir():
-            raise UsageError(f"--out {out} is a file; a run needs a folder")
-        if out is not None and (out / "run.json").exists():
-            raise UsageError(f"{out} holds a run already; --resume {out}, or another --out")
-        if out is not None and (others := runs.others_in(out)):
-            raise UsageError(
-                f"{out} holds {' and '.join(others)} of something else, which a run would write "
-                "over; name another --out"
-            )
+        check_out(out)
         images = load(chosen)
         own = _own_for(chosen, images) if mine else None
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])

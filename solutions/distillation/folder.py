@@ -57,11 +57,6 @@ def new(
     return DistillationRun(asked, runs.new(folder, asked.recipe, seed, data, command))
 
 
-def holds_one(folder: Path) -> bool:
-    """Whether a folder is that of a distillation, or of a training run."""
-    return (folder / _NAME).exists() or (folder / "run.json").exists()
-
-
 def read(folder: Path) -> DistillationRun:
     """The distillation in a folder.
 

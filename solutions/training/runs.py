@@ -32,9 +32,10 @@ class NoRun(LookupError):
     """A folder that holds no run; the message says so."""
 
 
-def others_in(folder: Path) -> list[str]:
-    """What lies in a folder under the names that a run writes."""
-    names = ("run.json", "metrics.jsonl", "report.html", "checkpoints", ANSWERS, EVENTS)
+def lying_in(folder: Path) -> list[str]:
+    """What lies in a folder under the names that runs write."""
+    names = ("run.json", "distill.json", "study.json", "metrics.jsonl", "report.html")
+    names += ("checkpoints", ANSWERS, EVENTS)
     there = [folder / name for name in names if (folder / name).exists()]
     return [path.name for path in there if not path.is_dir() or any(path.iterdir())]
 

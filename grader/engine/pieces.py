@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jax.extend import core as jex
 
+from grader.engine.beside import Beside, beside, met
 from grader.engine.dataflow import ROLES, body_of
 from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables
@@ -69,6 +70,8 @@ class _Cutting:
         self._seen = np.zeros(starts[-1], bool)
         self._uses: dict[int, list[_Use]] = defaultdict(list)
         self._overlapping: set[int] = set()
+        self._constants: set[Any] = set()
+        self._beside: dict[Any, Beside] = {}
 
     def uses_of(self, leaves: Sequence[Leaf]) -> list[list[_Use]]:
         """For each parameter its pieces; only its first use where it is not cut apart cleanly."""
@@ -83,7 +86,7 @@ class _Cutting:
         """Follow the weights through a program; which of its results are nothing but weights."""
         live = live_variables(jaxpr)
         held: dict[Any, Places] = dict(zip(jaxpr.invars, inputs, strict=True))
-        constants = set(jaxpr.constvars)
+        self._constants.update(jaxpr.constvars)
 
         def get(var: Any) -> Places:
             return None if isinstance(var, jex.Literal) else held.get(var)
@@ -93,14 +96,15 @@ class _Cutting:
                 self._clock += 1
                 operands = [get(var) for var in eqn.invars]
                 others = [var for var in eqn.invars if get(var) is None]
-                if all(isinstance(var, jex.Literal) or var in constants for var in others):
-                    creates = eqn.primitive is linen_init or any(sub_jaxprs(eqn))
-                    if len(others) == len(operands) and not creates:
-                        constants.update(eqn.outvars)
-                        continue
-                    if (still := _still_the_same(eqn, operands)) is not None:
-                        held[eqn.outvars[0]] = still
-                        continue
+                creates = eqn.primitive is linen_init or any(sub_jaxprs(eqn))
+                constants_alone = all(map(self._is_constant, others))
+                nothing_else = constants_alone and len(others) == len(operands) and not creates
+                self._note(eqn.outvars, nothing_else, self._beside_of(eqn))
+                if nothing_else:
+                    continue
+                if constants_alone and (still := _still_the_same(eqn, operands)) is not None:
+                    held[eqn.outvars[0]] = still
+                    continue
                 held.update(zip(eqn.outvars, self._results(eqn, operands), strict=False))
         return [get(var) for var in jaxpr.outvars]
 
@@ -118,15 +122,51 @@ class _Cutting:
         if (inner := body_of(eqn, operands)) is not None:
             body, given = inner
             fitting = [_of_shape(p, var.aval) for p, var in zip(given, body.invars, strict=True)]
+            repeated = eqn.primitive.name in ("scan", "while")
+            self._carry_over(eqn.invars[-len(given) :], body.invars, not repeated)
             results = self.walk(body, fitting)
+            self._carry_over(body.outvars, eqn.outvars, not repeated)
             return [_of_shape(p, var.aval) for p, var in zip(results, eqn.outvars, strict=False)]
         arranged = _arranged(eqn, operands)
         if arranged is not None:
             return arranged
-        for places in operands:
+        role = ROLES.get(eqn.primitive.name, eqn.primitive.name)
+        for i, places in enumerate(operands):
             if places is not None and places.size:
-                self._use(places, ROLES.get(eqn.primitive.name, eqn.primitive.name))
+                parts = met(eqn, i, places, self._known_beside) or [(places, False)]
+                for part, meets_constants in parts:
+                    self._use(part, "add" if meets_constants else role)
+                    self._clock += len(parts) > 1
         return []
+
+    def _is_constant(self, var: Any) -> bool:
+        return isinstance(var, jex.Literal) or var in self._constants
+
+    def _known_beside(self, var: Any) -> Beside | None:
+        return None if isinstance(var, jex.Literal) else self._beside.get(var)
+
+    def _beside_of(self, eqn: Any) -> Beside | None:
+        return beside(eqn, self._known_beside, self._is_constant)
+
+    def _note(self, variables: Sequence[Any], constant: bool, found: Beside | None) -> None:
+        """What is known of results, and no longer what was when their program ran before."""
+        for var in variables:
+            self._constants.discard(var)
+            self._beside.pop(var, None)
+            if constant:
+                self._constants.add(var)
+            if found is not None:
+                self._beside[var] = found
+
+    def _carry_over(
+        self, variables: Sequence[Any], others: Sequence[Any], constants_too: bool
+    ) -> None:
+        """What is known where a body begins and where it ends."""
+        for var, other in zip(variables, others, strict=False):
+            if not isinstance(other, jex.Literal):
+                same = var.aval.shape == other.aval.shape
+                constant = constants_too and self._is_constant(var)
+                self._note([other], constant, self._known_beside(var) if same else None)
 
     def _use(self, places: np.ndarray, role: str) -> None:
         for axis in reversed(range(places.ndim)):  # what is only repeated

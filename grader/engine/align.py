@@ -15,10 +15,11 @@ import numpy as np
 
 from grader.engine.choices import choice_groups
 from grader.engine.compare import all_close
+from grader.engine.pairing import DEFAULT, Choices
 from grader.engine.remote import RemoteTrace, Ticket, recorded
 from grader.engine.stages import find_stages, found_among, marks, parting, stage_values
 from grader.engine.traced import Traced
-from grader.engine.transplant import DEFAULT, Choices, Match, Mismatch, match
+from grader.engine.transplant import Match, Mismatch, match
 from grader.problem import Stage
 
 _END = 10**9

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from grader.engine.layout import Leaf, arrangements, backwards
+from grader.engine.pairing import DEFAULT, PAIRINGS, PART_WAYS, Choices
 from grader.engine.slots import Mode, Slot, modes
-from grader.engine.transplant import DEFAULT, PAIRINGS, Choices, Match, match
+from grader.engine.transplant import Match, match
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class _Pairing:
     """One option: how parameters of equal size are told apart, tables split, arrays shared."""
 
     pairing: int
-    table: int
+    parts: int
     head_by_head: bool
     mode: Mode
 
@@ -122,7 +123,7 @@ class _Pairing:
         return replace(
             choices,
             pairing=self.pairing,
-            table=self.table,
+            parts=self.parts,
             head_by_head=self.head_by_head,
             mode=self.mode,
         )
@@ -137,11 +138,11 @@ def _pairing_group(
     for mode in sorted(possible, key=lambda mode: mode != matched.mode):
         ways = itertools.product(
             range(PAIRINGS),
-            range(6 if matched.split else 1),
+            range(PART_WAYS if matched.split else 1),
             (True, False) if mode.heads_apart else (True,),
         )
-        for pairing, table, head_by_head in ways:
-            option = _Pairing(pairing, table, head_by_head, mode)
+        for pairing, parts, head_by_head in ways:
+            option = _Pairing(pairing, parts, head_by_head, mode)
             other = match(reference, submission, option(DEFAULT))
             if isinstance(other, Match) and other.mode == mode:
                 if frozenset(other.pieces) not in seen:

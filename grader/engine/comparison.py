@@ -16,6 +16,7 @@ from grader.engine.contract_judge import ContractJudge
 from grader.engine.distance import UNKNOWN, Apart, Comparison, Distance
 from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
+from grader.engine.pairing import DEFAULT, Choices
 from grader.engine.remote import RemoteTrace, SubmissionError
 from grader.engine.stages import (
     StageValue,
@@ -27,7 +28,7 @@ from grader.engine.stages import (
 )
 from grader.engine.suspects import AS_IT_IS, Suspect, family_of, stages_of
 from grader.engine.traced import Traced
-from grader.engine.transplant import DEFAULT, Choices, Mismatch, match
+from grader.engine.transplant import Mismatch, match
 from grader.problem import Problem
 
 _CONFIRMING_TRIALS = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from grader.engine.transplant import DEFAULT, Choices
+from grader.engine.pairing import DEFAULT, Choices
 from grader.problem import Problem
 
 UNKNOWN = 10**6

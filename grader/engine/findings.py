@@ -9,9 +9,10 @@ import numpy as np
 from grader.engine.align import Case
 from grader.engine.cases import Draw
 from grader.engine.compare import all_close
+from grader.engine.pairing import Choices
 from grader.engine.remote import RemoteTrace
 from grader.engine.traced import Traced
-from grader.engine.transplant import Choices, Match, Mismatch
+from grader.engine.transplant import Match, Mismatch
 from grader.problem import CheckId
 from grader.verdict import Check
 

@@ -12,10 +12,11 @@ from grader.engine.align import Alignment, Case, align, settle
 from grader.engine.cases import ALL_STYLES, EXTREME, at_a_corner, draw_arrays, draw_weights
 from grader.engine.compare import all_close, close, relative_gap, worst
 from grader.engine.findings import Trial
+from grader.engine.pairing import Choices
 from grader.engine.parameters import back_to_whole, pair_in_pieces
 from grader.engine.suspects import stages_of
 from grader.engine.told_apart import told_apart
-from grader.engine.transplant import Choices, Match, common_mode, match
+from grader.engine.transplant import Match, common_mode, match
 from grader.engine.words import case_words
 
 if TYPE_CHECKING:

@@ -17,13 +17,24 @@ _FUSIONS: tuple[tuple[int, ...], ...] = (_APART, (3,), (1, 2), (2, 1))
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A stretch along one axis of a value of shape ``whole``."""
+
+    whole: tuple[int, ...]
+    axis: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
 class Slot:
     """One or several parameters of the reference that a submission may store as one array.
 
     ``used`` puts in order those that can take each other's place, ``first`` puts in order all:
     query, key and value of a block stand together, head by head where heads are kept apart.
     ``path`` names its members, ``place`` is whether it comes first, second or third of the arrays
-    that hold query, key and value; ``head`` is the axis and the number of the one head that it is.
+    that hold query, key and value; ``head`` is the axis and the number of the one head that it is;
+    ``rows`` or ``cut`` is the part of its members that it is, if it is not all of them.
     """
 
     group: str
@@ -38,6 +49,7 @@ class Slot:
     place: int | None = None
     rows: tuple[int, int] | None = None
     head: tuple[int, int] | None = None
+    cut: Cut | None = None
 
     @cached_property
     def size(self) -> int:

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from grader.engine.layout import Leaf
+from grader.engine.pairing import DEFAULT
 from grader.engine.slots import Leaves, Mode, slots_of
-from grader.engine.transplant import DEFAULT
 
 
 def told_apart(

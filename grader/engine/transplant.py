@@ -8,57 +8,25 @@ possible inside a block they are ``Choices``.
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from grader.engine.layout import Leaf, arrange, arrangements, backwards, is_plain
 from grader.engine.mismatch import Mismatch, amount_apart, difference
+from grader.engine.pairing import DEFAULT, Choices, fits, paired
 from grader.engine.slots import Leaves, Mode, Slot, modes, slots_of
-from grader.engine.tables import FEW, Pairs, in_use_order, is_whole_table, table_splits
+from grader.engine.tables import FEW
 
-__all__ = ["DEFAULT", "PAIRINGS", "Choices", "Match", "Mismatch", "match"]
+__all__ = ["Match", "Mismatch", "match"]
 
-_MANY = 64
+_NO_ORDERS: Mapping[str, tuple[str, ...]] = {}
+_MANY = 128
 """Among so many parameters without a partner divided tables are looked for, where nearly all are
 the submission's, as of a table that it keeps row by row; else among few."""
-
-
-@dataclass(frozen=True)
-class Choices:
-    """Decisions that shapes alone do not make.
-
-    Attributes:
-      siblings: which of query, key and value stands first, second and third.
-      orders: by group of parameters or by one layout in it, the order of the factors.
-      head_by_head: for heads kept apart, whether each head's query, key and value follow one
-        another, or all queries come first.
-      table: which of the possible ways to split a table among arrays.
-      pairing: which of the ways to tell parameters of equal size apart.
-      mode: which parameters share an array, where that is known: the way that is tried first.
-      known: paths of which the group of slots is known that they belong to.
-
-    """
-
-    siblings: tuple[int, ...] = (0, 1, 2)
-    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    head_by_head: bool = True
-    table: int = 0
-    pairing: int = 0
-    mode: Mode | None = None
-    known: tuple[tuple[str, str], ...] = ()
-
-    def __hash__(self) -> int:
-        orders = tuple(sorted(self.orders.items()))
-        decided = self.siblings, self.head_by_head, self.table, self.pairing, self.mode, self.known
-        return hash((orders, decided))
-
-
-DEFAULT = Choices()
-_NO_ORDERS: Mapping[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -73,7 +41,7 @@ class Match:
     @property
     def split(self) -> bool:
         """Whether a table was divided among arrays, or two share one."""
-        return any(len(slots) > 1 or slots[0].rows for _, slots in self.pieces)
+        return any(len(slots) > 1 or slots[0].rows or slots[0].cut for _, slots in self.pieces)
 
     def weights(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The submission's parameters, in its own order, from those of the reference."""
@@ -124,7 +92,11 @@ class Match:
         if slot.head is not None:
             axis, number = slot.head
             members = [np.take(member, number, axis) for member in members]
-        value = np.stack(members).reshape(slot.sizes)
+        stacked = np.stack(members)
+        if slot.cut is not None:
+            stretch = range(slot.cut.start, slot.cut.stop)
+            return stacked.reshape(slot.cut.whole).take(stretch, slot.cut.axis)
+        value = stacked.reshape(slot.sizes)
         if slot.rows is None:
             return value
         return value.reshape(-1, slot.sizes[-1])[slot.rows[0] : slot.rows[1]]
@@ -189,7 +161,7 @@ def _paired(reference: Leaves, submission: Leaves, choices: Choices) -> Match | 
     )
     orders = itertools.permutations(range(3))
     ways = (slots_of(reference, nearest, order, head_by_head) for order in orders)
-    return difference(ways, theirs, _fits)
+    return difference(ways, theirs, fits)
 
 
 @lru_cache(4096)
@@ -202,7 +174,7 @@ def _in_mode(reference: Leaves, submission: Leaves, mode: Mode, choices: Choices
     sizes, ours = (Counter(item.size for item in items) for items in (theirs, slots))
     if _hopeless(list((ours - sizes).elements()), list((sizes - ours).elements())):
         return None  # what differs in size is no pair
-    pieces = _assign(list(slots), theirs, choices)
+    pieces = paired(list(slots), theirs, choices)
     if pieces is None:
         return None
     empty = tuple(leaf for leaf in submission.leaves if not leaf.size)
@@ -213,99 +185,3 @@ def _hopeless(slots: Sequence[object], leaves: Sequence[object]) -> bool:
     """Whether too many are without a partner of their size for tables to explain it."""
     loose = len(slots) + len(leaves)
     return loose > (_MANY if len(slots) < 4 else FEW)
-
-
-def _assign(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
-    """A full pairing, or None when something is left over on either side."""
-    surely, slots, leaves = _pair_known(slots, leaves, dict(choices.known))
-    pairs, free_slots, free_leaves = _pair_by_use(slots, leaves, choices.pairing)
-    pairs = surely + pairs
-    few = len(free_slots) + len(free_leaves) <= FEW
-    if free_slots and free_leaves and (few or all(map(is_whole_table, free_slots))):
-        ways = list(table_splits(free_slots, free_leaves))
-        if ways:
-            chosen, used_slots, used_leaves = ways[min(choices.table, len(ways) - 1)]
-            rest_slots = [slot for slot in free_slots if slot not in used_slots]
-            rest_leaves = [leaf for leaf in free_leaves if leaf not in used_leaves]
-            more, free_slots, free_leaves = _pair_by_use(rest_slots, rest_leaves, choices.pairing)
-            pairs += chosen + more
-    return None if free_slots or free_leaves else pairs
-
-
-def _pair_known(
-    slots: list[Slot], leaves: list[Leaf], known: Mapping[str, str]
-) -> tuple[Pairs, list[Slot], list[Leaf]]:
-    """Pair what is known to belong together; what is left over comes back."""
-    alone: dict[str, list[Slot]] = defaultdict(list)
-    for slot in slots:
-        alone[slot.group].append(slot)
-    pairs: Pairs = []
-    for leaf in leaves:
-        of_group = alone[known.get(leaf.path, "")]
-        if len(of_group) == 1 and of_group[0].size == leaf.size and _fits(of_group[0], leaf):
-            pairs.append((leaf, (of_group.pop(),)))
-    taken = {id(item) for leaf, (slot,) in pairs for item in (leaf, slot)}
-    free_slots = [slot for slot in slots if id(slot) not in taken]
-    return pairs, free_slots, [leaf for leaf in leaves if id(leaf) not in taken]
-
-
-def _shape(item: Leaf | Slot) -> tuple[int, ...]:
-    return tuple(n for n in (item.shape if isinstance(item, Leaf) else item.sizes) if n != 1)
-
-
-def _exact_shape(item: Leaf | Slot) -> tuple[int, ...]:
-    """With its axes of length 1, but for those of one layer and of one projection."""
-    if isinstance(item, Leaf):
-        return item.shape
-    return (*(n for n in item.sizes[:2] if n != 1), *item.sizes[2:])
-
-
-_Key = Callable[[Leaf | Slot], object]
-_KEYS: tuple[tuple[_Key, ...], ...] = (
-    (
-        lambda item: (_exact_shape(item), item.role, item.kind),
-        lambda item: (_shape(item), item.role, item.kind),
-        lambda item: (item.size, item.role, item.kind),
-        lambda item: (item.size, item.role),
-        lambda item: (item.size, item.kind),
-        lambda item: item.size,
-    ),
-    (lambda item: (item.size, item.role, item.kind), lambda item: (item.size, item.kind)),
-    (lambda item: (item.size, item.kind), lambda item: item.size),
-    (lambda item: item.size,),
-)
-"""Senses in which parameters are alike, the strictest first; a row for each ``pairing``."""
-
-PAIRINGS = len(_KEYS)
-
-
-def _pair_by_use(
-    slots: list[Slot], leaves: list[Leaf], pairing: int
-) -> tuple[Pairs, list[Slot], list[Leaf]]:
-    """Pair what is alike, the strictest sense of alike first; what is left over comes back."""
-    pairs: Pairs = []
-    for key in _KEYS[min(pairing, len(_KEYS) - 1)]:
-        buckets: dict[object, tuple[list[Slot], list[Leaf]]] = defaultdict(lambda: ([], []))
-        for slot in slots:
-            buckets[key(slot)][0].append(slot)
-        for leaf in leaves:
-            buckets[key(leaf)][1].append(leaf)
-        slots, leaves = [], []
-        for some_slots, some_leaves in buckets.values():
-            pair_up = list(
-                zip(
-                    sorted(some_slots, key=in_use_order),
-                    sorted(some_leaves, key=in_use_order),
-                    strict=False,
-                )
-            )
-            if len(some_slots) == len(some_leaves) and all(map(_fits, *zip(*pair_up))):
-                pairs += [(leaf, (slot,)) for slot, leaf in pair_up]
-            else:
-                slots += some_slots
-                leaves += some_leaves
-    return pairs, slots, leaves
-
-
-def _fits(slot: Slot, leaf: Leaf) -> bool:
-    return bool(arrangements(slot.names, slot.sizes, leaf.shape))

@@ -13,6 +13,7 @@ from grader.engine.difference import is_definite, kind_of_difference
 from grader.engine.entering import given_otherwise
 from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
+from grader.engine.pairing import Choices
 from grader.engine.stages import (
     StageFinding,
     StageValue,
@@ -23,7 +24,7 @@ from grader.engine.stages import (
     open_stages,
     stage_values,
 )
-from grader.engine.transplant import Choices, Mismatch, match
+from grader.engine.transplant import Mismatch, match
 from grader.problem import Problem, Stage
 
 _ALIKE = 0.3

@@ -23,11 +23,12 @@ from grader import catalogue
 from grader.engine.align import Alignment, Case, align, settle
 from grader.engine.cases import draw_arrays, draw_sizes, draw_weights
 from grader.engine.layout import Kinds
+from grader.engine.pairing import Choices
 from grader.engine.reference import Solutions
 from grader.engine.remote import RemoteTrace
 from grader.engine.suspects import Suspect, stages_of, variant_suspects
 from grader.engine.traced import Traced
-from grader.engine.transplant import Choices, Match, Mismatch, common_mode, match
+from grader.engine.transplant import Match, Mismatch, common_mode, match
 from grader.problem import Contract, Problem, Sizes
 from solutions.training.fused import fuses_attention
 from solutions.training.mine_layout import Placed

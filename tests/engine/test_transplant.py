@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from grader.engine.layout import Leaf, arrange, arrangements
-from grader.engine.transplant import Choices, Match, Mismatch, match
+from grader.engine.pairing import PART_WAYS, Choices
+from grader.engine.transplant import Match, Mismatch, match
 
 
 def leaf(index: int, path: str, *shape: int, role: str = "kernel", kind: str = "random") -> Leaf:
@@ -65,12 +66,26 @@ def test_a_table_split_in_two(first: int) -> None:
     table = np.arange(20.0).reshape(5, 4)
     seen = set()
     for way in range(2):
-        found = match(reference, theirs, Choices(table=way))
+        found = match(reference, theirs, Choices(parts=way))
         assert isinstance(found, Match)
         parts = found.weights([table])
         seen.add(tuple(float(part.ravel()[0]) for part in parts))
         assert sorted(np.concatenate([p.ravel() for p in parts])) == sorted(table.ravel())
     assert len(seen) == 2  # which part holds the upper rows is tried both ways
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("axis", range(4))
+def test_a_kernel_divided_along_an_axis(axis: int, backwards: bool) -> None:
+    kernel = np.arange(2.0 * 4 * 3 * 5).reshape(2, 4, 3, 5)
+    ends = {0: [1], 1: [1, 2], 2: [2], 3: [1, 2]}[axis]  # the stretches need not be equal
+    wanted = np.split(kernel, ends, axis)
+    wanted = wanted[::-1] if backwards else wanted  # in the order in which they are used
+    theirs = [leaf(i, f"part{i}", *part.shape) for i, part in enumerate(wanted)]
+    reference = [leaf(0, "patch_embed/kernel", *kernel.shape)]
+    ways = [match(reference, theirs, Choices(parts=way)) for way in range(PART_WAYS)]
+    found = [way.weights([kernel]) for way in ways if isinstance(way, Match)]
+    assert any(all(map(np.array_equal, parts, wanted)) for parts in found)
 
 
 def test_what_is_missing_and_what_is_extra() -> None:

@@ -1,0 +1,173 @@
+"""Pair parameters of the reference, as slots, with those of a submission.
+
+By how many elements they have, by what they are used for and by the order of use; what is alike
+with nothing may be in parts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from grader.engine.divided import DIVISIONS, divided
+from grader.engine.layout import Leaf, arrangements
+from grader.engine.slots import Mode, Slot
+from grader.engine.tables import FEW, Pairs, in_use_order, is_whole_table, table_splits
+
+_TABLE_WAYS = 6
+"""Of the ways to split tables so many are tried, then the `DIVISIONS`."""
+PART_WAYS = _TABLE_WAYS + DIVISIONS
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Decisions that shapes alone do not make.
+
+    Attributes:
+      siblings: which of query, key and value stands first, second and third.
+      orders: by group of parameters or by one layout in it, the order of the factors.
+      head_by_head: for heads kept apart, whether each head's query, key and value follow one
+        another, or all queries come first.
+      parts: which of the possible ways to split tables and kernels among arrays.
+      pairing: which of the ways to tell parameters of equal size apart.
+      mode: which parameters share an array, where that is known: the way that is tried first.
+      known: paths of which the group of slots is known that they belong to.
+
+    """
+
+    siblings: tuple[int, ...] = (0, 1, 2)
+    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    head_by_head: bool = True
+    parts: int = 0
+    pairing: int = 0
+    mode: Mode | None = None
+    known: tuple[tuple[str, str], ...] = ()
+
+    def __hash__(self) -> int:
+        orders = tuple(sorted(self.orders.items()))
+        decided = self.siblings, self.head_by_head, self.parts, self.pairing, self.mode, self.known
+        return hash((orders, decided))
+
+
+DEFAULT = Choices()
+
+
+def paired(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
+    """A full pairing, or None when something is left over on either side."""
+    surely, slots, leaves = _pair_known(slots, leaves, dict(choices.known))
+    pairs, free_slots, free_leaves = _pair_by_use(slots, leaves, choices.pairing)
+    rest = _pair_parts(free_slots, free_leaves, choices)
+    return None if rest is None else surely + pairs + rest
+
+
+def _pair_parts(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
+    """Pair what is alike with nothing: tables and kernels in parts, or two tables in one array."""
+    steps = [_pair_tables, _pair_divided]
+    for first, second in (steps, steps[::-1])[:: 1 if choices.parts < _TABLE_WAYS else -1]:
+        pairs, free_slots, free_leaves = first(slots, leaves, choices)
+        more, free_slots, free_leaves = second(free_slots, free_leaves, choices)
+        if not free_slots and not free_leaves:
+            return pairs + more
+    return None
+
+
+_Paired = tuple[Pairs, list[Slot], list[Leaf]]
+"""Pairs, and what is left over."""
+
+
+def _pair_tables(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Paired:
+    few = len(slots) + len(leaves) <= FEW
+    if slots and leaves and (few or all(map(is_whole_table, slots))):
+        ways = list(table_splits(slots, leaves))
+        if ways:
+            chosen, used_slots, used_leaves = ways[min(choices.parts, len(ways) - 1)]
+            rest_slots = [slot for slot in slots if slot not in used_slots]
+            rest_leaves = [leaf for leaf in leaves if leaf not in used_leaves]
+            more, slots, leaves = _pair_by_use(rest_slots, rest_leaves, choices.pairing)
+            return chosen + more, slots, leaves
+    return [], slots, leaves
+
+
+def _pair_divided(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Paired:
+    return divided(slots, leaves, max(0, choices.parts - _TABLE_WAYS))
+
+
+def _pair_known(
+    slots: list[Slot], leaves: list[Leaf], known: Mapping[str, str]
+) -> tuple[Pairs, list[Slot], list[Leaf]]:
+    """Pair what is known to belong together; what is left over comes back."""
+    alone: dict[str, list[Slot]] = defaultdict(list)
+    for slot in slots:
+        alone[slot.group].append(slot)
+    pairs: Pairs = []
+    for leaf in leaves:
+        of_group = alone[known.get(leaf.path, "")]
+        if len(of_group) == 1 and of_group[0].size == leaf.size and fits(of_group[0], leaf):
+            pairs.append((leaf, (of_group.pop(),)))
+    taken = {id(item) for leaf, (slot,) in pairs for item in (leaf, slot)}
+    free_slots = [slot for slot in slots if id(slot) not in taken]
+    return pairs, free_slots, [leaf for leaf in leaves if id(leaf) not in taken]
+
+
+def _shape(item: Leaf | Slot) -> tuple[int, ...]:
+    return tuple(n for n in (item.shape if isinstance(item, Leaf) else item.sizes) if n != 1)
+
+
+def _exact_shape(item: Leaf | Slot) -> tuple[int, ...]:
+    """With its axes of length 1, but for those of one layer and of one projection."""
+    if isinstance(item, Leaf):
+        return item.shape
+    return (*(n for n in item.sizes[:2] if n != 1), *item.sizes[2:])
+
+
+_Key = Callable[[Leaf | Slot], object]
+_KEYS: tuple[tuple[_Key, ...], ...] = (
+    (
+        lambda item: (_exact_shape(item), item.role, item.kind),
+        lambda item: (_shape(item), item.role, item.kind),
+        lambda item: (item.size, item.role, item.kind),
+        lambda item: (item.size, item.role),
+        lambda item: (item.size, item.kind),
+        lambda item: item.size,
+    ),
+    (lambda item: (item.size, item.role, item.kind), lambda item: (item.size, item.kind)),
+    (lambda item: (item.size, item.kind), lambda item: item.size),
+    (lambda item: item.size,),
+)
+"""Senses in which parameters are alike, the strictest first; a row for each ``pairing``."""
+
+PAIRINGS = len(_KEYS)
+
+
+def _pair_by_use(
+    slots: list[Slot], leaves: list[Leaf], pairing: int
+) -> tuple[Pairs, list[Slot], list[Leaf]]:
+    """Pair what is alike, the strictest sense of alike first; what is left over comes back."""
+    pairs: Pairs = []
+    for key in _KEYS[min(pairing, len(_KEYS) - 1)]:
+        buckets: dict[object, tuple[list[Slot], list[Leaf]]] = defaultdict(lambda: ([], []))
+        for slot in slots:
+            buckets[key(slot)][0].append(slot)
+        for leaf in leaves:
+            buckets[key(leaf)][1].append(leaf)
+        slots, leaves = [], []
+        for some_slots, some_leaves in buckets.values():
+            pair_up = list(
+                zip(
+                    sorted(some_slots, key=in_use_order),
+                    sorted(some_leaves, key=in_use_order),
+                    strict=False,
+                )
+            )
+            if len(some_slots) == len(some_leaves) and all(map(fits, *zip(*pair_up))):
+                pairs += [(leaf, (slot,)) for slot, leaf in pair_up]
+            else:
+                slots += some_slots
+                leaves += some_leaves
+    return pairs, slots, leaves
+
+
+def fits(slot: Slot, leaf: Leaf) -> bool:
+    """Whether the factors of one can stand in the other's shape."""
+    return bool(arrangements(slot.names, slot.sizes, leaf.shape))

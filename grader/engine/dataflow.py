@@ -7,6 +7,7 @@ use is what parameters are matched by.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -56,9 +57,10 @@ Flow = TypeVar("Flow")
 
 @dataclass
 class Uses:
-    """First use of each weight, and the place of each named stage, on one scale."""
+    """First use of each weight, and the place of each named stage, on one scale; how many uses."""
 
     first: dict[Weight, tuple[int, str]] = field(default_factory=dict)
+    times: Counter[Weight] = field(default_factory=Counter)
     plus_one: set[Weight] = field(default_factory=set)  # first used as 1 + weight
     returned: set[Weight] = field(default_factory=set)  # part of a result as they are
     stages: list[tuple[str, int]] = field(default_factory=list)
@@ -114,6 +116,7 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
                 uses.clock += 1
                 for weight in operand.in_order:
                     uses.first.setdefault(weight, (uses.clock, ROLES.get(name, name)))
+                    uses.times[weight] += 1
                     # Of what was joined to one array, one after the other, where that is known.
                     uses.clock += operand.owners is not None
         held.update(zip(eqn.outvars, outputs, strict=False))
@@ -130,9 +133,22 @@ def _walk_inside(eqn: Any, operands: list[Held], uses: Uses) -> list[Held] | Non
     inner = body_of(eqn, operands)
     if inner is None:
         return None
-    if eqn.primitive.name == "scan" and any(held.owners is not None for held in operands):
-        return _walk_passes(eqn, inner[0], operands, uses)
+    if eqn.primitive.name == "scan":
+        if any(held.owners is not None for held in operands):
+            return _walk_passes(eqn, inner[0], operands, uses)
+        return _walk_one_pass(eqn, inner[0], operands, uses)
     return _walk(*inner, uses)
+
+
+def _walk_one_pass(eqn: Any, body: Any, operands: list[Held], uses: Uses) -> list[Held]:
+    """Walk a loop of which all passes use weights alike, and count what each pass uses anew."""
+    constants, _ = scan_widths(eqn.params)
+    weights = {weight for held in operands[:constants] for weight in held.weights}
+    before = {weight: uses.times[weight] for weight in weights}
+    results = _walk(body, operands, uses)
+    for weight in weights:
+        uses.times[weight] += (uses.times[weight] - before[weight]) * (eqn.params["length"] - 1)
+    return results
 
 
 def _walk_passes(eqn: Any, body: Any, operands: list[Held], uses: Uses) -> list[Held]:

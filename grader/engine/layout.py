@@ -46,6 +46,7 @@ class Leaf:
       plus_one: whether it is used as 1 + its value: a scale that is stored as its distance from
         one, and so starts at zero.
       part: which piece of an array it is, where one holds several.
+      times: how often it is used.
 
     """
 
@@ -57,6 +58,7 @@ class Leaf:
     kind: str
     plus_one: bool = False
     part: Part | None = None
+    times: int = 1
 
     def starting(self, kind: str) -> Leaf:
         """The same parameter, with how it starts; what is 1 + zeros starts as ones."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from grader.engine.cases import at_a_corner
 from grader.engine.depth import other_depth
 from grader.engine.findings import Trial
+from grader.engine.shared import without_shared
 from grader.engine.transplant import Match, Mismatch, match
 from grader.engine.words import case_words, mismatch_words, tells_little
 
@@ -103,11 +104,14 @@ def _words(judge: ContractJudge, apart: list[tuple[Trial, Mismatch]]) -> str:
     )
     judge.findings.mismatch = mismatch
     judge.findings.failing = (trial, 0)
-    words = mismatch_words(mismatch, judge.problem, trial.draw.sizes)
-    depth = other_depth(trial.reference.leaves, trial.submission.leaves)
+    leaves = trial.reference.leaves, trial.submission.leaves
+    again, others = without_shared(mismatch, *leaves)
+    words = mismatch_words(others, judge.problem, trial.draw.sizes)
+    depth = other_depth(*leaves)
     if depth is not None:
         words = (
             f"these are the parameters of {depth.found} encoder "
             f"block{'s' * (depth.found != 1)}; there should be {depth.wanted}"
         )
+    words = "\n".join(filter(None, [again, words]))
     return f"{words}\n(for {case_words(trial.draw.fields)})"

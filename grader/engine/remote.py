@@ -267,6 +267,7 @@ def _leaf(index: int, told: Mapping[str, Any]) -> Leaf:
         role=line_of(told["role"], 40),
         kind=line_of(told["kind"], 40),
         plus_one=bool(told["plus_one"]),
+        times=int(told["times"]),
     )
 
 

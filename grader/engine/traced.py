@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -108,8 +108,10 @@ class Traced:
                 kind = initial_kind(eqn.params["program"], i) if self.drawn else "unknown"
                 index = len(self.leaves)
                 path = prefix + variable.path
-                plus_one = (id(eqn), i) in uses.plus_one
-                leaf = Leaf(index, path, variable.shape, when, role, "unknown", plus_one)
+                weight = (id(eqn), i)
+                leaf = Leaf(index, path, variable.shape, when, role, "unknown")
+                plus_one = weight in uses.plus_one
+                leaf = replace(leaf, plus_one=plus_one, times=uses.times[weight])
                 self.leaves.append(leaf.starting(kind) if self.drawn else leaf)
                 slots.append(index)
         self.stage_clock = uses.stages

@@ -59,6 +59,14 @@ def test_the_bias_that_is_missing_is_told(
     assert message.count("bias") == 1
 
 
+def test_a_module_that_serves_at_two_places_is_told(grade_text: Grade) -> None:
+    message = told(grade_text, "(norm := nn.LayerNorm())(x)", "norm(x)")
+    first, second = message.split("\n", 1)
+    assert first == "'LayerNorm_0' is used at 2 places; each should have parameters of its own"
+    assert second.startswith("missing: LayerNorm before the ")
+    assert "not in the reference" not in message
+
+
 def test_a_pair_of_biases_in_one_array_is_no_sequence(grade_text: Grade) -> None:
     pair = 'self.param("pair", nn.initializers.zeros, (2, d))'
     source = f"(lambda b: nn.LayerNorm(use_bias=False)(x) + b[0] + b[1])({pair})"
@@ -125,6 +133,26 @@ def test_what_is_too_much_or_too_little_of_a_model_is_told(
     verdict = grade_text(source, 45, explain=False, cases=12, shapes=4)
     told = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     assert message in str(told)
+
+
+def test_passes_of_a_loop_that_share_their_parameters_are_told(grade_text: Grade) -> None:
+    """Each parameter counts as often as there are passes."""
+    once = "        for i in range(self.depth):\n            x = blocks[i % len(blocks)](x)\n"
+    scanned = """
+        def one(block, x, _):
+            return block(x), None
+        again = nn.scan(one, variable_broadcast="params", split_rngs={"params": False})
+        x, _ = again(blocks[0], x, jnp.arange(self.depth))
+"""
+    assert once in MODEL
+    source = MODEL.replace(once, scanned).replace("BEFORE", "").replace("MORE", "0")
+    verdict = grade_text(source.replace("COUNT", "1"), 45, explain=False, cases=12, shapes=4)
+    told = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
+    first, second, _ = str(told).split("\n")
+    assert first.startswith("'Block_0' is used at ")
+    assert second.startswith("these are the parameters of 1 encoder block; there should be ")
+    wanted = second.rpartition(" ")[2]
+    assert first == f"'Block_0' is used at {wanted} places; each should have parameters of its own"
 
 
 ATTENTION = """

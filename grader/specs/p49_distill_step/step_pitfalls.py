@@ -55,6 +55,32 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="step-per-image",
+        title="the optimiser makes a step for every image",
+        advice=(
+            "One call is one step: the loss is the mean over the batch, and its gradient moves the "
+            "student once. Here every image moves it, so the next one meets another student."
+        ),
+        edits=(
+            Edit(EMBEDDINGS, EMBEDDINGS.replace("images", "images[i : i + 1]")),
+            Edit(LOSS_OF, LOSS_OF.replace("targets", "targets[i : i + 1]")),
+            Edit(
+                GRADIENTS,
+                "losses = []\n"
+                "    for i in range(len(images)):\n"
+                f"        {GRADIENTS}\n"
+                "        state = state.apply_gradients(grads=gradients)\n"
+                "        losses.append(loss)",
+            ),
+            Edit(RESULT, "return state, jnp.mean(jnp.stack(losses))"),
+        ),
+        stage="embeddings",
+        hints=(
+            "By how much does state.step grow in one call of yours?",
+            "Both models map a whole batch. What is the loss of a batch?",
+        ),
+    ),
+    Pitfall(
         id="loss-after",
         title="the loss is computed after the step",
         advice=(

@@ -54,7 +54,7 @@ def slot_words(slot: Slot, problem: Problem) -> str:
         if path.startswith(prefix + "/"):
             return f"{words} ({path.rsplit('/', 1)[-1]})"
     if path.startswith("block_*/"):
-        return f"{path.removeprefix('block_*/').replace('/', ' ')} of each encoder block"
+        return f"{path.removeprefix('block_*/').replace('/', ' ')} of each block"
     return path.replace("/", " ")
 
 

@@ -1,10 +1,22 @@
-"""What goes wrong around the loop over the encoder blocks, in every ViT that has one."""
+"""Encoder blocks in every ViT: their parameters in words, what goes wrong in the loop over them."""
 
 from __future__ import annotations
 
 from grader.problem import Edit, Pitfall
 
 LOOP = "for i in range(self.num_layers):"
+PARAMETERS = {
+    "norm_1": "LayerNorm before the attention",
+    "attention/query": "query projection",
+    "attention/key": "key projection",
+    "attention/value": "value projection",
+    "attention/out": "output projection of the attention",
+    "norm_2": "LayerNorm before the MLP",
+    "mlp_in": "first Dense of the MLP",
+    "mlp_out": "second Dense of the MLP",
+}
+"""What people call the parameters of a block."""
+OF_EACH_BLOCK = {f"block_*/{path}": f"{name} of each block" for path, name in PARAMETERS.items()}
 BLOCK = 'x = EncoderBlock(self.num_heads, self.d_ff, name=f"block_{i}")(x)'
 BLOCK_0 = 'EncoderBlock(self.num_heads, self.d_ff, name="block_0")'
 NORM = 'checkpoint_name(nn.LayerNorm(name="final_norm")(x), "final_norm")'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grader.problem import Contract, Edit, Problem, Stage, Variant
+from grader.specs import blocks
 from grader.specs.claims import EQUIVARIANT
 from grader.specs.p41_encoder_block import mlp, norms, skips
 from grader.specs.p41_encoder_block.quotes import GELU, NORM_1, NORM_2
@@ -36,16 +37,7 @@ PROBLEM = Problem(
     corners=TOKEN_CORNERS,
     symbols=block_symbols,
     blocks=(40,),
-    parameters={
-        "norm_1": "LayerNorm before the attention",
-        "attention/query": "query projection",
-        "attention/key": "key projection",
-        "attention/value": "value projection",
-        "attention/out": "output projection of the attention",
-        "norm_2": "LayerNorm before the MLP",
-        "mlp_in": "first Dense of the MLP",
-        "mlp_out": "second Dense of the MLP",
-    },
+    parameters=blocks.PARAMETERS,
     stages=(
         Stage("attention_added", "+attention", rows=True),
         Stage("mlp_added", "+MLP", rows=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.problem import Contract, Edit, Problem, Stage, Variant
-from grader.specs.blocks import NORM
+from grader.specs import blocks
 from grader.specs.p45_vit_mean_pool import layers, tokens
 from grader.specs.shapes import VIT_CORNERS, VIT_FIELDS, derive_width, image, vit_symbols, vit_tells
 
@@ -38,7 +38,7 @@ PROBLEM = Problem(
     parameters={
         "patch_embed": "patch projection",
         "positions": "position table",
-        "block_": "encoder block",
+        **blocks.OF_EACH_BLOCK,
         "final_norm": "final LayerNorm",
         "head": "classification head",
     },
@@ -55,7 +55,7 @@ PROBLEM = Problem(
         Variant(
             id="final-epsilon",
             remark="the final LayerNorm has epsilon 1e-5; here it is 1e-6, Flax's default",
-            edits=(Edit(NORM, NORM.replace("name=", "epsilon=1e-5, name=")),),
+            edits=(Edit(blocks.NORM, blocks.NORM.replace("name=", "epsilon=1e-5, name=")),),
         ),
     ),
     hints=(

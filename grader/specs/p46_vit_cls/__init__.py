@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grader.problem import Contract, Edit, Problem, Stage, Variant
+from grader.specs import blocks
 from grader.specs.p46_vit_cls import layers, tokens
 from grader.specs.shapes import VIT_CORNERS, VIT_FIELDS, derive_width, image, vit_symbols, vit_tells
 
@@ -38,7 +39,7 @@ PROBLEM = Problem(
         "patch_embed": "patch projection",
         "cls": "CLS token",
         "positions": "position table",
-        "block_": "encoder block",
+        **blocks.OF_EACH_BLOCK,
         "final_norm": "final LayerNorm",
         "head": "classification head",
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grader.problem import Contract, Edit, Problem, Sizes, Stage, Variant
+from grader.specs import blocks
 from grader.specs.p47_vit_registers import entering, leaving
 from grader.specs.shapes import (
     VIT_CORNERS,
@@ -65,7 +66,7 @@ PROBLEM = Problem(
         "cls": "CLS token",
         "positions": "position table",
         "registers": "registers",
-        "block_": "encoder block",
+        **blocks.OF_EACH_BLOCK,
         "final_norm": "final LayerNorm",
         "head": "classification head",
     },

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.problem import Problem, Sizes, Stage
+from grader.specs import blocks
 from grader.specs.p48_extra_head_pool import pool, pool_pitfalls, vit
 from grader.specs.shapes import (
     VIT_CORNERS,
@@ -76,7 +77,7 @@ PROBLEM = Problem(
     parameters={
         "patch_embed": "patch projection",
         "positions": "position table",
-        "block_": "encoder block",
+        **blocks.OF_EACH_BLOCK,
     },
     stages=(
         Stage("patches", "patches", rows=True),

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from grader.catalogue import ROOT
+from grader.cli import main
 from solutions.training.data import Dataset
 from solutions.training.recipe import Recipe
 
@@ -158,3 +159,12 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     for name, value in before.items():
         jax.config.update(name, value)
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """The command line, in this process."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    told = capsys.readouterr()
+    return int(ended.value.code or 0), told.out, told.err

@@ -10,26 +10,20 @@ import shutil
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pexpect
 import pytest
 from PIL import Image
 
 from grader.catalogue import ROOT
-from grader.cli import main
-from solutions.training import runs
-from solutions.training.disk import CannotSave
-from solutions.training.loop import NotANumber
 from tests.training.conftest import (
     TINY_WORDS,
     environment,
     equal,
     lines_of,
     parameters,
-    python,
+    said,
     started,
     wait_for_epochs,
 )
@@ -195,15 +189,6 @@ def test_a_resumed_run_ends_with_a_line_an_epoch_and_a_report(story: Story) -> N
     assert "--set shift=1" in page
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """The command line, in this process."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    told = capsys.readouterr()
-    return int(ended.value.code or 0), told.out, told.err
-
-
 def test_eval_and_predict(story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, told, errors = said(capsys, "eval", str(story.run))
     assert code == 0, errors
@@ -285,99 +270,6 @@ def test_the_images_and_the_versions_of_a_run_may_not_change_unnoticed(
     assert code == 0, errors
     assert "has changed since this model was trained on it" in shown
     assert " of 61 right" in shown
-
-
-def test_a_run_writes_over_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "report.html").write_text("another's")
-    (tmp_path / "checkpoints").mkdir()  # empty, as a run leaves it that was killed at once
-    (tmp_path / "log.txt").write_text("lies where it is meant to")
-    code, _, errors = said(capsys, "train", *TINY_WORDS, "--out", str(tmp_path))
-    assert code == 2
-    assert f"{tmp_path} holds report.html of something else" in errors
-    assert (tmp_path / "report.html").read_text() == "another's"
-    (tmp_path / "report.html").unlink()
-    code, _, errors = said(capsys, "train", *TINY_WORDS, "--out", str(tmp_path))
-    assert code == 0, errors
-    assert (tmp_path / "report.html").exists()
-
-
-def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: runs.reserve(tmp_path / "runs", "digits"), range(8)))
-    assert len({folder.name for folder in found}) == 8
-    assert all(folder.is_dir() for folder in found)
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["digit"], "there is no recipe 'digit'"),
-        (
-            [*TINY_WORDS, "--set", "patch_size=3", "--data", "DATA"],
-            "patch_size is 3; it must divide the image",
-        ),
-        (["vit-s16-224"], "this recipe is for images of your own: say --data FOLDER"),
-        (["--resume", "nowhere"], "nowhere holds no run"),
-        (
-            ["--batch-size", "8"],
-            "; say --set batch_size=… (python -m grader train --help ",
-        ),
-        (["--out", ""], "--out is the folder of the run; this one has other things in it"),
-        (["--out", "README.md"], "--out README.md is a file; a run needs a folder"),
-        (["--seed", str(2**32)], "Input should be less than or equal to 4294967295"),
-        (["--set", "name="], "name is ''; the folder of a run is called so"),
-        (["--set", "name=.."], "name is '..'; the folder of a run is called so"),
-        (["--set", "name=../up"], "name is '../up'; the folder of a run is called so"),
-    ],
-)
-def test_usage_is_one_line(
-    words: list[str],
-    told: str,
-    image_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("grader.commands.running.RUNS", tmp_path / "runs")
-    words = [str(image_folder) if word == "DATA" else word for word in words]
-    code, _, errors = said(capsys, "train", *words)
-    assert code == 2
-    assert told in errors
-    assert len(errors.splitlines()) == 1
-    assert list(tmp_path.glob("runs/*")) == []
-
-
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (CannotSave("the disk is full"), "is full. Go on with: python -m grader train --resume "),
-        (NotANumber("try a smaller base_lr"), "base_lr, in a new run, .*: --set base_lr=0.0015\n"),
-    ],
-)
-def test_a_run_that_fails_says_what_to_type_next(
-    error: Exception,
-    told: str,
-    image_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    def fit(*given: Any) -> None:
-        given[-1].on_start(0, 10, ())
-        raise error
-
-    monkeypatch.setattr(sys.modules["solutions.training.train"], "fit", fit)
-    words = ["--data", str(image_folder), "--out", str(tmp_path / "run"), *TINY_WORDS]
-    code, _, errors = said(capsys, "train", *words)
-    assert code == 1
-    assert re.search(told, errors), errors
-
-
-def test_devices_that_are_not_there_are_one_line() -> None:
-    done = python(*TRAIN, JAX_PLATFORMS="cuda_of_nobody")
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert "JAX_PLATFORMS is 'cuda_of_nobody', but JAX finds no such device; leave" in done.stderr
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import struct
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TextIO
 
 CHILDREN = 2
 """How many processes run a submission."""
@@ -204,6 +204,11 @@ def fork_elsewhere(zygote: Zygote) -> None:
     _nursery = zygote
 
 
+def _printing_to(descriptor: int) -> TextIO:
+    """A stream that takes any text a submission prints, wherever the judge was started."""
+    return open(descriptor, "w", 1, "utf-8", "backslashreplace", closefd=False)
+
+
 def _become_child(birth: Birth, descriptors: Descriptors, parent: int) -> NoReturn:
     """The first thing the forked process does; it never returns to the judge's code."""
     code = 1
@@ -220,6 +225,7 @@ def _become_child(birth: Birth, descriptors: Descriptors, parent: int) -> NoRetu
             os.closerange(low, descriptor)
             low = descriptor + 1
         os.closerange(low, 65536)
+        sys.stdout, sys.stderr = _printing_to(1), _printing_to(2)
         os.chdir(birth.scratch)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)

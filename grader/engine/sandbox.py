@@ -15,6 +15,7 @@ import posix
 import resource
 import struct
 import sys
+import tempfile
 from collections.abc import Iterable
 
 from grader.engine.sandbox_calls import die_with_parent, refuse_calls
@@ -125,6 +126,7 @@ def clean_environment(scratch: str) -> None:
     if sys.platform.startswith("linux"):
         _wipe_the_first_environment()
     os.environ.update(kept, HOME=scratch, TMPDIR=scratch, PYTHONDONTWRITEBYTECODE="1")
+    tempfile.tempdir = scratch  # it was chosen once for all, for the judge
     sys.dont_write_bytecode = True
 
 

@@ -20,9 +20,8 @@ _CREATE, _ADD, _RESTRICT = 444, 445, 446  # the same numbers on every machine
 _ASK_VERSION = 1
 _NO_NEW_PRIVILEGES = 38
 
-_WRITE_FILE, _READ_FILE, _READ_FOLDER, _REMOVE_FILE, _MAKE_FILE, _TRUNCATE = (
-    1 << bit for bit in (1, 2, 3, 5, 8, 14)
-)
+_WRITE_FILE, _READ_FILE, _READ_FOLDER, _TRUNCATE = (1 << bit for bit in (1, 2, 3, 14))
+_REMOVE_FOLDER, _REMOVE_FILE, _MAKE_FOLDER, _MAKE_FILE = (1 << bit for bit in (4, 5, 7, 8))
 _KNOWN_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
 """How many rights each version of Landlock knows; from the fifth on there are 16."""
 _TCP = 0b11
@@ -74,7 +73,8 @@ def restrict_files(libc: ctypes.CDLL, scratch: str, closed: Iterable[str]) -> st
         read = _READ_FILE | _READ_FOLDER
         for path, contents in _readable(barred):
             _allow(libc, rules, path, read if contents else _READ_FOLDER)
-        write = _WRITE_FILE | _REMOVE_FILE | _MAKE_FILE | _TRUNCATE
+        make = _MAKE_FOLDER | _MAKE_FILE | _REMOVE_FOLDER | _REMOVE_FILE
+        write = _WRITE_FILE | _TRUNCATE | make
         _allow(libc, rules, scratch, (read | write) & known)
         _allow(libc, rules, os.devnull, (_READ_FILE | _WRITE_FILE | _TRUNCATE) & known)
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)

@@ -139,6 +139,20 @@ def test_prints_are_shown_and_do_not_disturb(grade_text: Grade) -> None:
     assert "shape (" in verdict["printed"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'print("gr\u00f6\u00dfe \ud800")',
+        "import matplotlib.pyplot",
+        "import tempfile; tempfile.NamedTemporaryFile().write(b'x'); tempfile.mkdtemp()",
+    ],
+    ids=["prints any text", "makes a cache", "writes what is temporary"],
+)
+def test_what_any_program_may_do_is_no_mistake(line: str, grade_text: Grade) -> None:
+    verdict = grade_text(f"{SOLUTION}\n\n{line}\n", 38)
+    assert verdict["passed"], verdict["checks"]
+
+
 def test_a_function_that_needs_numbers_fails_where_jit_would(grade_text: Grade) -> None:
     source = SOLUTION.replace(CALL, "    if image.sum() > 0:\n        image = image * 1\n" + CALL)
     verdict = grade_text(source, 38)

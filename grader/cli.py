@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import importlib
 import os
 import re
@@ -103,11 +104,14 @@ def main(arguments: list[str] | None = None) -> None:
     fit_streams()
     if arguments is None and words[:1] != ["train"]:
         interruptible()
+        clearing_away()
     trains = arguments is None and words[:1] and words[0] in TRAINING
     if trains:
         with_huge_pages()
     try:
-        sys.exit(application()(_completed(words), prog_name=PROGRAM, standalone_mode=False))
+        code = application()(_completed(words), prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code)
     except UsageError as error:
         told = str(error)
     except (typer.Abort, KeyboardInterrupt):
@@ -116,8 +120,14 @@ def main(arguments: list[str] | None = None) -> None:
         print("grader: stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # `… | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        _say_no_more()
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        _say_no_more()
+        print(f"grader: the output cannot be written: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
     except typer.TyperException as error:  # whatever Typer finds wrong with the words
         told = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
         if words[:1] == ["train"]:
@@ -136,6 +146,22 @@ def _as_a_field(option: str) -> str:
 
     name = option.lstrip("-").replace("-", "_")
     return f"; say --set {name}=…" if name in [field.name for field in fields(Recipe)] else ""
+
+
+def _say_no_more() -> None:
+    """What is still to be printed would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def clearing_away() -> None:
+    """From now on whoever ends this process by a signal leaves no processes and folders of it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def interruptible() -> None:

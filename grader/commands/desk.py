@@ -86,7 +86,8 @@ def hint(
             progress.update(number, lambda now: source.one_more(now)[1])
         except progress.Unsaved as unsaved:
             progress.to_stderr(f"the next call shows this hint again: {unsaved}")
-    more = source.one_more(after)[0] is not None
+            after = known
+    more = after != known and source.one_more(after)[0] is not None
     print_hints(number, [found] if found else [], console_for(), more=more)
 
 

@@ -38,6 +38,8 @@ def grade(
     """Grade one answer."""
     path, number = locate(target, problem)
     order = prepared_order(path, number, seed, cases, timeout)
+    if case is not None and as_json:
+        raise UsageError("--case shows one case as text; leave out --json")
     if case is not None:
         _show_case(order, case)
         return

@@ -65,6 +65,9 @@ def report(
         int | None, typer.Option(help="The problem, for a file with another name.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Draw other cases.")] = 0,
+    timeout: Annotated[
+        float, typer.Option(min=1, max=3600, help="Seconds that the answer has.")
+    ] = 20.0,
 ) -> None:
     """Write the verdict as one page."""
     from grader.report.html_page import check_destination, write_page
@@ -79,7 +82,7 @@ def report(
     from grader.engine.judge import grade
     from grader.study import progress
 
-    order = prepared_order(path, number, seed)
+    order = prepared_order(path, number, seed, timeout=timeout)
     before = progress.text_of(path)
     verdict = grade(order)
     if progress.is_answer(path, number):

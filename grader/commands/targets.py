@@ -30,7 +30,8 @@ def locate(target: str, number: int | None = None) -> tuple[Path, int]:
 
     """
     path = Path(target)
-    if not path.exists() and (named := named_problem(target)) is not None:
+    by_number = target.isdecimal() and number is None
+    if (by_number or not path.exists()) and (named := named_problem(target)) is not None:
         path = shown_path(answer_path(named))
         number = named if number is None else number
     if path.is_dir():

@@ -227,7 +227,7 @@ def _become_child(birth: Birth, descriptors: Descriptors, parent: int) -> NoRetu
         os.closerange(low, 65536)
         sys.stdout, sys.stderr = _printing_to(1), _printing_to(2)
         os.chdir(birth.scratch)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
         from grader.engine.worker import serve
 

@@ -103,11 +103,9 @@ class Grading:
     def _judges(self, header: dict[str, Any], draws: list[Draw]) -> list[ContractJudge]:
         """Checks ``reads`` and ``contract``; a judge for each contract that can be judged."""
         self._add(Check("reads", "the file reads and imports", "passed", "", 0.0))
-        told = header.get("functions")
         judges = []
         for i, contract in enumerate(self.problem.contracts):
-            found = told[i] if isinstance(told, list) and i < len(told) else {}
-            message = _contract_message(contract, found if isinstance(found, dict) else {})
+            message = contract_message(contract, header, i)
             many = len(self.problem.contracts) > 1
             name = f"{contract.function}.contract" if many else "contract"
             title = f"{contract.function} is there, with the right arguments"
@@ -240,7 +238,11 @@ def nearest(function: str, where: Where | None, source: str) -> list[Nearest]:
     return [Nearest(function, difference.what, line, code, difference.words)]
 
 
-def _contract_message(contract: Contract, found: dict[str, Any]) -> str:
+def contract_message(contract: Contract, header: dict[str, Any], index: int) -> str:
+    """What is wrong with a contract function, as a child tells of all; empty where nothing is."""
+    told = header.get("functions")
+    found = told[index] if isinstance(told, list) and index < len(told) else {}
+    found = found if isinstance(found, dict) else {}
     signature = f"{contract.function}({', '.join(contract.arguments)})"
     if not found.get("found"):
         defined = names_in(found.get("defined"))

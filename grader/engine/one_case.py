@@ -12,7 +12,7 @@ from grader.engine.align import Alignment, Case, align
 from grader.engine.blocks_used import choose
 from grader.engine.cases import ALL_STYLES, Draw, draw_arrays, draw_weights, make_draw
 from grader.engine.contract_judge import ContractJudge
-from grader.engine.grading import texts
+from grader.engine.grading import contract_message, texts
 from grader.engine.judge import Order, open_children, read_source
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
@@ -101,9 +101,8 @@ def view_case(
     with open_children(order, 1) as children:
         remote = Remote(children[0])
         blocks = texts(choose(order.problem, order.has_passed))
-        remote.ask("load", source=source, filename=str(order.path), blocks=blocks)
+        loading = remote.ask("load", source=source, filename=str(order.path), blocks=blocks)
         judge = ContractJudge(order.problem, contract, unedited(), [draw], seed)
-        judge.start(remote)
         reference = judge.solutions.trace(order.problem.number, judge.contract, seed, draw.sizes)
         generator = np.random.default_rng([seed, style, contract])
         weights = draw_weights(reference.leaves, generator, ALL_STYLES[style])
@@ -121,7 +120,11 @@ def view_case(
         labels = [output.label for output in reference.outputs]
         view.outputs = [(name, value, None) for name, value in zip(labels, expected, strict=True)]
         try:
-            _add_submission(view, judge, case, labels, reference)
+            header, _ = loading.result()
+            view.message = contract_message(judge.contract, header, contract)
+            if not view.message:
+                judge.start(remote)
+                _add_submission(view, judge, case, labels, reference)
         except SubmissionError as error:
             view.message = error_words(error.error)
         except Lost as lost:

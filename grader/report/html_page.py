@@ -6,7 +6,7 @@ escaping; the page forbids scripts and everything from outside besides.
 
 from __future__ import annotations
 
-import tempfile
+import os
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +20,7 @@ from grader import __version__
 from grader.pictures import Attention, Pictures, Result
 from grader.problem import Problem
 from grader.report.heat_map import limit_of, picture, signed_map, weights_map
-from grader.report.text import every_stage_words, harmless, nearest_words
+from grader.report.text import every_stage_words, harmless, nearest_words, on_one_line
 from grader.verdict import StageLine, Verdict
 
 MARK = '<meta name="generator" content="vit-problems'
@@ -36,26 +36,29 @@ def write_page(path: Path, verdict: Verdict, problem: Problem, pictures: Picture
     """
     check_destination(path)
     text = page(verdict, problem, pictures)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as stream:
-        stream.write(text)
-    fresh = Path(stream.name)
-    fresh.chmod(0o644)
-    fresh.replace(path)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def check_destination(path: Path) -> None:
     """Whether a page may be written to ``path``.
 
     Raises:
-      OSError: a folder, a missing folder, or a file that is no page of the grader.
+      OSError: a folder, a missing folder, a pipe or the like, or a file that is no page of the
+        grader.
 
     """
     if path.is_dir():
         raise IsADirectoryError("it is a folder; name a file, e.g. page.html")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent}")
+    if path.exists() and not path.is_file():
+        raise OSError("it is no file that a page could be written to; name one, e.g. page.html")
     if path.exists():
         with open(path, encoding="utf-8", errors="replace") as stream:
             if MARK not in stream.read(500):
@@ -100,6 +103,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["harmless"] = harmless
+    environment.filters["on_one_line"] = on_one_line
     environment.filters["nearest"] = nearest_words
     environment.filters["short"] = lambda number: f"{number:.4g}"
     return environment

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
+from typing import TextIO
 
 SAID_PLAINLY: dict[str, str] = {
     "·": "-",
@@ -64,9 +65,15 @@ def fit_streams() -> None:
     """From now on no output fails for its characters, and none is sent that cannot be shown."""
     codecs.register_error("plainly", _replacement)
     encoding = "ascii" if asks_for_ascii(os.environ) else None
+    sys.stdout, sys.stderr = _there(sys.stdout), _there(sys.stderr)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=encoding, errors="plainly")
+
+
+def _there(stream: TextIO | None) -> TextIO:
+    """A stream, into nothing where there is none: ``>&-`` closes one before Python starts."""
+    return stream or open(os.devnull, "w", encoding="utf-8")
 
 
 def _replacement(error: UnicodeError) -> tuple[str, int]:

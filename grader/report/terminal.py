@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.problem import Problem
-from grader.report.text import Signs, every_stage_words, harmless, nearest_words
+from grader.report.text import Signs, every_stage_words, harmless, nearest_words, on_one_line
 from grader.report.wrapping import print_indented
 from grader.verdict import Check, Counterexample, Nearest, StageLine, Status, Verdict
 
@@ -24,11 +24,21 @@ _STYLES: dict[Status, str] = {
 _PRINTED_LINES = 12
 
 
+class _Console(Console):
+    """A console that leaves it to the command line what happens when nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        """Called where the ``BrokenPipeError`` is handled."""
+        raise BrokenPipeError
+
+
 def console_for(stream: TextIO | None = None) -> Console:
     """A console on ``stream``: plain when it is no terminal or ``NO_COLOR`` is set."""
     stream = stream or sys.stdout
+    if os.environ.get("COLUMNS") == "0":  # from a shell that does not know; Rich would obey
+        del os.environ["COLUMNS"]
     width = None if stream.isatty() or "COLUMNS" in os.environ else 100
-    return Console(file=stream, highlight=False, soft_wrap=False, width=width, emoji=False)
+    return _Console(file=stream, highlight=False, soft_wrap=False, width=width, emoji=False)
 
 
 def print_verdict(verdict: Verdict, problem: Problem, console: Console) -> None:
@@ -37,7 +47,7 @@ def print_verdict(verdict: Verdict, problem: Problem, console: Console) -> None:
     console.print()
     heading = Text(f"{problem.number} {signs.dot} {problem.title}", "bold")
     console.print(heading)
-    console.print(Text(harmless(verdict.file), "dim"))
+    console.print(Text(on_one_line(verdict.file), "dim"))
     console.print()
     for check in verdict.checks:
         _print_check(check, console, signs)
@@ -146,7 +156,7 @@ def _print_counterexample(example: Counterexample, console: Console) -> None:
         rows.append(Text(f"the first value that is not finite is at {example.index}"))
     _print_block(console, "Smallest failing case", *rows)
     console.print(Text("See it with", "bold cyan"))
-    console.print(Text("  " + harmless(example.command)), soft_wrap=True)
+    console.print(Text("  " + on_one_line(example.command)), soft_wrap=True)
     console.print()
 
 

@@ -19,6 +19,11 @@ def harmless(text: str) -> str:
     )
 
 
+def on_one_line(text: str) -> str:
+    r"""Harmless, and with ends of lines made visible, too: a name that is no more than a name."""
+    return harmless(text.replace("\n", r"\n").replace("\t", r"\t"))
+
+
 @dataclass(frozen=True)
 class Signs:
     """The few signs that a report uses."""

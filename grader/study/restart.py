@@ -23,7 +23,7 @@ def put_back(path: Path, stub: str) -> Path | None:
     Raises:
       Meanwhile: the file was saved at the very same time: the saved text stands, and the one
         before it is kept.
-      OSError: the folder cannot be written.
+      OSError: the folder cannot be written, or the disk is full; all is as it was.
 
     """
     try:
@@ -38,6 +38,12 @@ def put_back(path: Path, stub: str) -> Path | None:
     except FileExistsError:
         told = f"{path.name} was saved meanwhile and stays as it is"
         raise Meanwhile(told + (f"; the text before is in {kept.name}" if kept else "")) from None
+    except OSError:  # a full disk, say: as it was
+        if kept is None:
+            path.unlink(missing_ok=True)
+        else:
+            kept.replace(path)
+        raise
     return kept
 
 

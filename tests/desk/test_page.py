@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from grader import catalogue
 from grader.catalogue import ROOT
 from grader.pictures import Pictures
 from grader.report.heat_map import signed_map
-from grader.report.html_page import fragment, page, write_page
+from grader.report.html_page import check_destination, fragment, page, write_page
 from grader.verdict import Check, Verdict
 from tests.desk.conftest import Typed
 
@@ -106,10 +107,13 @@ def test_the_page_of_a_wrong_answer_has_everything(page_of_a_wrong_answer: Path)
     assert found.elements.count("img") == 1 + 2 * 2 * 2  # the image; two heads, two sides, two maps
 
 
+SHORT = Verdict("38_patch_embed", "first.py", (), 0)
+
+
 def test_only_a_page_of_the_grader_is_written_over(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     problem = catalogue.problem(38)
-    verdict = Verdict("38_patch_embed", "first.py", (), 0)
+    verdict = SHORT
     write_page(path, verdict, problem, Pictures())
     write_page(path, replace(verdict, file="second.py"), problem, Pictures())
     assert "second.py" in path.read_text()
@@ -118,6 +122,21 @@ def test_only_a_page_of_the_grader_is_written_over(tmp_path: Path) -> None:
         write_page(path, verdict, problem, Pictures())
     assert path.read_text() == "<p>my own notes</p>"
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_pipe_is_no_page_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no file that a page could be written to"):
+        check_destination(tmp_path / "pipe")
+
+
+def test_a_page_is_for_those_who_may_read_what_the_author_writes(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write_page(tmp_path / "page.html", SHORT, catalogue.problem(38), Pictures())
+    finally:
+        os.umask(before)
+    assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o600
 
 
 def test_nothing_in_a_submission_becomes_markup(tmp_path: Path, typed: Typed) -> None:

@@ -141,6 +141,24 @@ def test_resets_at_the_same_time_lose_nothing(copy: Path) -> None:
     assert answer.read_text() == stub_for(46)
 
 
+def test_where_a_stub_cannot_be_written_all_stays_as_it_was(copy: Path) -> None:
+    answer = copy / "problems/46_vit_cls.py"
+    answer.write_text("# mine\n")
+    before = sorted(path.name for path in answer.parent.iterdir())
+    done = subprocess.run(  # no file may have a byte, as on a full disk
+        ["bash", "-c", 'ulimit -f 0; "$@"', "bash", sys.executable, "-m", "grader", "reset", "46"],
+        cwd=copy,
+        env=environment(copy, PYTHONDONTWRITEBYTECODE="1"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "nothing was reset: " in done.stderr
+    assert answer.read_text() == "# mine\n"
+    assert sorted(path.name for path in answer.parent.iterdir()) == before
+
+
 def test_a_read_only_copy_is_told_and_left_alone(copy: Path) -> None:
     answer = copy / "problems/46_vit_cls.py"
     answer.write_text("# mine\n")
@@ -173,6 +191,7 @@ def test_a_read_only_copy_is_told_and_left_alone(copy: Path) -> None:
     assert hint.returncode == 0
     assert "Hint 1" in hint.stdout
     assert "cannot be written" in hint.stderr
+    assert "shows one more" not in hint.stdout
     assert run().returncode == 0
     graded = run("46")
     assert graded.returncode == 1

@@ -63,9 +63,10 @@ def choice_groups(
     return [group for group in groups if len(group.options) > 1]
 
 
-_TURNED = (("head",), ("height", "width"))
+_TURNED = (("head",), ("height", "width"), ("channel",))
 """Factors that an answer may count from their ends: its heads, where only their coming together
-again shows the order, and the pixels of a patch, which a convolution proper turns round."""
+again shows the order, the pixels of a patch, which a convolution proper turns round, and the
+channels, blue first."""
 
 
 def _with_factors_backwards(orders: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:

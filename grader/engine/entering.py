@@ -38,7 +38,9 @@ def given_otherwise(
     known = (
         stage for stage, finding in zip(stages[:first], findings, strict=False) if finding.found
     )
-    before = next((stage for stage in reversed([*known]) if stage.value.ndim == 2), None)
+    before = next(
+        (stage for stage in reversed([*known]) if stage.rows and stage.value.ndim == 2), None
+    )
     if before is None:
         return None
     given = _entering(seen, before, stages[first])

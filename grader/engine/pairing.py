@@ -56,7 +56,7 @@ DEFAULT = Choices()
 def paired(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
     """A full pairing, or None when something is left over on either side."""
     surely, slots, leaves = _pair_known(slots, leaves, dict(choices.known))
-    pairs, free_slots, free_leaves = _pair_by_use(slots, leaves, choices.pairing)
+    pairs, free_slots, free_leaves = _pair_alike(slots, leaves, choices.pairing)
     rest = _pair_parts(free_slots, free_leaves, choices)
     return None if rest is None else surely + pairs + rest
 
@@ -84,7 +84,7 @@ def _pair_tables(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Pa
             chosen, used_slots, used_leaves = ways[min(choices.parts, len(ways) - 1)]
             rest_slots = [slot for slot in slots if slot not in used_slots]
             rest_leaves = [leaf for leaf in leaves if leaf not in used_leaves]
-            more, slots, leaves = _pair_by_use(rest_slots, rest_leaves, choices.pairing)
+            more, slots, leaves = _pair_alike(rest_slots, rest_leaves, choices.pairing)
             return chosen + more, slots, leaves
     return [], slots, leaves
 
@@ -140,12 +140,12 @@ _KEYS: tuple[tuple[_Key, ...], ...] = (
 PAIRINGS = len(_KEYS)
 
 
-def _pair_by_use(
+def _pair_alike(
     slots: list[Slot], leaves: list[Leaf], pairing: int
 ) -> tuple[Pairs, list[Slot], list[Leaf]]:
     """Pair what is alike, the strictest sense of alike first; what is left over comes back."""
     pairs: Pairs = []
-    for key in _KEYS[min(pairing, len(_KEYS) - 1)]:
+    for key in _KEYS[min(pairing, PAIRINGS - 1)]:
         buckets: dict[object, tuple[list[Slot], list[Leaf]]] = defaultdict(lambda: ([], []))
         for slot in slots:
             buckets[key(slot)][0].append(slot)

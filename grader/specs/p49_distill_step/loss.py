@@ -39,6 +39,17 @@ def _parallel(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
     return all(abs(loss) < NEARLY * sizes["norm"] for loss in losses)
 
 
+def _one_parallel(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
+    """Without what one row adds, the loss is that of a batch in which this row is parallel."""
+    student, teacher = arrays["student"], arrays["teacher"]
+    count = len(student)
+    parallel = student.copy()
+    parallel[0] = 0.25 * teacher[0]
+    alone = {name: arrays[name][[0] * count] for name in ("student", "teacher")}
+    losses = zip(run(arrays), run(alone), run({**arrays, "student": parallel}), strict=True)
+    return all(same(whole, rest + row / count) for whole, row, rest in losses)
+
+
 def _scale_free(run: Run, arrays: Mapping[str, Any], sizes: Sizes) -> bool:
     plain = run(arrays)
     scaled = run({"student": 2.0 * arrays["student"], "teacher": 0.5 * arrays["teacher"]})
@@ -61,6 +72,7 @@ CONTRACT = Contract(
     creates_parameters=False,
     properties=(
         Property("the loss of parallel embeddings is 0", _parallel),
+        Property("a parallel row counts in the mean, as 0", _one_parallel),
         Property("scaling either side changes nothing", _scale_free),
         Property("very short rows count as much as long ones", _short_rows),
     ),

@@ -38,7 +38,7 @@ PROBLEM = Problem(
         "decay_steps": range(3, 10),
         "weight_decay": (0.5, 0.25, 0.125),
         "max_norm": (1.0, 0.5, 2.0),
-        "label_smoothing": (0.25, 0.75, 0.0),
+        "label_smoothing": (0.25, 0.75, 0.0, 0.0625),
         "output_scale": (1.0, 8.0),
         "batch": range(4, 10),
         "height": range(1, 4),

@@ -8,7 +8,9 @@ use is what parameters are matched by.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import jax.numpy as jnp
@@ -29,6 +31,7 @@ from grader.engine.owners import (
     rearranged,
     together,
 )
+from grader.engine.remoteness import Remoteness, remoteness_of
 from grader.jaxprs import scan_widths, sub_jaxprs
 
 VIEWS = frozenset(
@@ -61,10 +64,17 @@ class Uses:
 
     first: dict[Weight, tuple[int, str]] = field(default_factory=dict)
     times: Counter[Weight] = field(default_factory=Counter)
+    farthest: Counter[Weight] = field(default_factory=Counter)  # from the results
+    last: dict[Weight, int] = field(default_factory=dict)
     plus_one: set[Weight] = field(default_factory=set)  # first used as 1 + weight
     returned: set[Weight] = field(default_factory=set)  # part of a result as they are
     stages: list[tuple[str, int]] = field(default_factory=list)
     clock: int = 0
+    ahead: int = 0  # of the results of a pass, what the passes after it add
+
+    def late(self, weight: Weight) -> tuple[int, int]:
+        """When a weight is used at the latest, where what is needed late counts as late."""
+        return -self.farthest[weight], self.last.get(weight, 0)
 
     def without(self, weight: Weight) -> bool:
         """Whether no result depends on a weight."""
@@ -74,12 +84,13 @@ class Uses:
 def uses_of_weights(jaxpr: Any) -> Uses:
     """Walk a lifted jaxpr, nested ones too, in the order of the computation."""
     uses = Uses()
-    results = _walk(jaxpr, [NOTHING] * len(jaxpr.invars), uses)
+    remoteness, _ = remoteness_of(jaxpr, [0] * len(jaxpr.outvars))
+    results = _walk(jaxpr, [NOTHING] * len(jaxpr.invars), uses, remoteness)
     uses.returned.update(weight for held in results for weight in held.weights)
     return uses
 
 
-def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
+def _walk(jaxpr: Any, inputs: list[Held], uses: Uses, remoteness: Remoteness) -> list[Held]:
     live = live_variables(jaxpr)
     held: dict[Any, Held] = dict(zip(jaxpr.invars, inputs, strict=True))
     held.update(dict.fromkeys(jaxpr.constvars, CONSTANT))
@@ -89,17 +100,18 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
             return known_literal(var)
         return held.get(var, NOTHING).shaped(var.aval.shape)
 
-    for eqn in jaxpr.eqns:
+    for number, eqn in enumerate(jaxpr.eqns):
         if not any(var in live for var in eqn.outvars):
             continue
         uses.clock += 1
+        within = partial(remoteness.within, number)
         name = eqn.primitive.name
         operands = [get(var) for var in eqn.invars]
         if name == "name":
             uses.stages.append((eqn.params["name"], uses.clock))
         if eqn.primitive is linen_init:
             outputs = [Held(((id(eqn), i),)) for i in range(len(eqn.outvars))]
-        elif (results := _walk_inside(eqn, operands, uses)) is not None:
+        elif (results := _walk_inside(eqn, operands, uses, within)) is not None:
             outputs = results
         elif (numbers := known_numbers(eqn, operands)) is not None:
             outputs = numbers
@@ -116,17 +128,25 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses) -> list[Held]:
                 uses.clock += 1
                 for weight in operand.in_order:
                     uses.first.setdefault(weight, (uses.clock, ROLES.get(name, name)))
+                    uses.last[weight] = uses.clock
                     uses.times[weight] += 1
+                    far = uses.ahead + remoteness.here[number]
+                    uses.farthest[weight] = max(uses.farthest[weight], far)
                     # Of what was joined to one array, one after the other, where that is known.
                     uses.clock += operand.owners is not None
         held.update(zip(eqn.outvars, outputs, strict=False))
     return [get(var) for var in jaxpr.outvars]
 
 
-def _walk_inside(eqn: Any, operands: list[Held], uses: Uses) -> list[Held] | None:
+Within = Callable[[Any], Remoteness]
+"""How far the equations of a program that an equation runs stand from the results."""
+
+
+def _walk_inside(eqn: Any, operands: list[Held], uses: Uses, within: Within) -> list[Held] | None:
     """Walk what an equation runs: every branch, every pass over several weights, every body."""
     if eqn.primitive.name == "cond":
-        branches = [_walk(branch, operands[1:], uses) for branch in sub_jaxprs(eqn)]
+        inside = list(sub_jaxprs(eqn))
+        branches = [_walk(branch, operands[1:], uses, within(branch)) for branch in inside]
         return [together(each) for each in zip(*branches, strict=True)]
     if eqn.primitive.name in ("scan", "while"):  # what a pass begins with, the next one does not
         operands = [replace(held, constant=False) for held in operands]
@@ -135,34 +155,42 @@ def _walk_inside(eqn: Any, operands: list[Held], uses: Uses) -> list[Held] | Non
         return None
     if eqn.primitive.name == "scan":
         if any(held.owners is not None for held in operands):
-            return _walk_passes(eqn, inner[0], operands, uses)
-        return _walk_one_pass(eqn, inner[0], operands, uses)
-    return _walk(*inner, uses)
+            return _walk_passes(eqn, inner[0], operands, uses, within)
+        return _walk_one_pass(eqn, inner[0], operands, uses, within)
+    return _walk(*inner, uses, within(inner[0]))
 
 
-def _walk_one_pass(eqn: Any, body: Any, operands: list[Held], uses: Uses) -> list[Held]:
+def _walk_one_pass(
+    eqn: Any, body: Any, operands: list[Held], uses: Uses, within: Within
+) -> list[Held]:
     """Walk a loop of which all passes use weights alike, and count what each pass uses anew."""
     constants, _ = scan_widths(eqn.params)
     weights = {weight for held in operands[:constants] for weight in held.weights}
     before = {weight: uses.times[weight] for weight in weights}
-    results = _walk(body, operands, uses)
+    results = _walk(body, operands, uses, within(body))
     for weight in weights:
         uses.times[weight] += (uses.times[weight] - before[weight]) * (eqn.params["length"] - 1)
     return results
 
 
-def _walk_passes(eqn: Any, body: Any, operands: list[Held], uses: Uses) -> list[Held]:
+def _walk_passes(
+    eqn: Any, body: Any, operands: list[Held], uses: Uses, within: Within
+) -> list[Held]:
     """Walk every pass of a loop: which layer is which shows in their order."""
     consts_end, carries = scan_widths(eqn.params)
     carry = operands[consts_end : consts_end + carries]
     columns = operands[consts_end + carries :]
     passes = range(eqn.params["length"])
     stacked = []
+    ahead, each = uses.ahead, 1 + max(within(body).here, default=0)
+    uses.ahead += len(passes) * each
     for i in reversed(passes) if eqn.params["reverse"] else passes:
         rows = [column.at(i) for column in columns]
-        results = _walk(body, [*operands[:consts_end], *carry, *rows], uses)
+        uses.ahead -= each
+        results = _walk(body, [*operands[:consts_end], *carry, *rows], uses, within(body))
         carry = results[:carries]
         stacked.append(results[carries:])
+    uses.ahead = ahead
     return [*carry, *map(together, zip(*stacked, strict=True))]
 
 

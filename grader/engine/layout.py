@@ -47,6 +47,7 @@ class Leaf:
         one, and so starts at zero.
       part: which piece of an array it is, where one holds several.
       times: how often it is used.
+      late: a key to sort by in which a sum that is made early and needed late counts as late.
 
     """
 
@@ -59,6 +60,7 @@ class Leaf:
     plus_one: bool = False
     part: Part | None = None
     times: int = 1
+    late: tuple[int, int] = (0, 0)
 
     def starting(self, kind: str) -> Leaf:
         """The same parameter, with how it starts; what is 1 + zeros starts as ones."""

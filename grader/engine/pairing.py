@@ -137,7 +137,15 @@ _KEYS: tuple[tuple[_Key, ...], ...] = (
 )
 """Senses in which parameters are alike, the strictest first; a row for each ``pairing``."""
 
-PAIRINGS = len(_KEYS)
+
+def _as_needed(item: Leaf | Slot) -> tuple[int, ...]:
+    """The order in which what is computed is needed, wherever a submission computes it."""
+    return item.late if isinstance(item, Leaf) else (item.used,)
+
+
+_ORDERS = (*((k, in_use_order) for k in _KEYS), *((k, _as_needed) for k in _KEYS[::3]))
+"""For each ``pairing`` a row of senses, and the order of those that are alike."""
+PAIRINGS = len(_ORDERS)
 
 
 def _pair_alike(
@@ -145,7 +153,8 @@ def _pair_alike(
 ) -> tuple[Pairs, list[Slot], list[Leaf]]:
     """Pair what is alike, the strictest sense of alike first; what is left over comes back."""
     pairs: Pairs = []
-    for key in _KEYS[min(pairing, PAIRINGS - 1)]:
+    keys, order = _ORDERS[min(pairing, PAIRINGS - 1)]
+    for key in keys:
         buckets: dict[object, tuple[list[Slot], list[Leaf]]] = defaultdict(lambda: ([], []))
         for slot in slots:
             buckets[key(slot)][0].append(slot)
@@ -155,8 +164,8 @@ def _pair_alike(
         for some_slots, some_leaves in buckets.values():
             pair_up = list(
                 zip(
-                    sorted(some_slots, key=in_use_order),
-                    sorted(some_leaves, key=in_use_order),
+                    sorted(some_slots, key=order),
+                    sorted(some_leaves, key=order),
                     strict=False,
                 )
             )

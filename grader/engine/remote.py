@@ -268,6 +268,7 @@ def _leaf(index: int, told: Mapping[str, Any]) -> Leaf:
         kind=line_of(told["kind"], 40),
         plus_one=bool(told["plus_one"]),
         times=int(told["times"]),
+        late=(int(told["late"][0]), int(told["late"][1])),
     )
 
 

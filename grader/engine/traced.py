@@ -112,6 +112,7 @@ class Traced:
                 leaf = Leaf(index, path, variable.shape, when, role, "unknown")
                 plus_one = weight in uses.plus_one
                 leaf = replace(leaf, plus_one=plus_one, times=uses.times[weight])
+                leaf = replace(leaf, late=uses.late(weight))
                 self.leaves.append(leaf.starting(kind) if self.drawn else leaf)
                 slots.append(index)
         self.stage_clock = uses.stages

@@ -7,11 +7,14 @@ import re
 from functools import cache
 from pathlib import Path
 
+from grader.faults import ROOT, BrokenProblem, check_spec, error_words, shown
 from grader.problem import Problem
 
-ROOT = Path(__file__).resolve().parent.parent
+__all__ = ["PROBLEMS", "ROOT", "SOLUTIONS", "BrokenProblem", "UnknownProblem"]
+
 PROBLEMS = ROOT / "problems"
 SOLUTIONS = ROOT / "solutions"
+SPECS = ROOT / "grader" / "specs"
 _SPEC = re.compile(r"p(\d+)_(\w+?)(\.py)?$")  # a module, or a package of several
 
 
@@ -22,7 +25,7 @@ class UnknownProblem(LookupError):
 @cache
 def names() -> dict[int, str]:
     """``{46: "vit_cls", …}`` for every problem, in order."""
-    found = (_SPEC.match(path.name) for path in (ROOT / "grader" / "specs").iterdir())
+    found = (_SPEC.match(path.name) for path in SPECS.iterdir())
     return dict(sorted((int(m[1]), m[2]) for m in found if m))
 
 
@@ -32,12 +35,23 @@ def problem(number: int) -> Problem:
 
     Raises:
       UnknownProblem: there is none.
+      BrokenProblem: its spec cannot be used.
 
     """
     if number not in names():
         raise UnknownProblem(f"there is no problem {number}; there are {known()}")
-    module = importlib.import_module(f"grader.specs.p{number}_{names()[number]}")
-    found: Problem = module.PROBLEM
+    name = f"p{number}_{names()[number]}"
+    path = SPECS / name if (SPECS / name).is_dir() else SPECS / f"{name}.py"
+    try:
+        module = importlib.import_module(f"grader.specs.{name}")
+    except OSError:  # a process that may not read the specs
+        raise
+    except Exception as error:
+        raise BrokenProblem(error_words(error, path)) from error
+    found = getattr(module, "PROBLEM", None)
+    if not isinstance(found, Problem):
+        raise BrokenProblem(f"{shown(path)} defines no PROBLEM")
+    check_spec(found, path, number, names())
     return found
 
 
@@ -68,3 +82,21 @@ def solution_path(number: int) -> Path:
     if number not in names():
         raise UnknownProblem(f"there is no problem {number}")
     return SOLUTIONS / f"{number}_{names()[number]}.py"
+
+
+def solution_text(number: int) -> str:
+    """The text of that file.
+
+    Raises:
+      BrokenProblem: it cannot be read.
+
+    """
+    path = solution_path(number)
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BrokenProblem(
+            f"problem {number} has no solution: there is no {shown(path)}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokenProblem(error_words(error, path)) from error

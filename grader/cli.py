@@ -17,6 +17,7 @@ import typer
 import typer.core
 
 from grader import __version__
+from grader.catalogue import BrokenProblem
 from grader.commands.targets import UsageError, complete_problem, locate, named_problem
 from grader.report.streams import fit_streams
 
@@ -58,6 +59,14 @@ COMPLETING = "_GRADER_COMPLETE"
 
 class _WithProblems(typer.core.TyperGroup):
     """Commands, and problems: a number alone means to grade it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what is wrong with a problem itself is a line for its author."""
+        try:
+            return super().invoke(ctx)
+        except BrokenProblem as error:
+            print(f"grader: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """What the first word could become."""

@@ -1,0 +1,85 @@
+"""An author adds a problem: what is missing or does not fit is told in a line that names it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grader.catalogue import ROOT
+
+NEW = Path(__file__).with_name("new_problem")
+STUBS = "grader.study.stubs"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """A working copy to which somebody has added the spec of problem 42, not yet its solution."""
+    for name in ("grader", "solutions", "problems"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    shutil.copy(NEW / "p42_mlp.py", tmp_path / "grader" / "specs")
+    return tmp_path
+
+
+@pytest.fixture
+def run(course: Path) -> Run:
+    """Run a module in that copy."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=course,
+            env={**os.environ, "PYTHONPATH": str(course), "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def solution(course: Path) -> Path:
+    """The solution of problem 42, in its place."""
+    return Path(shutil.copy(NEW / "42_mlp.py", course / "solutions"))
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+# --- while files are missing or broken ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("number=42", "number=43", "p42_mlp.py: number 43"),
+        ('slug="mlp"', 'slug="mpl"', "p42_mlp.py: number 42 and slug 'mpl'"),
+        ('title="The MLP",', 'title="The MLP"', "p42_mlp.py, line 10: SyntaxError"),
+        ("PROBLEM = ", "PROBLEMS = ", "p42_mlp.py defines no PROBLEM"),
+        ("blocks=()", "blocks=(43,)", "p42_mlp.py: blocks: there is no earlier problem 43"),
+        ('"hidden": 3}', '"hiden": 3}', "p42_mlp.py: the corner {'num_tokens': 1"),
+        ('"H": s["hidden"]', '"H": s["hiden"]', "p42_mlp.py, line 24: KeyError: 'hiden'"),
+        ('"tokens", "hidden")', '"tokens", "wide")', "nothing gives mlp_forward its wide"),
+    ],
+)
+def test_a_spec_that_cannot_be_used_is_one_line(
+    old: str, new: str, says: str, run: Run, course: Path
+) -> None:
+    change(course / "grader/specs/p42_mlp.py", old, new)
+    done = run("grader", "hint", "42")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("grader: grader/specs/p42_mlp.py") and says in line

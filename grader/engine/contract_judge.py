@@ -22,6 +22,7 @@ from grader.engine.seeds import Seeds, check_seed, far_seed
 from grader.engine.shape_check import check_shapes
 from grader.engine.traced import Traced
 from grader.engine.words import case_words, error_words
+from grader.faults import BrokenProblem
 from grader.problem import CheckId, Problem
 from grader.verdict import Check
 
@@ -117,6 +118,8 @@ class ContractJudge:
             id: CheckId = next((i for i in self._ids() if i not in self._done), "runs")
             self.findings.failed = self.findings.failed or id
             what = f"the grader itself could not find out ({type(error).__name__}: {error})"
+            if isinstance(error, BrokenProblem):
+                what = f"the problem is at fault, not the answer: {error}"
             self._add(id, "error", what[:500])
         self._skip_rest()
         return self.findings

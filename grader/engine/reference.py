@@ -9,11 +9,13 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from grader import blocks
-from grader.catalogue import problem, solution_path
+from grader import blocks, catalogue
+from grader.catalogue import BrokenProblem, problem, solution_path
 from grader.engine.layout import Kinds
+from grader.engine.process import Lost
 from grader.engine.submission import load
 from grader.engine.traced import Traced, sizes_created
+from grader.faults import error_words
 from grader.problem import Contract, Edit, Sizes
 
 
@@ -24,7 +26,7 @@ class EditDoesNotApply(ValueError):
 @cache
 def solution_text(number: int) -> str:
     """The text of a reference solution."""
-    return solution_path(number).read_text(encoding="utf-8")
+    return catalogue.solution_text(number)
 
 
 def apply_edits(source: str, edits: Iterable[Edit], name: str = "the solution") -> str:
@@ -112,20 +114,43 @@ class Solutions:
         """A contract of the reference at one draw of sizes.
 
         ``kinds`` says how parameters start; without it the trace finds out, which takes longer.
+
+        Raises:
+          BrokenProblem: the reference as it is cannot be traced.  (Of an edited one, whatever it
+            raises.)
+
         """
         key = _key(number, contract, seed, sizes, kinds)
         if key not in self._traces:
-            function: Any = getattr(self.module(number), contract.function)
-            with self.active():
-                traced = None
-                alike = self._alike(key)
-                if alike is not None and kinds is not None:
-                    traced = _foreseen(alike, contract, function, seed, sizes)
-                traced = traced or Traced(contract, function, seed, sizes, drawn=kinds is None)
-            if kinds is not None:
-                traced.leaves = kinds.told(traced.leaves)
-            self._traces[key] = traced
+            with self._blaming(number):
+                self._traces[key] = self._traced(number, contract, seed, sizes, kinds)
         return self._traces[key]
+
+    @contextmanager
+    def _blaming(self, number: int) -> Iterator[None]:
+        """Within this block errors of the reference as it is are told to its author."""
+        try:
+            yield
+        except (BrokenProblem, Lost):
+            raise
+        except Exception as error:
+            if self._edits:
+                raise
+            raise BrokenProblem(error_words(error, solution_path(number))) from error
+
+    def _traced(
+        self, number: int, contract: Contract, seed: int, sizes: Sizes, kinds: Kinds | None
+    ) -> Traced:
+        function: Any = getattr(self.module(number), contract.function)
+        with self.active():
+            traced = None
+            alike = self._alike(_key(number, contract, seed, sizes, kinds))
+            if alike is not None and kinds is not None:
+                traced = _foreseen(alike, contract, function, seed, sizes)
+            traced = traced or Traced(contract, function, seed, sizes, drawn=kinds is None)
+        if kinds is not None:
+            traced.leaves = kinds.told(traced.leaves)
+        return traced
 
 
 def _key(

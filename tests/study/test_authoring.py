@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -83,3 +84,19 @@ def test_a_spec_that_cannot_be_used_is_one_line(
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("grader: grader/specs/p42_mlp.py") and says in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("model = MLP(hidden)", "model = MLP(hiden)", "42_mlp.py, line 23: NameError"),
+        ("def mlp_forward(", "def mlp_backward(", "42_mlp.py: AttributeError"),
+    ],
+)
+def test_a_broken_solution_is_not_the_answers_fault(
+    old: str, new: str, says: str, run: Run, solution: Path
+) -> None:
+    change(solution, old, new)
+    done = run("grader", str(NEW / "42_mlp.py"), "--json")
+    errors = [c["message"] for c in json.loads(done.stdout)["checks"] if c["status"] == "error"]
+    assert [says in told and "not the answer" in told for told in errors] == [True]

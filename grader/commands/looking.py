@@ -42,6 +42,7 @@ def solution(
     from grader.study import progress
 
     number = problem_number(problem)
+    reference = catalogue.solution_text(number)
     reached = progress.read().get(number, progress.Reached())
     if not reached.passed:
         if not (give_up or reached.helped):
@@ -54,7 +55,6 @@ def solution(
         except progress.Unsaved as unsaved:
             progress.to_stderr(f"the desk will not remember this: {unsaved}")
     own = progress.text_of(answer_path(number))
-    reference = catalogue.solution_path(number).read_text(encoding="utf-8")
     print_side_by_side(own, reference, console_for())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grader import catalogue
-from grader.study.stubs import page_for, stub_for
+from grader.study.stubs import asked, make_files, page_for, stub_for, tell
 
 Notebook = dict[str, Any]
 
@@ -107,24 +107,11 @@ def path_for(number: int) -> Path:
     return FOLDER / catalogue.solution_path(number).with_suffix(".ipynb").name
 
 
-def main(check: bool = False) -> int:
-    """Write every notebook; with ``check`` only say which ones differ.  Returns their number."""
-    differing = 0
-    for number in (n for n in catalogue.names() if n >= FIRST):
-        path, text = path_for(number), text_for(number)
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        differing += 1
-        if check:
-            print(f"{path.name} is not what `make stubs` writes")
-        else:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {path.relative_to(catalogue.ROOT)}")
-    return differing
+def main(numbers: Sequence[int], check: bool = False) -> int:
+    """Write notebooks; with ``check`` only say which ones differ.  Returns how much is wrong."""
+    models = [number for number in numbers if number >= FIRST]
+    return tell(make_files(models, path_for, text_for, check))
 
 
 if __name__ == "__main__":
-    checking = "--check" in sys.argv
-    differing = main(checking)
-    sys.exit(1 if checking and differing else 0)
+    sys.exit(1 if main(*asked(__doc__, "write nothing; say which ones differ")) else 0)

@@ -7,16 +7,28 @@ and docstring.  Bodies and private names go.
 
 from __future__ import annotations
 
+import argparse
 import ast
+import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from grader import catalogue
+from grader.catalogue import BrokenProblem
+from grader.faults import error_words, shown
+from grader.study.restart import put_back
+
+Told = tuple[str, bool]
+"""A line, and whether it says that something is wrong."""
 
 
 def stub_of(source: str, name: str) -> str:
     """The stub for the text of a solution; ``name`` is its file name."""
-    tree = ast.parse(source)
+    return _stub(ast.parse(source), source.splitlines(), name)
+
+
+def _stub(tree: ast.Module, lines: list[str], name: str) -> str:
     kept: list[ast.stmt] = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -25,7 +37,6 @@ def stub_of(source: str, name: str) -> str:
         elif _is_kept(node):
             kept.append(node)
     defined = [node for node in kept if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    lines = source.splitlines()
     parts = [_page(tree, lines)]
     parts += ["\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in defined[1:]]
     blocks = [n for n in kept if isinstance(n, ast.FunctionDef | ast.ClassDef)]
@@ -36,15 +47,36 @@ def stub_of(source: str, name: str) -> str:
 
 
 def stub_for(number: int) -> str:
-    """The stub of a problem, as ``problems/`` holds it at first."""
-    solution = catalogue.solution_path(number)
-    return stub_of(solution.read_text(encoding="utf-8"), f"problems/{solution.name}")
+    """The stub of a problem, as ``problems/`` holds it at first.
+
+    Raises:
+      BrokenProblem: the solution is missing, no Python or without a page.
+
+    """
+    tree, source = _read(number)
+    return _stub(tree, source.splitlines(), f"problems/{catalogue.solution_path(number).name}")
 
 
 def page_for(number: int) -> str:
-    """The page of a problem: what its stub and its solution open with."""
-    tree = ast.parse(catalogue.solution_path(number).read_text(encoding="utf-8"))
-    return ast.get_docstring(tree) or ""
+    """The page of a problem: what its stub and its solution open with.
+
+    Raises:
+      BrokenProblem: as for ``stub_for``.
+
+    """
+    return ast.get_docstring(_read(number)[0]) or ""
+
+
+def _read(number: int) -> tuple[ast.Module, str]:
+    """The solution of a problem, which opens with a page; its text."""
+    path, source = catalogue.solution_path(number), catalogue.solution_text(number)
+    try:
+        tree = ast.parse(source, str(path))
+    except SyntaxError as error:
+        raise BrokenProblem(error_words(error, path)) from error
+    if not ast.get_docstring(tree):
+        raise BrokenProblem(f"{shown(path)} has no docstring, the page that students read")
+    return tree, source
 
 
 def _page(tree: ast.Module, lines: list[str]) -> str:
@@ -126,29 +158,87 @@ def _header_end(node: ast.FunctionDef | ast.ClassDef, lines: list[str]) -> int:
     return last
 
 
-def main(check: bool = False) -> int:
-    """Write every stub; with ``check`` only say which ones differ.  Returns their number."""
-    differing = 0
-    for number in catalogue.names():
-        stub = catalogue.PROBLEMS / catalogue.solution_path(number).name
-        text = stub_for(number)
-        if stub.exists() and stub.read_text(encoding="utf-8") == text:
-            continue
-        differing += 1
-        if check:
-            print(f"{stub.name} is not what `make stubs` writes")
-        else:
-            _write(stub, text)
-            print(f"wrote {stub.relative_to(catalogue.ROOT)}")
-    return differing
+def make_files(
+    numbers: Iterable[int],
+    path_for: Callable[[int], Path],
+    text_for: Callable[[int], str],
+    check: bool,
+) -> Iterator[Told]:
+    """Write a file for each problem; with ``check`` only say which ones differ.
+
+    What somebody else has written in the place of a file is kept beside it.
+    """
+    for number in numbers:
+        try:
+            path, text = path_for(number), text_for(number)
+            if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
+                continue
+            if check:
+                yield f"{path.name} is not what `make stubs` writes", True
+            else:
+                yield _write(path, text), False
+        except (BrokenProblem, OSError) as error:
+            yield str(error), True
 
 
-def _write(stub: Path, text: str) -> None:
-    stub.parent.mkdir(exist_ok=True)
-    stub.write_text(text, encoding="utf-8")
+def tell(lines: Iterable[Told]) -> int:
+    """Print each line once; how many say that something is wrong."""
+    wrong = dict[str, bool]()
+    for line, is_wrong in lines:
+        if line not in wrong:
+            print(line, flush=True)
+        wrong[line] = is_wrong
+    return sum(wrong.values())
+
+
+def _write(path: Path, text: str) -> str:
+    """Write a file; says so, and where the one before is if git would not give it back."""
+    path.parent.mkdir(exist_ok=True)
+    kept = None
+    if path.exists() and not _is_committed(path):
+        kept = put_back(path, text)
+    else:
+        path.write_text(text, encoding="utf-8")
+    return f"wrote {shown(path)}" + (f"; what was there is kept in {kept.name}" if kept else "")
+
+
+def _is_committed(path: Path) -> bool:
+    """Whether the file is as git has it in its last commit; not so where there is no git."""
+    asking = ["git", "show", f"HEAD:./{path.name}"]
+    try:
+        git = subprocess.run(asking, cwd=path.parent, capture_output=True, check=False)  # noqa: S603
+    except OSError:
+        return False
+    return git.returncode == 0 and git.stdout == path.read_bytes()
+
+
+def asked(description: str | None, check: str) -> tuple[list[int], bool]:
+    """The problems that the command line names, and whether it says ``--check``.
+
+    Args:
+      description: what the command does.
+      check: what ``--check`` does.
+
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("problems", nargs="*", type=int, metavar="NN", help="all without any")
+    parser.add_argument("--check", action="store_true", help=check)
+    options = parser.parse_args()
+    for number in options.problems:
+        if number not in catalogue.names():
+            parser.error(f"there is no problem {number}; there are {catalogue.known()}")
+    return options.problems or list(catalogue.names()), options.check
+
+
+def stub_path(number: int) -> Path:
+    """Where the stub of a problem lies."""
+    return catalogue.PROBLEMS / catalogue.solution_path(number).name
+
+
+def main(numbers: Iterable[int], check: bool = False) -> int:
+    """Write stubs; with ``check`` only say which ones differ.  Returns how much is wrong."""
+    return tell(make_files(numbers, stub_path, stub_for, check))
 
 
 if __name__ == "__main__":
-    checking = "--check" in sys.argv
-    differing = main(checking)
-    sys.exit(1 if checking and differing else 0)
+    sys.exit(1 if main(*asked(__doc__, "write nothing; say which ones differ")) else 0)

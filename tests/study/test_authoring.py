@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from grader.catalogue import ROOT
+from grader.study.problem_notebooks import text_for
+from grader.study.stubs import stub_for
 
 NEW = Path(__file__).with_name("new_problem")
 STUBS = "grader.study.stubs"
@@ -63,6 +65,25 @@ def change(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        (STUBS,),
+        (STUBS, "--check", "42"),
+        ("grader", "show", "42"),
+        ("grader", "solution", "42", "--give-up"),
+        ("grader", "reset", "42"),
+    ],
+)
+def test_a_missing_solution_is_named(words: tuple[str, ...], run: Run, course: Path) -> None:
+    done = run(*words)
+    assert done.returncode != 0
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert "problem 42 has no solution: there is no solutions/42_mlp.py" in line
+    assert not (course / ".progress.json").exists()
+    assert not (course / "problems/42_mlp.py").exists()
+
+
+@pytest.mark.parametrize(
     ("old", "new", "says"),
     [
         ("number=42", "number=43", "p42_mlp.py: number 43"),
@@ -86,6 +107,15 @@ def test_a_spec_that_cannot_be_used_is_one_line(
     assert line.startswith("grader: grader/specs/p42_mlp.py") and says in line
 
 
+def test_a_solution_without_a_page_is_named(run: Run, solution: Path) -> None:
+    change(solution, solution.read_text().partition("import")[0], "")
+    for words in ((STUBS, "42"), ("grader", "show", "42")):
+        done = run(*words)
+        assert done.returncode != 0
+        (line,) = (done.stdout + done.stderr).splitlines()
+        assert "solutions/42_mlp.py has no docstring" in line
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
@@ -100,3 +130,35 @@ def test_a_broken_solution_is_not_the_answers_fault(
     done = run("grader", str(NEW / "42_mlp.py"), "--json")
     errors = [c["message"] for c in json.loads(done.stdout)["checks"] if c["status"] == "error"]
     assert [says in told and "not the answer" in told for told in errors] == [True]
+
+
+# --- what is written over ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", [STUBS, "grader.study.problem_notebooks"])
+def test_no_answer_is_written_over(module: str, run: Run, course: Path) -> None:
+    notebook = module != STUBS
+    text = text_for(46) if notebook else stub_for(46)
+    name = "notebooks/46_vit_cls.ipynb" if notebook else "46_vit_cls.py"
+    path = course / "problems" / name
+    path.write_text("# mine\n")
+    assert run(module, "--help").returncode == 0
+    assert path.read_text() == "# mine\n"
+    done = run(module, "46")
+    kept = path.with_name(f"46_vit_cls.old-1{path.suffix}")
+    assert done.stdout == f"wrote problems/{name}; what was there is kept in {kept.name}\n"
+    assert kept.read_text() == "# mine\n"
+    assert path.read_text() == text
+    assert run(module, "46").stdout == ""
+
+
+def test_what_git_has_needs_no_copy(run: Run, course: Path) -> None:
+    stub = course / "problems/46_vit_cls.py"
+    stub.write_text("# as it was made before\n")
+    git = ["git", "-c", "user.name=author", "-c", "user.email=author@example.org"]
+    for words in (["init", "-q"], ["add", "problems"], ["commit", "-q", "-m", "stubs"]):
+        subprocess.run([*git, *words], cwd=course, check=True)
+    assert run(STUBS, "46").stdout == "wrote problems/46_vit_cls.py\n"
+    assert stub.read_text() == stub_for(46)
+    stub.write_text("# mine\n")
+    assert "kept in 46_vit_cls.old-1.py" in run(STUBS, "46").stdout

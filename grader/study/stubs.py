@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from grader import catalogue
@@ -236,9 +238,21 @@ def stub_path(number: int) -> Path:
 
 
 def main(numbers: Iterable[int], check: bool = False) -> int:
-    """Write stubs; with ``check`` only say which ones differ.  Returns how much is wrong."""
-    return tell(make_files(numbers, stub_path, stub_for, check))
+    """Write stubs; with ``check`` only say which ones differ, and what in a spec does not fit its
+    solution.  Returns how much is wrong.
+    """
+    made = make_files(numbers, stub_path, stub_for, check)
+    return tell(chain(made, _misfits(numbers)) if check else made)
+
+
+def _misfits(numbers: Iterable[int]) -> Iterator[Told]:
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    from grader.engine.proofread import proofread
+
+    for number in numbers:
+        yield from ((line, True) for line in proofread(number))
 
 
 if __name__ == "__main__":
-    sys.exit(1 if main(*asked(__doc__, "write nothing; say which ones differ")) else 0)
+    says = "write nothing; say which stubs differ, and which specs do not fit their solutions"
+    sys.exit(1 if main(*asked(__doc__, says)) else 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader import catalogue
+from grader.engine.proofread import proofread
 from grader.engine.reference import apply_edits
 from grader.engine.suspects import pitfalls_of, stages_of
 from grader.problem import Edit, Pitfall, Variant
@@ -126,6 +127,11 @@ def test_a_problem_has_what_an_author_owes(number: int) -> None:
         assert pitfall.hints
         assert pitfall.advice
         assert pitfall.stage is None or pitfall.stage in stages
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_spec_fits_its_solution(number: int) -> None:
+    assert list(proofread(number)) == []
 
 
 @pytest.mark.parametrize("number", NUMBERS)

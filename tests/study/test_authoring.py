@@ -132,6 +132,27 @@ def test_a_broken_solution_is_not_the_answers_fault(
     assert [says in told and "not the answer" in told for told in errors] == [True]
 
 
+# --- whether spec and solution fit -------------------------------------------------------------
+
+
+def test_what_does_not_fit_is_told(run: Run, course: Path, solution: Path) -> None:
+    assert run(STUBS, "42").stdout == "wrote problems/42_mlp.py\n"
+    fitting = run(STUBS, "--check", "42")
+    assert (fitting.returncode, fitting.stdout) == (0, "")
+    spec = course / "grader/specs/p42_mlp.py"
+    change(spec, 'outputs=("tokens",)', 'outputs=("tokens", "x")')
+    change(spec, 'Edit("nn.gelu(h)"', 'Edit("h"')
+    change(spec, 'Stage("up"', 'Stage("widened"')
+    change(solution, "wide", "narrow")
+    done = run(STUBS, "--check", "42")
+    assert done.returncode == 1
+    written, edit, outputs, stage = done.stdout.splitlines()
+    assert written == "42_mlp.py is not what `make stubs` writes"
+    assert edit.startswith("42_mlp: mlp-relu: 'h' stands ")
+    assert outputs == "42_mlp: mlp_forward: outputs names 2 (tokens, x); the solution returns 1"
+    assert stage.startswith("42_mlp: nothing is marked checkpoint_name(…, 'widened')")
+
+
 # --- what is written over ----------------------------------------------------------------------
 
 

@@ -9,11 +9,11 @@ in ``mutants_equivalent.json`` with the reason, or calls for a better check.  Th
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import random
 import re
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -217,7 +217,9 @@ def run(number: int) -> dict[str, object]:
 
 def main() -> None:
     """Run all problems, or those named; write the figures."""
-    numbers = [int(word) for word in sys.argv[1:]] or list(catalogue.names())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("problems", nargs="*", type=int, help="their numbers; all without any")
+    numbers = parser.parse_args().problems or list(catalogue.names())
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for number in numbers:
         results[str(number)] = run(number)

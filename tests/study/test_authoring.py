@@ -183,3 +183,10 @@ def test_what_git_has_needs_no_copy(run: Run, course: Path) -> None:
     assert stub.read_text() == stub_for(46)
     stub.write_text("# mine\n")
     assert "kept in 46_vit_cls.old-1.py" in run(STUBS, "46").stdout
+
+
+def test_mutants_explain_themselves() -> None:
+    words = [sys.executable, "-m", "tests.mutants", "--help"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage:")

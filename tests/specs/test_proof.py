@@ -141,5 +141,6 @@ def test_right_answers_of_many_kinds_are_shipped(number: int) -> None:
 
 def test_every_wrong_answer_says_what_is_wrong() -> None:
     for folder in ANSWERS.glob("[0-9]*/wrong"):
+        assert (folder / "expected.json").is_file(), f"{folder} has no expected.json"
         expected = json.loads((folder / "expected.json").read_text())
         assert set(expected) == {path.stem for path in folder.glob("*.py")}

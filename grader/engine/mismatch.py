@@ -12,8 +12,9 @@ from grader.engine.layout import Leaf
 from grader.engine.slots import Slot
 
 Fits = Callable[[Slot, Leaf], bool]
-_PAIR, _KIND, _SHAPE, _NAME = 1000, 100, 10, 10
-"""What it counts that two can be paired, start alike, have one shape, have one name."""
+_PAIR, _KIND, _SHAPE, _NAME, _LAST = 1000, 100, 10, 10, 1
+"""What it counts that two can be paired, start alike, have one shape, are of one projection by
+their names, and are both called ``scale``, say."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,9 @@ def _likeness(slot: Slot, leaf: Leaf, fits: Fits) -> int:
     shape = [n for n in leaf.shape if n != 1]
     same = len(shape) > 1 and shape == [n for n in slot.sizes if n != 1]
     named = not _names(slot.path).isdisjoint(_words(leaf.path))
-    return _PAIR + _KIND * (slot.kind == leaf.kind) + _SHAPE * same + _NAME * named
+    last = slot.path.rsplit("/", 1)[-1] == leaf.path.rsplit("/", 1)[-1]
+    alike = _KIND * (slot.kind == leaf.kind) + _SHAPE * same + _NAME * named + _LAST * last
+    return _PAIR + alike
 
 
 def _misnamed(slot: Slot, leaf: Leaf) -> bool:

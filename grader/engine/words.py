@@ -125,7 +125,10 @@ def _shape_beside(slot: Slot, leaf: Leaf, symbols: Mapping[str, int]) -> str:
 
 def _leaf_shape(leaf: Leaf, symbols: Mapping[str, int], tables: bool) -> str:
     bias = leaf.role in _TABLES and leaf.kind == "zeros" and not tables
-    return shape_words(leaf.shape, _fitting("bias" if bias else leaf.role, symbols))
+    names = _fitting("bias" if bias else leaf.role, symbols)
+    if leaf.role in _TABLES and len(leaf.shape) > 1:  # rows of tokens: no other length is meant
+        names = {name: length for name, length in names.items() if name[0] in "NTRD"}
+    return shape_words(leaf.shape, names)
 
 
 _TABLES = ("add", "token")

@@ -114,7 +114,7 @@ def _call_step(
         return asked(state, teacher, images, sizes["norm"])
 
     def loss_of_teacher(teacher: Any) -> Any:
-        return asked(start, teacher, arrays["images"][0])[1]
+        return jnp.sum(asked(start, teacher, arrays["images"][0])[1])  # if it should be no scalar
 
     optimiser = optax.chain(optax.add_decayed_weights(0.125), optax.sgd(_rate, momentum=0.5))
     teacher = _params(arrays, "teacher")

@@ -100,7 +100,7 @@ def prepared_order(
 
 
 def _show_case(order: Order, text: str) -> None:
-    from grader.engine.judge import Unreadable
+    from grader.engine.handed_in import Unreadable
     from grader.engine.one_case import BadCase, view_case
     from grader.report.case import print_case
     from grader.report.terminal import console_for

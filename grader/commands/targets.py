@@ -48,7 +48,21 @@ def locate(target: str, number: int | None = None) -> tuple[Path, int]:
     if not path.exists():
         instead = f"; type: python -m grader reset {number}" if _is_answer(path) else ""
         raise UsageError(f"there is no file {path}{instead}")
+    if path.suffix.lower() == ".ipynb":
+        _check_notebook(path, number)
     return path, number
+
+
+def _check_notebook(path: Path, number: int) -> None:
+    """Turn down a notebook that does not tell which cell is the answer."""
+    from grader.engine.handed_in import NoAnswerCell, Unreadable, read_source
+
+    try:
+        read_source(path, number)
+    except NoAnswerCell as error:
+        raise UsageError(f"{path}: {error}") from None
+    except Unreadable:  # the verdict says so
+        pass
 
 
 def problem_number(target: str) -> int:

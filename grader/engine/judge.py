@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.engine.births import CHILDREN
+from grader.engine.handed_in import Unreadable, read_source
 from grader.engine.process import Child, Lost
 from grader.engine.remote import Remote
 from grader.problem import Problem
 from grader.verdict import Check, Verdict
 
-MOST_BYTES = 2**20
 DEFAULT_CASES = 30
 DEFAULT_SHAPES = 10
 DEFAULT_TIMEOUT = 20.0
@@ -68,46 +66,6 @@ class Order:
     has_passed: Callable[[int, str], bool] = _nothing_has_passed
 
 
-class Unreadable(Exception):
-    """The file cannot be read as Python text."""
-
-
-def read_source(path: Path) -> str:
-    """The text of a submission.
-
-    Raises:
-      Unreadable: it is empty, too large, binary, not UTF-8, no regular file or not readable.
-
-    """
-    try:
-        data = _first_bytes(path)
-    except OSError as error:
-        raise Unreadable(f"the file cannot be read: {error.strerror}") from error
-    if b"\0" in data:
-        raise Unreadable("the file is binary, not Python text")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise Unreadable(f"line {line} is not UTF-8 text; save the file as UTF-8") from error
-    if not text.strip():
-        raise Unreadable("the file is empty")
-    return text
-
-
-def _first_bytes(path: Path) -> bytes:
-    """At most ``MOST_BYTES``: a link may lead to a device that never ends, or never begins."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable("it is no regular file; name a file with Python text")
-        data = file.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
-            size = max(status.st_size, len(data))
-            raise Unreadable(f"the file has {size:,} bytes; more than {MOST_BYTES:,} are not read")
-        return data
-
-
 def grade(order: Order) -> Verdict:
     """The verdict on one file.  Never raises for anything that the submission does."""
     from grader.engine.grading import Grading
@@ -115,7 +73,7 @@ def grade(order: Order) -> Verdict:
     started = time.monotonic()
     shown = str(order.path)
     try:
-        source = read_source(order.path)
+        source = read_source(order.path, order.problem.number)
     except Unreadable as error:
         check = Check("reads", "the file reads and imports", "failed", str(error), 0.0)
         return Verdict(

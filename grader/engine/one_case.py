@@ -13,7 +13,8 @@ from grader.engine.blocks_used import choose
 from grader.engine.cases import ALL_STYLES, Draw, draw_arrays, draw_weights, make_draw
 from grader.engine.contract_judge import ContractJudge
 from grader.engine.grading import contract_message, texts
-from grader.engine.judge import Order, open_children, read_source
+from grader.engine.handed_in import read_source
+from grader.engine.judge import Order, open_children
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
 from grader.engine.remote import Remote, SubmissionError
@@ -97,7 +98,7 @@ def view_case(
     """
     draw, seed, style = read_case(order.problem, told)
     contract = _contract_of(order.problem, told)
-    source = read_source(order.path)
+    source = read_source(order.path, order.problem.number)
     with open_children(order, 1) as children:
         remote = Remote(children[0])
         blocks = texts(choose(order.problem, order.has_passed))

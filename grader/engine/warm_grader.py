@@ -60,7 +60,8 @@ class WarmGrader:
 
     def ask(self, path: Path, problem: int, **options: Any) -> None:
         """Send an order; ``receive`` gives the answers in the order of the questions."""
-        self._send({"path": str(Path(path).resolve()), "problem": problem, **options})
+        # realpath takes links that lead to themselves as they are
+        self._send({"path": os.path.realpath(path), "problem": problem, **options})
 
     def cancel(self) -> None:
         """End the grading at work, if there is one; its answer is then ``CANCELLED``."""

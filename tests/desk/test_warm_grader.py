@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from grader.catalogue import ROOT
 from grader.engine.warm_grader import CANCELLED, WarmGrader
 from grader.study.retold import pictures_from, verdict_from
+from tests.conftest import failed_checks
 from tests.desk.test_watch import ENDLESS
 
 ANSWERS = ROOT / "tests/answers/40_self_attention"
@@ -103,3 +105,26 @@ def test_processes_that_waited_for_their_work_give_the_same_verdict(tmp_path: Pa
     assert [verdict["passed"] for verdict in told] == [True, True, False, False, False, False]
     for at_once, waited in zip(told[::2], told[1::2], strict=True):
         assert at_once == waited
+
+
+def test_whatever_a_file_is_it_gets_a_verdict(warm: WarmGrader, tmp_path: Path) -> None:
+    kinds = ("itself", "nothing", "zeros", "folder", "pipe", "broken\udcffname")
+    files = {kind: tmp_path / f"38_{kind}.py" for kind in kinds}
+    files["itself"].symlink_to(files["itself"])
+    files["nothing"].symlink_to(tmp_path / "gone.py")
+    files["zeros"].symlink_to("/dev/zero")
+    files["folder"].mkdir()
+    os.mkfifo(files["pipe"])
+    files["broken\udcffname"].write_text("")
+    for kind, says in (
+        ("itself", "cannot be read"),
+        ("nothing", "cannot be read"),
+        ("zeros", "no regular file"),
+        ("folder", "cannot be read"),
+        ("pipe", "no regular file"),
+        ("broken\udcffname", "is empty"),
+    ):
+        verdict = warm.grade(files[kind], 38)
+        assert failed_checks(verdict) == ["reads"]
+        assert says in verdict["checks"][0]["message"], kind
+    assert warm.grade(ROOT / "solutions/38_patch_embed.py", 38)["passed"]

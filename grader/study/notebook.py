@@ -20,6 +20,7 @@ from IPython.display import display
 from rich.console import Console
 
 from grader import catalogue
+from grader.engine.cells import jupyter_command
 from grader.engine.warm_grader import WarmGrader
 from grader.problem import Problem
 from grader.report.html_page import fragment
@@ -69,8 +70,13 @@ class Grading:
             self._warm.close()
             self._warm = None
 
-    def grade(self, text: str, number: int, seed: int = 0) -> Shown:
-        """Grade the text of a cell.
+    def grade(self, text: str, number: int, **options: Any) -> Shown:
+        """Grade the text of a cell, as it stands below its first line.
+
+        Args:
+          text: the text.
+          number: the problem.
+          options: ``seed`` and ``timeout``.
 
         Raises:
           UsageError: the warm grader is gone; the next call starts a new one.
@@ -79,10 +85,10 @@ class Grading:
         known = progress.passed_texts(progress.read())
         with tempfile.TemporaryDirectory(prefix="cell-") as folder:
             path = Path(folder) / catalogue.solution_path(number).name
-            path.write_text(text, encoding="utf-8")
+            path.write_text("\n" + text, encoding="utf-8")  # %%grade is line 1, as Jupyter counts
             try:
                 told = self.start().examine(
-                    path, number, seed=seed, passed=known.hashes, pictures=True
+                    path, number, passed=known.hashes, pictures=True, **options
                 )
             except RuntimeError as error:
                 self.close()
@@ -101,11 +107,17 @@ class Grading:
 _grading = Grading()
 
 
-@magic_arguments("%%grade")  # type: ignore[untyped-decorator]
+@magic_arguments("%grade")  # type: ignore[untyped-decorator]
 @argument("problem", help="The problem's number, e.g. 46.")  # type: ignore[untyped-decorator]
 @argument("--seed", type=int, default=0, help="Draw other cases.")  # type: ignore[untyped-decorator]
+@argument(  # type: ignore[untyped-decorator]
+    "--timeout", type=float, default=20.0, help="Seconds that the answer has, 1 to 3600."
+)
 def grade(line: str, cell: str) -> None:
     """Grade the cell below as the answer to a problem."""
+    if _asks_for_help(line):
+        print(_usage())
+        return
     arguments: Any = parse_argstring(grade, line)
     try:
         number = catalogue.number_of(arguments.problem)
@@ -115,12 +127,35 @@ def grade(line: str, cell: str) -> None:
         raise UsageError(f"there is no problem {arguments.problem}; there are {catalogue.known()}")
     if arguments.seed < 0:
         raise UsageError("--seed is a number from 0")
-    display(_grading.grade(cell, number, arguments.seed))
+    if not 1 <= arguments.timeout <= 3600:
+        raise UsageError("--timeout is a number of seconds from 1 to 3600")
+    if not cell.strip():
+        raise UsageError("the cell is empty; the answer belongs below its first line")
+    if (told := jupyter_command("\n" + cell)) is not None:
+        raise UsageError(told)
+    display(_grading.grade(cell, number, seed=arguments.seed, timeout=arguments.timeout))
+
+
+def _usage() -> str:
+    parser: Any = grade.parser
+    told: str = parser.format_help()
+    return told.removeprefix("::").strip()
+
+
+def _asks_for_help(line: str) -> bool:
+    return not {"-h", "--help"}.isdisjoint(line.split())
+
+
+def _with_a_body(lines: list[str]) -> list[str]:
+    """``%%grade -h`` alone gets an empty line below: IPython does not call us without."""
+    alone = len(lines) == 1 and lines[0].startswith("%%grade") and _asks_for_help(lines[0])
+    return [lines[0].rstrip("\n") + "\n", "\n"] if alone else lines
 
 
 def load(shell: Any) -> None:
     """Add ``%%grade`` to an IPython shell."""
     shell.register_magic_function(grade, "cell", "grade")
+    shell.input_transformers_cleanup.append(_with_a_body)
     _grading.start()
     atexit.register(_grading.close)
 
@@ -128,5 +163,7 @@ def load(shell: Any) -> None:
 def unload(shell: Any) -> None:
     """Take it away again."""
     shell.magics_manager.magics["cell"].pop("grade", None)
+    if _with_a_body in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.remove(_with_a_body)
     _grading.close()
     atexit.unregister(_grading.close)

@@ -79,3 +79,38 @@ def test_a_cell_is_graded_like_a_file(kernel: Run, copy: Path) -> None:
     assert "Traceback" not in shown["text"]
     assert kernel("%unload_ext grader") == []
     assert '"46"' in (copy / ".progress.json").read_text()
+
+
+def test_what_is_no_answer_is_told_in_a_line(kernel: Run) -> None:
+    kernel("%load_ext grader")
+    for code, says in (
+        ("%%grade 38\nx = 1\n%matplotlib inline", "line 3 is a Jupyter command, %matplotlib"),
+        ("%%grade 38\n!ls it's", "line 2 is a Jupyter command, !ls it's: put it into a cell"),
+        ("%%grade 38 --timeout 0\nx = 1", "--timeout is a number of seconds from 1 to 3600"),
+        ("%%grade 38 --timeout nan\nx = 1", "--timeout is a number of seconds from 1 to 3600"),
+        ("%%grade 38\n \n", "the cell is empty"),
+    ):
+        (shown,) = kernel(code)
+        assert says in shown["text"]
+        assert shown["text"].startswith("UsageError")
+        assert len(shown["text"].splitlines()) == 1
+
+
+def test_it_says_how_it_is_used_with_and_without_a_cell(kernel: Run) -> None:
+    kernel("%load_ext grader")
+    for code in ("%%grade -h", "%%grade --help\nx = 1", "%%grade 38 -h\n"):
+        (shown,) = kernel(code)
+        assert shown["name"] == "stdout"
+        assert shown["text"].startswith("%%grade [--seed SEED] [--timeout TIMEOUT] problem")
+    kernel("%unload_ext grader")
+    (shown,) = kernel("%%grade -h")
+    assert "%%grade" in shown["text"]
+    assert "not found" in shown["text"]
+
+
+def test_a_cell_is_given_the_time_that_is_asked_for(kernel: Run) -> None:
+    kernel("%load_ext grader")
+    (shown,) = kernel("%%grade 38 --timeout 2\nx = 1\nwhile True: pass")
+    assert "took longer than 2 s" in shown["data"]["text/plain"]
+    (shown,) = kernel("%%grade 38\nx = 1\ny = undefined")
+    assert "line 3" in shown["data"]["text/plain"]  # as Jupyter counts, the first one included

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
 from grader.engine.cells import NoAnswer, answer_in, jupyter_command
 
+_DECLARED = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 MOST_BYTES = 2**20
 MOST_NOTEBOOK_BYTES = 2**24
 """A notebook holds its outputs, too."""
@@ -26,8 +28,8 @@ def read_source(path: Path, number: int) -> str:
 
     Raises:
       NoAnswerCell: it is a notebook in which no single cell is the answer.
-      Unreadable: it is empty, too large, binary, not UTF-8, no regular file, not readable, or
-        holds commands of Jupyter.
+      Unreadable: it is empty, too large, binary, not text in its encoding, no regular file, not
+        readable, or holds commands of Jupyter.
 
     """
     text = _read_text(path, MOST_NOTEBOOK_BYTES if _is_notebook(path) else MOST_BYTES)
@@ -63,14 +65,30 @@ def _read_text(path: Path, most: int) -> str:
         raise Unreadable(f"the file cannot be read: {error.strerror}") from error
     if b"\0" in data:
         raise Unreadable("the file is binary, not Python text")
+    encoding = _encoding(data)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise Unreadable(f"line {line} is not UTF-8 text; save the file as UTF-8") from error
+        line, name = data[: error.start].count(b"\n") + 1, encoding.removesuffix("-SIG")
+        raise Unreadable(f"line {line} is not {name} text; save the file as UTF-8") from error
+    except LookupError as error:
+        told = f"the file says that its encoding is {encoding}, which Python does not know"
+        raise Unreadable(f"{told}; save it as UTF-8 and leave that line out") from error
     if not text.strip():
         raise Unreadable("the file is empty")
     return text
+
+
+def _encoding(data: bytes) -> str:
+    """What the first or second line says as Python understands it (PEP 263), else UTF-8."""
+    for line in data.split(b"\n", 2)[:2]:
+        declared = _DECLARED.match(line)
+        if declared is not None:
+            name = declared[1].decode()
+            return "UTF-8-SIG" if name.lower() in ("utf-8", "utf8") else name
+        if line.strip() and not line.lstrip().startswith(b"#"):
+            break
+    return "UTF-8-SIG"
 
 
 def _first_bytes(path: Path, most: int) -> bytes:

@@ -24,7 +24,9 @@ def message(verdict: dict[str, Any], id: str) -> str:
         (b"", "empty"),
         (b"   \n", "empty"),
         (b"\x00\x01\x02", "binary"),
-        (b"# caf\xe9\n", "UTF-8"),
+        (b"# caf\xe9\n", "line 1 is not UTF-8 text"),
+        (b"# -*- coding: foo-8 -*-\n", "its encoding is foo-8, which Python does not know"),
+        (b"# coding: ascii\n'caf\xe9'\n", "line 2 is not ascii text"),
         (b"x" * 2_000_000, "bytes"),
         (b"def f(:\n", "SyntaxError"),
         (b"import nothing_of_that_name\n", "nothing_of_that_name"),
@@ -137,6 +139,11 @@ def test_prints_are_shown_and_do_not_disturb(grade_text: Grade) -> None:
     verdict = grade_text(source, 38)
     assert verdict["passed"]
     assert "shape (" in verdict["printed"]
+
+
+def test_an_encoding_may_be_declared(grade_text: Grade) -> None:
+    source = f'# -*- coding: latin-1 -*-\n{SOLUTION}\nassert len("caf\u00e9") == 4\n'
+    assert grade_text(source.replace("·", "*").encode("latin-1", "replace"), 38)["passed"]
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,9 @@ def paired(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | N
 
 def _pair_parts(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
     """Pair what is alike with nothing: tables and kernels in parts, or two tables in one array."""
-    steps = [_pair_tables, _pair_divided]
-    for first, second in (steps, steps[::-1])[:: 1 if choices.parts < _TABLE_WAYS else -1]:
+    steps = (_pair_tables, _pair_divided)
+    ways = [steps, steps[::-1]]
+    for first, second in ways if choices.parts < _TABLE_WAYS else reversed(ways):
         pairs, free_slots, free_leaves = first(slots, leaves, choices)
         more, free_slots, free_leaves = second(free_slots, free_leaves, choices)
         if not free_slots and not free_leaves:
@@ -143,7 +144,10 @@ def _as_needed(item: Leaf | Slot) -> tuple[int, ...]:
     return item.late if isinstance(item, Leaf) else (item.used,)
 
 
-_ORDERS = (*((k, in_use_order) for k in _KEYS), *((k, _as_needed) for k in _KEYS[::3]))
+_ORDERS = (
+    *((keys, in_use_order) for keys in _KEYS),
+    *((keys, _as_needed) for keys in (_KEYS[0], _KEYS[-1])),
+)
 """For each ``pairing`` a row of senses, and the order of those that are alike."""
 PAIRINGS = len(_ORDERS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -109,10 +109,17 @@ class Traced:
                 index = len(self.leaves)
                 path = prefix + variable.path
                 weight = (id(eqn), i)
-                leaf = Leaf(index, path, variable.shape, when, role, "unknown")
-                plus_one = weight in uses.plus_one
-                leaf = replace(leaf, plus_one=plus_one, times=uses.times[weight])
-                leaf = replace(leaf, late=uses.late(weight))
+                leaf = Leaf(
+                    index,
+                    path,
+                    variable.shape,
+                    when,
+                    role,
+                    "unknown",
+                    plus_one=weight in uses.plus_one,
+                    times=uses.times[weight],
+                    late=uses.late(weight),
+                )
                 self.leaves.append(leaf.starting(kind) if self.drawn else leaf)
                 slots.append(index)
         self.stage_clock = uses.stages

@@ -50,7 +50,5 @@ def test_the_empty_answer_is_told_that_it_is_empty(grade_text: Grade) -> None:
 
 def test_all_problems_from_45_are_there() -> None:
     kept = [path.name for path in made.FOLDER.glob("*.ipynb") if ".old-" not in path.name]
-    assert sorted(kept) == [
-        made.path_for(number).name for number in NUMBERS
-    ]
+    assert sorted(kept) == [made.path_for(number).name for number in NUMBERS]
     assert NUMBERS == [45, 46, 47, 48, 49, 50]

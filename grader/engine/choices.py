@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from grader.engine.layout import Leaf, arrangements, backwards
-from grader.engine.pairing import DEFAULT, PAIRINGS, PART_WAYS, Choices
+from grader.engine.pairing import DEFAULT, PAIRINGS, Choices
 from grader.engine.slots import Mode, Slot, modes
 from grader.engine.transplant import Match, match
 
@@ -139,7 +139,7 @@ def _pairing_group(
     for mode in sorted(possible, key=lambda mode: mode != matched.mode):
         ways = itertools.product(
             range(PAIRINGS),
-            range(PART_WAYS if matched.split else 1),
+            range(matched.part_ways),
             (True, False) if mode.heads_apart else (True,),
         )
         for pairing, parts, head_by_head in ways:

@@ -15,9 +15,9 @@ from grader.engine.layout import Leaf, arrangements
 from grader.engine.slots import Mode, Slot
 from grader.engine.tables import FEW, Pairs, in_use_order, is_whole_table, table_splits
 
-_TABLE_WAYS = 6
+TABLE_WAYS = 6
 """Of the ways to split tables so many are tried, then the `DIVISIONS`."""
-PART_WAYS = _TABLE_WAYS + DIVISIONS
+PART_WAYS = TABLE_WAYS + DIVISIONS
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _pair_parts(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pair
     """Pair what is alike with nothing: tables and kernels in parts, or two tables in one array."""
     steps = (_pair_tables, _pair_divided)
     ways = [steps, steps[::-1]]
-    for first, second in ways if choices.parts < _TABLE_WAYS else reversed(ways):
+    for first, second in ways if choices.parts < TABLE_WAYS else reversed(ways):
         pairs, free_slots, free_leaves = first(slots, leaves, choices)
         more, free_slots, free_leaves = second(free_slots, free_leaves, choices)
         if not free_slots and not free_leaves:
@@ -91,7 +91,7 @@ def _pair_tables(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Pa
 
 
 def _pair_divided(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Paired:
-    return divided(slots, leaves, max(0, choices.parts - _TABLE_WAYS))
+    return divided(slots, leaves, max(0, choices.parts - TABLE_WAYS))
 
 
 def _pair_known(

@@ -17,7 +17,7 @@ import numpy as np
 
 from grader.engine.layout import Leaf, arrange, arrangements, backwards, is_plain
 from grader.engine.mismatch import Mismatch, amount_apart, difference
-from grader.engine.pairing import DEFAULT, Choices, fits, paired
+from grader.engine.pairing import DEFAULT, PART_WAYS, TABLE_WAYS, Choices, fits, paired
 from grader.engine.slots import Leaves, Mode, Slot, modes, slots_of
 from grader.engine.tables import FEW
 
@@ -42,6 +42,14 @@ class Match:
     def split(self) -> bool:
         """Whether a table was divided among arrays, or two share one."""
         return any(len(slots) > 1 or slots[0].rows or slots[0].cut for _, slots in self.pieces)
+
+    @property
+    def part_ways(self) -> int:
+        """How many ways there are to split tables and kernels, for what is split here."""
+        slots = [slots[0] for _, slots in self.pieces]
+        if any(slot.cut or (slot.rows and slot.role == "kernel") for slot in slots):
+            return PART_WAYS
+        return TABLE_WAYS if self.split else 1
 
     def weights(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The submission's parameters, in its own order, from those of the reference."""

@@ -44,12 +44,12 @@ def grade_text(warm: WarmGrader, tmp_path: Path) -> Grade:
 
 
 def run_command(
-    *words: str, timeout: float = 120, **environment: str
+    *words: str, timeout: float = 120, cwd: Path = ROOT, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run ``python -m grader`` as a user does."""
     return subprocess.run(
         [sys.executable, "-m", "grader", *words],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

@@ -51,8 +51,8 @@ def test_without_any_output_the_exit_status_tells() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_reader_that_has_seen_enough_changes_no_verdict_silently() -> None:
-    done = in_shell('"$@" | head -n 1', RIGHT)
+def test_a_reader_that_is_gone_is_no_verdict() -> None:
+    done = in_shell('"$@" | true', RIGHT)  # gone long before anything is written
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
@@ -66,20 +66,13 @@ def test_the_name_of_a_file_is_one_line(command: Command, tmp_path: Path) -> Non
     forged.write_text(ENDLESS.replace("while True:\n        pass", "return None"))
     done = command(str(forged))
     assert done.returncode == 1
+    assert "Not passed" in done.stdout
     assert not [line for line in done.stdout.splitlines() if line.startswith("Passed")]
 
 
 def test_a_number_is_a_problem_whatever_lies_here(command: Command, tmp_path: Path) -> None:
     (tmp_path / "46").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-m", "grader", "46"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = command("46", cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert "46 · Vision Transformer with a CLS token" in done.stdout
 
 
@@ -107,6 +100,7 @@ def test_a_grade_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path: 
     until = time.monotonic() + 60
     while not any(scratch.iterdir()) and time.monotonic() < until:
         time.sleep(0.05)
+    assert any(scratch.iterdir())
     time.sleep(0.5)
     running.send_signal(number)
     assert running.communicate(timeout=30) == (b"", b"")

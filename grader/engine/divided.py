@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from grader.engine.layout import Leaf, arrangements
@@ -39,7 +39,7 @@ def divided(
     left = sorted(leaves, key=in_use_order)
     undivided: list[Slot] = []
     for slot in sorted(slots, key=in_use_order):
-        stretches = next(_ways(slot, left, prefer), None)
+        stretches = _divide(slot, left, prefer)
         if stretches is None:
             undivided.append(slot)
             continue
@@ -49,10 +49,10 @@ def divided(
     return pairs, undivided, left
 
 
-def _ways(slot: Slot, leaves: Sequence[Leaf], prefer: int) -> Iterator[list[tuple[Leaf, Slot]]]:
-    """Every way to divide one slot among some of the leaves, the preferred one first."""
+def _divide(slot: Slot, leaves: Sequence[Leaf], prefer: int) -> list[tuple[Leaf, Slot]] | None:
+    """One slot divided among some of the leaves, in the preferred way if that is possible."""
     if slot.place is not None or slot.head is not None:
-        return
+        return None
     for plainly, number in itertools.product((True, False), range(DIVISIONS)):
         axis, backwards = divmod((prefer + number) % DIVISIONS, 2)
         names, sizes, axis = _view(slot, axis)
@@ -68,7 +68,8 @@ def _ways(slot: Slot, leaves: Sequence[Leaf], prefer: int) -> Iterator[list[tupl
                 if _fits(leaf, names, shape, plainly):
                     found.append((leaf, length))
         if sum(n for _, n in found) == sizes[axis]:
-            yield _stretches(slot, names, sizes, axis, found[::-1] if backwards else found)
+            return _stretches(slot, names, sizes, axis, found[::-1] if backwards else found)
+    return None
 
 
 def _fits(leaf: Leaf, names: tuple[str, ...], sizes: tuple[int, ...], plainly: bool) -> bool:

@@ -97,20 +97,12 @@ def test_a_terminal_sees_no_control_characters(name: str, command: Command) -> N
     assert shown.isprintable(), [c for c in shown if not c.isprintable()]
 
 
-def test_modules_beside_an_answer_are_not_imported(tmp_path: Path) -> None:
+def test_modules_beside_an_answer_are_not_imported(command: Command, tmp_path: Path) -> None:
     """Somebody who grades in the folder of the answers imports nothing of theirs."""
     for name in ("jax", "numpy", "json", "typer", "flax", "sitecustomize", "usercustomize"):
         (tmp_path / f"{name}.py").write_text("import os\nos._exit(0)\n")
     shutil.copy(FILES / "forged_json_on_stdout.py", tmp_path / "38_answer.py")
-    done = subprocess.run(
-        [sys.executable, "-m", "grader", "38_answer.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = command("38_answer.py", cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert done.returncode == 1
     assert "Not passed" in done.stdout
 

@@ -15,8 +15,6 @@ from solutions.training.disk import CannotSave
 from solutions.training.loop import NotANumber
 from tests.training.conftest import TINY_WORDS, python, said
 
-TRAIN = ["-m", "grader", "train"]
-
 
 def test_a_run_writes_over_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "report.html").write_text("another's")
@@ -105,7 +103,7 @@ def test_a_run_that_fails_says_what_to_type_next(
 
 
 def test_devices_that_are_not_there_are_one_line() -> None:
-    done = python(*TRAIN, JAX_PLATFORMS="cuda_of_nobody")
+    done = python("-m", "grader", "train", JAX_PLATFORMS="cuda_of_nobody")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "JAX_PLATFORMS is 'cuda_of_nobody', but JAX finds no such device; leave" in done.stderr

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grader.engine.cases import draw_arrays
 from grader.engine.findings import Trial
+from grader.engine.layout import Leaf
 from grader.engine.remote import RemoteTrace
 
 if TYPE_CHECKING:
     from grader.engine.contract_judge import ContractJudge
 
 TABLE_STD = 0.02
-"""How learned tokens and positions start (catalogue: ``normal(0.02)``), within a factor of 4."""
+"""How learned tokens and positions start (catalogue: ``normal(0.02)``)."""
+_MOST_OFF = 1.5
+"""By what factor the standard deviation may differ: what cuts off the tails changes it."""
+_SURELY = 1.25
+"""Up to this factor what two keys draw needs no other keys beside it."""
+_OTHER_KEYS = 24
+_FEW = 100
+"""Where fewer different numbers are drawn, their spread says little."""
 _MOSTLY = 0.9
 """Drawn numbers are all different, but for a few where the tails are cut off."""
 
@@ -31,19 +41,22 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
         if not all(slot.members[0] in tables(judge) for slot in slots):
             continue
         value = leaf.of(first)
-        both = np.array([*value.ravel(), *leaf.of(other).ravel()])
-        spread, middle = float(np.std(both)), float(np.mean(both))
-        zeros = leaf.kind == "zeros" or not (value.any() or leaf.of(other).any())
+        drawn = np.array([value, leaf.of(other)]) * trial.matched.factor(leaf)
+        if drawn.any() and not _near(float(np.std(drawn)), _SURELY):
+            drawn = np.array([*drawn, *_more(judge, trial, leaf)])
+        spread, middle = float(np.std(drawn)), float(np.mean(drawn))
+        most = _MOST_OFF if np.unique(drawn).size >= _FEW else 4
+        zeros = leaf.kind == "zeros" or not drawn.any()
         embedded = leaf.path.rsplit("/", 1)[-1] == "embedding"  # nn.Embed has its own default
         if zeros and any(slot.role == "token" and slot.sizes[2] > 1 for slot in slots):
             wrong.append(f"'{leaf.path}' starts with zeros: tokens that start equal stay equal")
-        elif not TABLE_STD / 4 <= spread <= TABLE_STD * 4 and not zeros and not embedded:
+        elif not zeros and not embedded and not _near(spread, most):
             wrong.append(f"'{leaf.path}' starts with a standard deviation of {spread:.2g}")
         elif not zeros and np.unique(value[value != 0]).size < _MOSTLY * np.count_nonzero(value):
             wrong.append(f"'{leaf.path}' starts with {_again(value)}")
-        elif abs(middle) > _FAR * spread / both.size**0.5 and not zeros and not embedded:
+        elif abs(middle) > _FAR * spread / drawn.size**0.5 and not zeros and not embedded:
             wrong.append(f"'{leaf.path}' starts around {middle:.2g}, not around 0")
-        elif zeros or not TABLE_STD / 2 <= spread <= TABLE_STD * 2:
+        elif zeros or (embedded and not _near(spread, 2)):
             start = "zeros" if zeros else f"a standard deviation of {spread:.2g}"
             odd.append(f"'{leaf.path}' starts with {start}; the text asks for {TABLE_STD}")
     judge.findings.remarks += odd
@@ -51,6 +64,19 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
         judge.fail("initial", "; ".join(wrong) + f"; the text asks for normal({TABLE_STD})")
     else:
         judge.passed("initial")
+
+
+def _near(spread: float, factor: float) -> bool:
+    """Whether a standard deviation is the one asked for, up to a factor."""
+    return TABLE_STD / factor <= spread <= TABLE_STD * factor
+
+
+def _more(judge: ContractJudge, trial: Trial, leaf: Leaf) -> Iterator[np.ndarray]:
+    """How a parameter starts with other keys."""
+    assert trial.matched is not None
+    arrays = draw_arrays(judge.contract, trial.draw.sizes, np.random.default_rng(judge.seed))
+    for start in trial.submission.starts(leaf.index, _OTHER_KEYS, arrays):
+        yield leaf.of({leaf.index: start}) * trial.matched.factor(leaf)
 
 
 def tables(judge: ContractJudge) -> set[int]:

@@ -63,8 +63,8 @@ def _same_seeds(judge: ContractJudge, suspect: Suspect, mutant: Traced) -> bool:
     trial = judge.findings.trials[0]
     arrays = draw_arrays(judge.contract, trial.draw.sizes, np.random.default_rng(0))
     other = _trace(judge, suspect, trial.seed + 1000, trial.draw.sizes)
-    pairs = zip(mutant.initial_values(arrays), other.initial_values(arrays), strict=True)
-    return all(np.array_equal(a, b) for a, b in pairs)
+    started = (trace.initial_values(arrays)[0] for trace in (mutant, other))
+    return all(np.array_equal(a, b) for a, b in zip(*started, strict=True))
 
 
 def _same_gradients(judge: ContractJudge, _: Suspect, mutant: Traced) -> bool:
@@ -78,7 +78,7 @@ def _same_gradients(judge: ContractJudge, _: Suspect, mutant: Traced) -> bool:
     if isinstance(matched, Mismatch):
         return False
     found = mutant.gradients(weights, arrays, cotangents)
-    ours = [*matched.arranged(found), *found[len(weights) :]]
+    ours = [*matched.gradients(found), *found[len(weights) :]]
     asked = trial.submission.start_gradients(matched.weights(weights), arrays, cotangents)
     theirs = asked.result()[1]
     return all_close(theirs, ours, 1e-3)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from grader.engine.layout import Leaf, arrangements, backwards
-from grader.engine.pairing import DEFAULT, PAIRINGS, Choices
+from grader.engine.pairing import DEFAULT, PAIRINGS, UNDONE, Choices
 from grader.engine.slots import Mode, Slot, modes
 from grader.engine.transplant import Match, match
 
@@ -119,6 +119,7 @@ class _Pairing:
     parts: int
     head_by_head: bool
     mode: Mode
+    undone: int
 
     def __call__(self, choices: Choices) -> Choices:
         return replace(
@@ -127,6 +128,7 @@ class _Pairing:
             parts=self.parts,
             head_by_head=self.head_by_head,
             mode=self.mode,
+            undone=self.undone,
         )
 
 
@@ -134,21 +136,24 @@ def _pairing_group(
     reference: Sequence[Leaf], submission: Sequence[Leaf], matched: Match
 ) -> ChoiceGroup:
     options: list[_Pairing] = []
-    seen: set[frozenset[tuple[Leaf, tuple[Slot, ...]]]] = set()
+    seen: set[tuple[int, frozenset[tuple[Leaf, tuple[Slot, ...]]]]] = set()
+    factors = len(UNDONE) if any(leaf.factor != 1 for leaf in submission) else 1
     possible = [mode for mode in modes(reference) if _pairs(reference, submission, mode)]
     for mode in sorted(possible, key=lambda mode: mode != matched.mode):
         ways = itertools.product(
             range(PAIRINGS),
             range(matched.part_ways),
             (True, False) if mode.heads_apart else (True,),
+            range(factors),
         )
-        for pairing, parts, head_by_head in ways:
-            option = _Pairing(pairing, parts, head_by_head, mode)
+        for pairing, parts, head_by_head, undone in ways:
+            option = _Pairing(pairing, parts, head_by_head, mode, undone)
             other = match(reference, submission, option(DEFAULT))
             if isinstance(other, Match) and other.mode == mode:
-                if frozenset(other.pieces) not in seen:
+                found = undone, frozenset(other.pieces)
+                if found not in seen:
                     options.append(option)
-                seen.add(frozenset(other.pieces))
+                seen.add(found)
     return ChoiceGroup(frozenset(), tuple(options))
 
 

@@ -237,7 +237,7 @@ class ContractJudge:
     def _at(self, asked: Mapping[str, Any]) -> str:
         """Which case a request was about."""
         doing = {"trace": "tracing", "compile": "compiling", "gradients": "differentiating"}
-        if asked.get("do") not in (*doing, "run", "record", "initial"):
+        if asked.get("do") not in (*doing, "run", "record", "initial", "starts"):
             return ""
         index, _, which = str(asked.get("id")).partition("/")
         if index != str(self.index):

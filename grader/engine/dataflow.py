@@ -67,6 +67,7 @@ class Uses:
     farthest: Counter[Weight] = field(default_factory=Counter)  # from the results
     last: dict[Weight, int] = field(default_factory=dict)
     plus_one: set[Weight] = field(default_factory=set)  # first used as 1 + weight
+    factor: dict[Weight, float] = field(default_factory=dict)  # first used times that
     returned: set[Weight] = field(default_factory=set)  # part of a result as they are
     stages: list[tuple[str, int]] = field(default_factory=list)
     clock: int = 0
@@ -128,6 +129,7 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses, remoteness: Remoteness) ->
                 uses.clock += 1
                 for weight in operand.in_order:
                     uses.first.setdefault(weight, (uses.clock, ROLES.get(name, name)))
+                    uses.factor.setdefault(weight, operand.factor)
                     uses.last[weight] = uses.clock
                     uses.times[weight] += 1
                     far = uses.ahead + remoteness.here[number]

@@ -17,8 +17,9 @@ from grader.engine.findings import WEIGHTS
 from grader.engine.judge import Order
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
-from grader.engine.remote import Remote, SubmissionError, names_in, numbers_in
+from grader.engine.remote import Remote, SubmissionError
 from grader.engine.suspects import Suspect
+from grader.engine.told import names_in, numbers_in
 from grader.engine.where import Where
 from grader.engine.words import error_words
 from grader.problem import Contract

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -47,6 +47,7 @@ class Leaf:
         one, and so starts at zero.
       part: which piece of an array it is, where one holds several.
       times: how often it is used.
+      factor: the number that it is multiplied by before it is used (``w * n ** -0.5``).
       late: a key to sort by in which a sum that is made early and needed late counts as late.
 
     """
@@ -60,6 +61,7 @@ class Leaf:
     plus_one: bool = False
     part: Part | None = None
     times: int = 1
+    factor: float = 1.0
     late: tuple[int, int] = (0, 0)
 
     def starting(self, kind: str) -> Leaf:
@@ -74,7 +76,7 @@ class Leaf:
         """The number of elements."""
         return math.prod(self.shape)
 
-    def of(self, values: Sequence[np.ndarray]) -> np.ndarray:
+    def of(self, values: Sequence[np.ndarray] | Mapping[int, np.ndarray]) -> np.ndarray:
         """Its numbers among those of all parameters of its owner."""
         whole = values[self.index]
         return whole if self.part is None else whole.ravel()[self.part.elements]

@@ -94,7 +94,7 @@ def _gradient_message(judge: ContractJudge, trial: Trial) -> str:
     ticket = trial.submission.start_gradients(weights, case.arrays, cotangents)
     ours = trial.reference.gradients(case.weights, case.arrays, cotangents)
     of_inputs = ours[len(case.weights) :]
-    expected = [*trial.matched.arranged(ours), *of_inputs]
+    expected = [*trial.matched.gradients(ours), *of_inputs]
     _, actual = ticket.result()
     if len(actual) != len(expected):
         return f"{len(actual)} gradients came for {len(expected)} parameters"

@@ -8,7 +8,7 @@ belongs, as an array of the same shape that goes through the same equations.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ _COUNTING = frozenset(
 )
 """What places are computed by."""
 _MOST_NUMBERS = 1000
+SAME_NUMBERS = frozenset("broadcast_in_dim reshape convert_element_type squeeze copy".split())
+_OF_NUMBERS = frozenset("add sub mul div neg sqrt rsqrt square integer_pow pow exp log".split())
 ARITHMETIC = frozenset(
     "add sub mul div neg abs sign max min clamp select_n integer_pow pow sqrt square exp log tanh "
     "is_finite lt le gt ge eq ne and or not reduce_sum reduce_max reduce_min reduce_and".split()
@@ -46,13 +48,16 @@ class Held:
 
     Without ``owners`` any element may be any of the weights'.  ``number`` is a value that holds
     no weights but is known: a place, say, from which a slice is taken.  ``constant`` is whether
-    no weight and no input decides what a value is.
+    no weight and no input decides what a value is, and ``filled`` what it is full of, where that
+    is one number.  ``factor`` is what the only weight was multiplied by.
     """
 
     weights: tuple[Weight, ...] = ()
     owners: np.ndarray | None = None
     number: np.ndarray | None = None
     constant: bool = False
+    filled: float | None = None
+    factor: float = 1.0
 
     @property
     def in_order(self) -> list[Weight]:
@@ -143,7 +148,8 @@ def known_numbers(eqn: Any, operands: Sequence[Held]) -> list[Held] | None:
 def known_literal(literal: Any) -> Held:
     """What is known of a literal."""
     known = np.asarray(literal.val) if _is_whole(literal) else None
-    return Held(number=known, constant=True)
+    filled = None if np.ndim(literal.val) else float(literal.val)
+    return Held(number=known, constant=True, filled=filled)
 
 
 def computed_with_constants(eqn: Any, operands: Sequence[Held]) -> list[Held] | None:
@@ -156,10 +162,36 @@ def computed_with_constants(eqn: Any, operands: Sequence[Held]) -> list[Held] | 
     if len(weights) > 1 or not all(held.weights or held.constant for held in operands):
         return None
     if not weights:
-        return [CONSTANT] * len(eqn.outvars)
+        return [replace(CONSTANT, filled=_filled(eqn, operands))] * len(eqn.outvars)
     if eqn.primitive.name not in ARITHMETIC:
         return None
-    return [Held(tuple(weights))] * len(eqn.outvars)
+    return [Held(tuple(weights), factor=_factor(eqn.primitive.name, operands))] * len(eqn.outvars)
+
+
+def _filled(eqn: Any, operands: Sequence[Held]) -> float | None:
+    """The number that the result of constants is full of, where it is one."""
+    name, known = eqn.primitive.name, [held.filled for held in operands]
+    if None in known or not known:
+        return None
+    if name in SAME_NUMBERS:
+        return known[0]
+    if name not in _OF_NUMBERS or eqn.outvars[0].aval.dtype.kind != "f":
+        return None
+    compute = RULES[name](eqn)
+    return None if compute is None else float(compute(*map(np.float64, known)))
+
+
+def _factor(name: str, operands: Sequence[Held]) -> float:
+    """What a weight has been multiplied by, after one more equation with constants."""
+    (factor,) = (held.factor for held in operands if held.weights)
+    numbers = [held.filled for held in operands if not held.weights]
+    if name == "neg":
+        return -factor
+    if name not in ("mul", "div") or len(numbers) != 1 or not numbers[0]:
+        return factor
+    if name == "mul":
+        return factor * numbers[0]
+    return factor / numbers[0] if operands[0].weights else factor
 
 
 def _is_whole(var: Any) -> bool:

@@ -19,6 +19,15 @@ TABLE_WAYS = 6
 """Of the ways to split tables so many are tried, then the `DIVISIONS`."""
 PART_WAYS = TABLE_WAYS + DIVISIONS
 
+UNDONE: tuple[Callable[[Leaf], bool], ...] = (
+    lambda leaf: leaf.role in ("add", "token"),
+    lambda _: True,
+    lambda _: False,
+)
+"""Of which parameters a factor is their own affair (``0.02 * table``, ``w * n ** -0.5``), so that
+the reference's stands for the product: a factor on a kernel may as well be the scale of the
+scores."""
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -33,6 +42,7 @@ class Choices:
       pairing: which of the ways to tell parameters of equal size apart.
       mode: which parameters share an array, where that is known: the way that is tried first.
       known: paths of which the group of slots is known that they belong to.
+      undone: which of the factors of parameters are undone, as a place in `UNDONE`.
 
     """
 
@@ -43,11 +53,12 @@ class Choices:
     pairing: int = 0
     mode: Mode | None = None
     known: tuple[tuple[str, str], ...] = ()
+    undone: int = 0
 
     def __hash__(self) -> int:
         orders = tuple(sorted(self.orders.items()))
         decided = self.siblings, self.head_by_head, self.parts, self.pairing, self.mode, self.known
-        return hash((orders, decided))
+        return hash((orders, decided, self.undone))
 
 
 DEFAULT = Choices()

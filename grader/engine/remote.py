@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from grader.engine.layout import Kinds, Leaf, Part
 from grader.engine.process import Child, Lost
+from grader.engine.told import MOST_OF_A_FORM, few, leaf_in, line_of, printable, shape_in
 from grader.engine.traced import Output
 from grader.problem import Sizes
 
@@ -79,7 +79,7 @@ class Ticket:
         header, arrays = self.answer
         error = header.get("error")
         if isinstance(error, dict):
-            raise SubmissionError(_printable(error))
+            raise SubmissionError(printable(error))
         return header, arrays
 
 
@@ -134,12 +134,12 @@ class RemoteTrace:
         if self._known is None:
             header, _ = self.ticket.result()
             try:
-                leaves = [_leaf(i, told) for i, told in enumerate(_few(header["leaves"]))]
+                leaves = [leaf_in(i, told) for i, told in enumerate(few(header["leaves"]))]
                 outputs = [
-                    Output(line_of(told["label"]), _shape(told["shape"]), line_of(told["dtype"]))
-                    for told in _few(header["outputs"])
+                    Output(line_of(told["label"]), shape_in(told["shape"]), line_of(told["dtype"]))
+                    for told in few(header["outputs"])
                 ]
-                collections = [line_of(c) for c in _few(header["collections"])]
+                collections = [line_of(c) for c in few(header["collections"])]
                 drawn = None if header["random"] is None else int(header["random"])
                 form = line_of(header["form"], MOST_OF_A_FORM)
                 narrow = line_of(header["narrow"], 40)
@@ -170,7 +170,7 @@ class RemoteTrace:
             left = iter(parts)
             pieces = [
                 self._piece(told, next(left) if told["part"] else None)
-                for told in _few(header["leaves"])
+                for told in few(header["leaves"])
             ]
             if {piece.index for piece in pieces} != {leaf.index for leaf in self.leaves}:
                 raise ValueError("the pieces are of other parameters")
@@ -181,7 +181,7 @@ class RemoteTrace:
     def _piece(self, told: Mapping[str, Any], elements: np.ndarray | None) -> Leaf:
         """A parameter as a child tells it, or a piece of one."""
         whole = self.leaves[int(told["index"])]
-        found = replace(_leaf(whole.index, told), kind=whole.kind)
+        found = replace(leaf_in(whole.index, told), kind=whole.kind)
         if elements is None:
             return replace(whole, used=found.used)
         if elements.shape != found.shape or elements.dtype.kind not in "iu":
@@ -223,6 +223,13 @@ class RemoteTrace:
         """Have the child draw the parameters as the function itself would."""
         return self.remote.ask("initial", arrays, id=self.id)
 
+    def starts(self, leaf: int, times: int, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """How a parameter would start with as many other keys."""
+        found = self.remote.ask("starts", arrays, id=self.id, leaf=leaf, times=times).result()[1]
+        if [start.shape for start in found] != [self.leaves[leaf].shape] * times:
+            raise Lost("garbage", "the process answered with garbage")
+        return found
+
     def run(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for these weights and inputs."""
         return self.start_run(weights, arrays).result()[1]
@@ -257,21 +264,6 @@ class RemoteTrace:
         return self.remote.ask("record", [*weights, *arrays], id=self.id, weights=len(weights))
 
 
-def _leaf(index: int, told: Mapping[str, Any]) -> Leaf:
-    """A parameter as a child tells it."""
-    return Leaf(
-        index=index,
-        path=line_of(told["path"]),
-        shape=_shape(told["shape"]),
-        used=None if told["used"] is None else int(told["used"]),
-        role=line_of(told["role"], 40),
-        kind=line_of(told["kind"], 40),
-        plus_one=bool(told["plus_one"]),
-        times=int(told["times"]),
-        late=(int(told["late"][0]), int(told["late"][1])),
-    )
-
-
 def recorded(ticket: Ticket) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
     """The outputs, every intermediate value, and the line of each.
 
@@ -287,48 +279,3 @@ def recorded(ticket: Ticket) -> tuple[list[np.ndarray], list[np.ndarray], list[i
     if len(lines) != len(values) - count or not all(type(n) is int for n in lines):
         raise Lost("garbage", "the process answered with garbage")
     return values[:count], values[count:], lines
-
-
-MOST_OF_A_FORM = 4000
-_MOST_TOLD = 2000
-"""Of parameters, outputs and the like: the judge works with what it is told."""
-
-
-def line_of(told: Any, most: int = 200) -> str:
-    """What a child told, as one short line that can be shown anywhere."""
-    text = told if type(told) is str else json.dumps(told)
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:most])
-
-
-def _printable(told: Any, depth: int = 4) -> Any:
-    """What a child told, with texts that can be encoded, and not without end."""
-    if type(told) is str:
-        return told[:4000].encode("utf-8", "replace").decode()
-    if isinstance(told, dict) and depth:
-        pairs = list(told.items())[:100]
-        return {_printable(key): _printable(value, depth - 1) for key, value in pairs}
-    if isinstance(told, list) and depth:
-        return [_printable(item, depth - 1) for item in told[:100]]
-    return told if isinstance(told, int | float | None) else str(told)[:200]
-
-
-def names_in(told: Any) -> list[str]:
-    """What a child told, as a list of names; whatever else it is counts as none."""
-    return [line_of(name) for name in told[:100]] if isinstance(told, list) else []
-
-
-def numbers_in(told: Any) -> list[int]:
-    """What a child told, as a list of numbers; whatever else is in it is left out."""
-    return [n for n in told[:100] if type(n) is int] if isinstance(told, list) else []
-
-
-def _few(told: Any) -> list[Any]:
-    if not isinstance(told, list) or len(told) > _MOST_TOLD:
-        raise ValueError("not a list, or too long")
-    return told
-
-
-def _shape(told: Any) -> tuple[int, ...]:
-    if not all(type(n) is int and 0 <= n < 2**31 for n in _few(told)) or len(told) > 32:
-        raise ValueError("not a shape")
-    return tuple(told)

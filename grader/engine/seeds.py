@@ -10,7 +10,8 @@ import numpy as np
 from grader.engine.beginnings import check_initial, constant_starts, drawn_alike, looks_drawn
 from grader.engine.cases import draw_arrays, draw_weights
 from grader.engine.compare import all_close
-from grader.engine.remote import Remote, RemoteTrace
+from grader.engine.remote import Remote, RemoteTrace, Ticket
+from grader.engine.told import numbers_in
 
 if TYPE_CHECKING:
     from grader.engine.contract_judge import ContractJudge
@@ -65,7 +66,8 @@ def check_seed(judge: ContractJudge) -> None:
     one, other = (ticket.result()[1] for ticket in asked_far)
     first = far_seed(judge.seed) if judge.ample else judge.seed
     far: Started = [(first, one), (far_seed(judge.seed) + FAR, other)]
-    message = _seed_message(judge, near, again, far)
+    keys = [(judge.seed, asked[0]), *asked_near, (far[1][0], asked_far[1])]
+    message = _seed_message(judge, near, again, far) or _keys_message(keys)
     if message:
         judge.fail("seed", message)
     else:
@@ -113,6 +115,15 @@ def _seed_message(judge: ContractJudge, near: Started, again: Values, far: Start
                 return f"{twins}; is the key made of `seed` itself?"
     if not _only_through_parameters(judge):
         return "with the same parameters, the result still depends on the seed"
+    return ""
+
+
+def _keys_message(asked: list[tuple[int, Ticket]]) -> str:
+    """What is wrong where keys are made of numbers, but for some seed not of the seed."""
+    for seed, ticket in asked:
+        numbers = numbers_in(ticket.result()[0].get("keys"))
+        if numbers and seed % 2**32 not in numbers:
+            return f"with seed {seed} the key is made of {numbers[0]}, not of `seed` itself"
     return ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grader.engine.findings import Trial
-from grader.engine.remote import MOST_OF_A_FORM, line_of
+from grader.engine.told import MOST_OF_A_FORM, line_of
 from grader.engine.traced import Output
 from grader.engine.words import axes_words, case_words, common_names
 

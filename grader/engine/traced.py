@@ -21,6 +21,7 @@ from grader.engine.initial_kind import initial_kind
 from grader.engine.jaxprs import live_variables, narrow_type, random_line, source_lines
 from grader.engine.layout import Leaf
 from grader.engine.results import as_arrays, form_of
+from grader.engine.rules.values import is_threefry, other_key, words_from_keys
 from grader.jaxprs import bind_equation, sub_jaxprs
 from grader.problem import Contract, Sizes
 
@@ -118,6 +119,7 @@ class Traced:
                     "unknown",
                     plus_one=weight in uses.plus_one,
                     times=uses.times[weight],
+                    factor=uses.factor.get(weight, 1.0),
                     late=uses.late(weight),
                 )
                 self.leaves.append(leaf.starting(kind) if self.drawn else leaf)
@@ -191,18 +193,42 @@ class Traced:
         outputs = self.program.run(arrays, special=self._feeding(weights), record=record)
         return outputs, seen
 
-    def initial_values(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The parameters that the function would really create, drawn as JAX draws them."""
+    def initial_values(self, arrays: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
+        """The parameters that the function would really create, drawn as JAX draws them.
+
+        And the numbers that random keys are made of on the way, modulo 2**32.
+        """
         drawn: dict[int, np.ndarray] = {}
+        numbers: list[int] = []
+
+        def note(eqn: Any, values: list[np.ndarray]) -> None:
+            if eqn.primitive.name == "random_seed" and is_threefry(eqn.outvars[0].aval.dtype):
+                numbers.extend(words_from_keys(values[0])[..., -1].ravel().tolist())
 
         def draw(eqn: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
-            values = Program(eqn.params["program"]).run(inputs)
+            values = Program(eqn.params["program"]).run(inputs, record=note)
             slots = self._slots.get(id(eqn), ())
             drawn.update((i, v) for i, v in zip(slots, values, strict=False) if i is not None)
             return values
 
+        self.program.run(arrays, special={"linen_init": draw}, record=note)
+        return [drawn[i] for i in sorted(drawn)], numbers
+
+    def starts(self, leaf: int, times: int, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """How a parameter would start with as many other keys."""
+        drawn: list[np.ndarray] = []
+
+        def draw(eqn: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
+            program, slots = eqn.params["program"], self._slots.get(id(eqn), [])
+            if leaf in slots and not drawn:
+                outvar = program.jaxpr.outvars[slots.index(leaf)]
+                alone = Program(program.replace(jaxpr=program.jaxpr.replace(outvars=[outvar])))
+                for number in range(times):
+                    drawn.extend(alone.run([other_key(x, number) for x in inputs]))
+            return [np.zeros(var.aval.shape) for var in eqn.outvars]
+
         self.program.run(arrays, special={"linen_init": draw})
-        return [drawn[i] for i in sorted(drawn)]
+        return drawn
 
     def _feeding(self, weights: Sequence[np.ndarray]) -> Mapping[str, Any]:
         def feed(eqn: Any, _: list[np.ndarray]) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from grader.engine.layout import Leaf, arrange, arrangements, backwards, is_plain
 from grader.engine.mismatch import Mismatch, amount_apart, difference
-from grader.engine.pairing import DEFAULT, PART_WAYS, TABLE_WAYS, Choices, fits, paired
+from grader.engine.pairing import DEFAULT, PART_WAYS, TABLE_WAYS, UNDONE, Choices, fits, paired
 from grader.engine.slots import Leaves, Mode, Slot, modes, slots_of
 from grader.engine.tables import FEW
 
@@ -37,6 +37,7 @@ class Match:
     orders: Mapping[str, tuple[str, ...]]
     mode: Mode
     empty: tuple[Leaf, ...] = ()
+    undone: int = 0
 
     @property
     def split(self) -> bool:
@@ -57,12 +58,24 @@ class Match:
         for leaf, _ in self.pieces:
             if leaf.plus_one:
                 values[leaf.index] = values[leaf.index] - 1.0
+            if (factor := self.factor(leaf)) != 1:
+                values[leaf.index] = values[leaf.index] / factor
         return values
 
+    def gradients(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The gradients of the submission's parameters, in its own order, from the reference's."""
+        values = self.arranged(reference)
+        for leaf, _ in self.pieces:
+            if (factor := self.factor(leaf)) != 1:
+                values[leaf.index] = values[leaf.index] * factor
+        return values
+
+    def factor(self, leaf: Leaf) -> float:
+        """What the submission multiplies a parameter by to have what the reference has."""
+        return leaf.factor if UNDONE[self.undone](leaf) else 1.0
+
     def arranged(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Values that belong to the reference's parameters, such as gradients, as the submission
-        lays them out.
-        """
+        """Values that belong to the reference's parameters, as the submission lays them out."""
         filled = {leaf.index: np.zeros(leaf.shape) for leaf in self.empty}
         for leaf, slots in self.pieces:
             value = self._value(leaf, slots, reference)
@@ -135,8 +148,11 @@ def match(
     reference: Sequence[Leaf], submission: Sequence[Leaf], choices: Choices = DEFAULT
 ) -> Match | Mismatch:
     """Pair the parameters of a submission with those of the reference."""
-    found = _paired(Leaves(reference), Leaves(submission), replace(choices, orders=_NO_ORDERS))
-    return replace(found, orders=choices.orders) if isinstance(found, Match) else found
+    pairing = replace(choices, orders=_NO_ORDERS, undone=0)
+    found = _paired(Leaves(reference), Leaves(submission), pairing)
+    if isinstance(found, Mismatch):
+        return found
+    return replace(found, orders=choices.orders, undone=choices.undone)
 
 
 def common_mode(pairs: Iterable[tuple[Sequence[Leaf], Sequence[Leaf]]]) -> Mode | None:

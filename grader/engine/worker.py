@@ -158,8 +158,13 @@ class Worker:
         return {"outputs": len(outputs), "lines": lines}, [*outputs, *values]
 
     def do_initial(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
-        """The parameters as the function itself would draw them."""
-        return {}, self._trace(request).initial_values(arrays)
+        """The parameters as the function itself would draw them; what its keys are made of."""
+        values, numbers = self._trace(request).initial_values(arrays)
+        return {"keys": list(dict.fromkeys(numbers))}, values
+
+    def do_starts(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
+        """How a parameter would start with other keys."""
+        return {}, self._trace(request).starts(request["leaf"], request["times"], arrays)
 
     def do_prepare_gradients(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:
         """Trace what ``gradients`` will evaluate, before its weights are known."""

@@ -41,6 +41,8 @@ class Placed:
                     "weight decay has to tell them apart: to be trained, the kernel needs to be a "
                     "parameter of its own"
                 )
+        factors = {leaf.index: found.factor(leaf) for leaf, _ in found.pieces}
+        self._factors = [factors.get(leaf.index, 1.0) for leaf in theirs]
         self.names = [(*leaf.path.split("/"), kinds.get(leaf.index, "empty")) for leaf in theirs]
 
     @cached_property
@@ -63,6 +65,16 @@ class Placed:
         """Their parameters in the order of their leaves."""
         found = traverse_util.flatten_dict(params)
         return [found[names] for names in self.names]
+
+    def given(self, params: Params) -> list[Any]:
+        """What their function takes for these parameters.
+
+        What it multiplies by a number of its own (``0.02 * table``) is kept and trained as the
+        product: an optimiser's steps have the size that they have in the reference.
+        """
+        return [
+            x if f == 1 else x / f for x, f in zip(self.flat(params), self._factors, strict=True)
+        ]
 
     def params(self, reference: Params) -> Params:
         """Their parameters from those of the reference, both as trees."""

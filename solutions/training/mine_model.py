@@ -168,11 +168,11 @@ class _Answer:
 
     def outputs(self, params: Params, image: jax.Array) -> list[jax.Array]:
         """What their function returns for one image."""
-        return self._theirs.pure(self.placed.flat(params), [image])
+        return self._theirs.pure(self.placed.given(params), [image])
 
     def attention(self, params: Params, image: jax.Array) -> np.ndarray | None:
         """The last value on the way that looks like attention weights: (heads, T, T)."""
-        weights = [np.asarray(w, np.float64) for w in self.placed.flat(params)]
+        weights = [np.asarray(w, np.float64) for w in self.placed.given(params)]
         return _last_attention(self._theirs, weights, [np.asarray(image, np.float64)])
 
 

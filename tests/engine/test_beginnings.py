@@ -63,9 +63,12 @@ def test_what_gets_no_gradient_fails(
         ("seed % 1000", "give the same parameters"),
         ("min(seed, 1000)", "give the same parameters"),
         ("seed // 2", "seeds 0 and 1"),
+        ("seed + 1", "the key is made of 1, not of `seed`"),
+        ("-seed", "the key is made of 4294967295, not of `seed`"),
+        ("hash((seed, 1.5)) % 2**31", "not of `seed` itself"),
     ],
 )
-def test_seeds_that_give_the_same_parameters_are_told(
+def test_keys_that_are_not_made_of_the_seed_are_told(
     seed: str, says: str, grade_text: Grade
 ) -> None:
     verdict = grade_text(changed(39, (KEY, f"init(jax.random.key({seed})")), 39, cases=12, shapes=4)
@@ -121,6 +124,36 @@ def test_a_model_that_starts_all_constant_does_not_depend_on_the_seed(
     verdict = grade_text(changed(38, ('name="projection")', kernel)), 38, **FEW)
     assert failed_checks(verdict) == ["seed"]
     assert "all start as constants" in message(verdict, "seed")
+
+
+@pytest.mark.parametrize(
+    ("start", "spread"),
+    [
+        ("normal(0.02)", None),
+        ("truncated_normal(0.02)", None),
+        ("normal()", "0.01"),
+        ("truncated_normal(0.01)", "0.0088"),
+        ("normal(0.04)", "0.04"),
+    ],
+)
+@pytest.mark.parametrize("key", [KEY, KEY.replace("key(", "PRNGKey(")])
+def test_the_spread_of_a_token_is_told_of_however_few_numbers(
+    start: str, spread: str | None, key: str, grade_text: Grade
+) -> None:
+    source = changed(46, (CLS, CLS.replace("normal(0.02)", start)), (KEY, key))
+    for seed in range(3):
+        verdict = grade_text(source, 46, seed=seed, **FEW)
+        assert failed_checks(verdict) == (["initial"] if spread else [])
+        found = message(verdict, "initial").partition("deviation of ")[2].partition(";")[0]
+        assert not spread or abs(float(found) / float(spread) - 1) < 0.25
+        assert not verdict["remarks"]
+
+
+def test_what_is_drawn_is_what_the_model_makes_of_it(grade_text: Grade) -> None:
+    for scale, drawn, failed in ((0.02, 1.0, []), (0.02, 0.02, ["initial"]), (50.0, 0.0004, [])):
+        start = f"{scale} * self.param({POSITIONS}".replace("0.02)", f"{drawn})")
+        source = changed(39, (f"self.param({POSITIONS}", start))
+        assert failed_checks(grade_text(source, 39, **FEW)) == failed
 
 
 def test_a_table_that_starts_on_one_side_of_zero_fails(grade_text: Grade) -> None:
@@ -183,7 +216,7 @@ def test_parameters_that_follow_from_the_hash_of_a_text_differ_elsewhere(
     )
     assert failed_checks(verdict)[0] == "repeats"
     numbers = changed(39, (KEY, "init(jax.random.key(hash((seed, 1.5)) % 2**31)"))
-    assert grade_text(numbers, 39, **FEW)["passed"]
+    assert failed_checks(grade_text(numbers, 39, **FEW)) == ["seed"]
 
 
 def test_another_result_for_the_same_seed_is_not_told_as_a_seed_ignored(grade_text: Grade) -> None:

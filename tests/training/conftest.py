@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from grader import catalogue
 from grader.catalogue import ROOT
 from grader.cli import main
+from grader.study import progress
 from solutions.training.data import Dataset
 from solutions.training.recipe import Recipe
 
@@ -168,3 +170,14 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
         main(list(words))
     told = capsys.readouterr()
     return int(ended.value.code or 0), told.out, told.err
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty problems folder and no progress, as on the first day."""
+    folder = tmp_path / "problems"
+    folder.mkdir()
+    monkeypatch.setattr(catalogue, "PROBLEMS", folder)
+    known: dict[int, progress.Reached] = {}
+    monkeypatch.setattr(progress, "read", lambda: known)
+    return folder

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 _WORD = np.dtype(np.uint32)
+_ODD = 0x9E3779B97F4A7C15
 
 
 @cache
@@ -84,3 +85,12 @@ def _hold_keys(value: Any, dtype: np.dtype[Any]) -> np.ndarray:
 def release(value: Any, aval: Any) -> np.ndarray:
     """The outside form of a held value: keys become uint32 words, the rest stays as it is."""
     return words_from_keys(value) if is_key(aval.dtype) else np.asarray(value)
+
+
+def other_key(value: np.ndarray, number: int) -> np.ndarray:
+    """A held value with other keys in the place of keys, typed or raw ones; else as it is."""
+    if value.dtype == np.uint64:
+        return value ^ np.uint64((number + 1) * _ODD % 2**64)
+    if value.dtype == _WORD and value.shape[-1:] == (2,):
+        return value ^ np.array([0, (number + 1) * _ODD % 2**32], _WORD)
+    return value

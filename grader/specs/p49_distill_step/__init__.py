@@ -59,6 +59,15 @@ PROBLEM = Problem(
             "embedding": 6,
             "norm": 10.0,
         },
+        {
+            "batch": 3,
+            "height": 2,
+            "width": 3,
+            "channels": 1,
+            "hidden": 4,
+            "embedding": 5,
+            "norm": 1e6,
+        },
     ),
     symbols=_symbols,
     stages=(

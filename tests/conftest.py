@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+for stops in (signal.SIGINT, signal.SIGHUP):  # of the background, or under nohup: ignored
+    if signal.getsignal(stops) == signal.SIG_IGN:
+        signal.signal(stops, signal.SIG_DFL)
 
 from grader.catalogue import ROOT
 from grader.engine.quick_compile import QUICKLY

@@ -233,6 +233,8 @@ def main() -> None:
     parser.add_argument("--only", choices=["singles", "pairs", "answers"])
     options = parser.parse_args()
     numbers = options.problems or list(catalogue.names())
+    if unknown := set(numbers) - set(catalogue.names()):
+        parser.error(f"there is no problem {min(unknown)}")
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     ways: dict[str, Callable[[], Count]] = {
         "singles": lambda: singles(numbers),

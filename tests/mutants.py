@@ -220,6 +220,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("problems", nargs="*", type=int, help="their numbers; all without any")
     numbers = parser.parse_args().problems or list(catalogue.names())
+    if unknown := set(numbers) - set(catalogue.names()):
+        parser.error(f"there is no problem {min(unknown)}")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for number in numbers:
         results[str(number)] = run(number)

@@ -13,9 +13,6 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-for stops in (signal.SIGINT, signal.SIGHUP):  # of the background, or under nohup: ignored
-    if signal.getsignal(stops) == signal.SIG_IGN:
-        signal.signal(stops, signal.SIG_DFL)
 
 from grader.catalogue import ROOT
 from grader.engine.quick_compile import QUICKLY
@@ -24,6 +21,10 @@ from grader.engine.warm_grader import WarmGrader
 os.environ.setdefault(
     "XLA_FLAGS", " ".join(f"--{name}={str(value).lower()}" for name, value in QUICKLY.items())
 )
+
+for stops in (signal.SIGINT, signal.SIGHUP):  # in the background, or under nohup: ignored
+    if signal.getsignal(stops) == signal.SIG_IGN:
+        signal.signal(stops, signal.SIG_DFL)
 
 Grade = Callable[..., dict[str, Any]]
 

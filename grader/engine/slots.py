@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 from grader.engine.layout import Leaf, common_path, factor_names, family, layer, parallel_group
 
@@ -91,7 +91,7 @@ class Leaves:
         return isinstance(other, Leaves) and self._numbers == other._numbers
 
 
-Stacks = Literal["none", "all", "first", "last", "halves", "backwards"]
+Stacks = Literal["none", "all", "first", "last", "halves", "backwards", "pairs", "first_pairs"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class Mode:
 
     Attributes:
       stacks: which layers do: ``none``, ``all``, all but the ``first`` or the ``last``, those of
-        each of two ``halves``, or all with the last one in front, ``backwards``.
+        each of two ``halves``, all with the last one in front, ``backwards``, or the first and
+        the second ones of all ``pairs``, where an odd one is alone at the end or comes first.
       fusion: of query, key and value, how many do, in the order of use.
       bias_fusion: the same for their biases.
       heads_apart: whether each head has query, key and value of its own.
@@ -128,7 +129,7 @@ def modes(reference: Sequence[Leaf]) -> Iterator[Mode]:
                 yield Mode(stacks, fusion, bias_fusion, heads_apart, out_apart)
 
 
-_STACKS: tuple[Stacks, ...] = ("none", "all", "first", "last", "halves", "backwards")
+_STACKS: tuple[Stacks, ...] = get_args(Stacks)
 _ALIKE = tuple((fusion, fusion) for fusion in _FUSIONS)
 _UNLIKE = (*((fusion, _APART) for fusion in _FUSIONS[1:]), (_APART, (3,)))
 _SHARINGS = (
@@ -186,6 +187,9 @@ def _stack(stacks: Stacks, layer: int | None, layers: int) -> int | None:
     """A number for the stack that a layer is in; None for what is in no layer."""
     if layer is None or stacks == "none":
         return layer
+    if stacks in ("pairs", "first_pairs"):
+        alone = (layers - 1 if stacks == "pairs" else 0) if layers % 2 else None
+        return 2 if layer == alone else (layer + (alone == 0)) % 2
     firsts = {"first": 1, "last": layers - 1, "halves": layers // 2}
     return int(layer >= firsts.get(stacks, layers))
 

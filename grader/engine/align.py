@@ -122,7 +122,7 @@ class _Search:
                 if group.uses and not any(here.open_from < u <= until for u in group.uses):
                     continue
                 # The options of one group decide the same, so each replaces the one before.
-                for option, there in self._try([option(best) for option in group.options]):
+                for option, there in self._try(option(best) for option in group.options):
                     if there.equal:
                         return Alignment(option, True)
                     if there.found > here.found:

@@ -50,6 +50,8 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
         embedded = leaf.path.rsplit("/", 1)[-1] == "embedding"  # nn.Embed has its own default
         if zeros and any(slot.role == "token" and slot.sizes[2] > 1 for slot in slots):
             wrong.append(f"'{leaf.path}' starts with zeros: tokens that start equal stay equal")
+        elif zeros and any(slot.role == "add" for slot in slots):
+            wrong.append(f"'{leaf.path}' starts with zeros")
         elif not zeros and not embedded and not _near(spread, most):
             wrong.append(f"'{leaf.path}' starts with a standard deviation of {spread:.2g}")
         elif not zeros and np.unique(value[value != 0]).size < _MOSTLY * np.count_nonzero(value):

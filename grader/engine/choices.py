@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from grader.engine.layout import Leaf, arrangements, backwards
@@ -21,7 +21,7 @@ class ChoiceGroup:
     """
 
     uses: frozenset[int]
-    options: tuple[Callable[[Choices], Choices], ...]
+    options: Iterable[Callable[[Choices], Choices]]
 
 
 def choice_groups(
@@ -43,24 +43,26 @@ def choice_groups(
                 if not orders[shared] or len(found[0]) > len(orders[shared][0]):
                     orders[shared] = found
                 uses[shared].update(reference[i].used or 0 for i in slot.members)
-    groups = [_pairing_group(reference, submission, matched)]
+    groups = [ChoiceGroup(frozenset(), _Pairings(reference, submission, matched))]
+
+    def add(about: str, options: Sequence[Callable[[Choices], Choices]]) -> None:
+        if len(options) > 1:
+            groups.append(ChoiceGroup(frozenset(uses[about]), options))
+
     for base in parts:
         siblings = [s.siblings for s in _SIBLINGS] if base.endswith("qkv") else [None]
         possible = orders[base] if base.endswith("qkv") else _with_factors_backwards(orders[base])
-        options = tuple(_Layout(base, order, which) for order in possible for which in siblings)
-        groups.append(ChoiceGroup(frozenset(uses[base]), options))
+        add(base, [_Layout(base, order, which) for order in possible for which in siblings])
     groups.sort(key=lambda group: min(group.uses, default=0))
     for base, layouts in parts.items():
         if layouts != {base}:  # what they share is settled: now each alone, then which is which
             for layout in sorted(layouts):
-                options = tuple(_Layout(layout, order) for order in orders[layout])
-                groups.append(ChoiceGroup(frozenset(uses[layout]), options))
-            groups.append(ChoiceGroup(frozenset(uses[base]), _SIBLINGS))
+                add(layout, [_Layout(layout, order) for order in orders[layout]])
+            add(base, _SIBLINGS)
         # With the layers on the same axis in kernels and biases, their orders differ.
         for alone in sorted(stacked[base]):
-            options = tuple(_Layout(alone, order) for order in orders[alone])
-            groups.append(ChoiceGroup(frozenset(uses[alone]), options))
-    return [group for group in groups if len(group.options) > 1]
+            add(alone, [_Layout(alone, order) for order in orders[alone]])
+    return groups
 
 
 _TURNED = (("head",), ("height", "width"), ("channel",))
@@ -132,14 +134,31 @@ class _Pairing:
         )
 
 
-def _pairing_group(
+class _Pairings:
+    """The options of the first group, worked out as far as they are gone through."""
+
+    def __init__(
+        self, reference: Sequence[Leaf], submission: Sequence[Leaf], matched: Match
+    ) -> None:
+        self._found: list[_Pairing] = []
+        self._rest = _pairings(reference, submission, matched)
+
+    def __iter__(self) -> Iterator[_Pairing]:
+        yield from self._found
+        for option in self._rest:
+            self._found.append(option)
+            yield option
+
+
+def _pairings(
     reference: Sequence[Leaf], submission: Sequence[Leaf], matched: Match
-) -> ChoiceGroup:
-    options: list[_Pairing] = []
+) -> Iterator[_Pairing]:
+    """Every way to pair all parameters, those first that share arrays as ``matched`` does."""
     seen: set[tuple[int, frozenset[tuple[Leaf, tuple[Slot, ...]]]]] = set()
     factors = len(UNDONE) if any(leaf.factor != 1 for leaf in submission) else 1
-    possible = [mode for mode in modes(reference) if _pairs(reference, submission, mode)]
-    for mode in sorted(possible, key=lambda mode: mode != matched.mode):
+    for mode in sorted(modes(reference), key=lambda mode: mode != matched.mode):
+        if not _pairs(reference, submission, mode):
+            continue
         ways = itertools.product(
             range(PAIRINGS),
             range(matched.part_ways),
@@ -152,9 +171,8 @@ def _pairing_group(
             if isinstance(other, Match) and other.mode == mode:
                 found = undone, frozenset(other.pieces)
                 if found not in seen:
-                    options.append(option)
+                    yield option
                 seen.add(found)
-    return ChoiceGroup(frozenset(), tuple(options))
 
 
 def _pairs(reference: Sequence[Leaf], submission: Sequence[Leaf], mode: Mode) -> bool:

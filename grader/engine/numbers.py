@@ -108,15 +108,18 @@ def _settle_the_rest(judge: ContractJudge, trials: list[Trial]) -> None:
 
 
 def _telling(judge: ContractJudge, trials: list[Trial]) -> list[Trial]:
-    """The simplest draw, and the one that leaves the fewest layouts alike."""
+    """The simplest draw, and the one that leaves the fewest layouts alike, with nothing absent."""
 
     def simple_fields(trial: Trial) -> int:
         fields = judge.problem.fields
         return sum(trial.draw.fields[name] == choices[0] for name, choices in fields.items())
 
+    def absent(trial: Trial) -> bool:
+        return any(type(value) is int and not value for value in trial.draw.fields.values())
+
     rest = sorted(
         (trial for trial in trials[1:] if trial.draw.tells),
-        key=lambda t: (simple_fields(t), t.draw.plainness),
+        key=lambda t: (absent(t), simple_fields(t), t.draw.plainness),
     )
     return [trials[0], *rest[:1]]
 

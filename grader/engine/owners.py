@@ -183,7 +183,10 @@ def _filled(eqn: Any, operands: Sequence[Held]) -> float | None:
 
 def _factor(name: str, operands: Sequence[Held]) -> float:
     """What a weight has been multiplied by, after one more equation with constants."""
-    (factor,) = (held.factor for held in operands if held.weights)
+    factors = {held.factor for held in operands if held.weights}
+    factor = factors.pop()
+    if factors:
+        return 1.0
     numbers = [held.filled for held in operands if not held.weights]
     if name == "neg":
         return -factor

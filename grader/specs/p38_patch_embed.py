@@ -29,7 +29,7 @@ PROBLEM = Problem(
     corners=(
         {"grid_h": 3, "grid_w": 3, "patch_size": 1, "channels": 3, "d_model": 7},
         {"grid_h": 1, "grid_w": 5, "patch_size": 2, "channels": 1, "d_model": 6, "scale": 100.0},
-        {"grid_h": 6, "grid_w": 6, "patch_size": 4, "channels": 3, "d_model": 9},
+        {"grid_h": 6, "grid_w": 6, "patch_size": 4, "channels": 3, "d_model": 48},
         {"grid_h": 5, "grid_w": 1, "patch_size": 8, "channels": 2, "d_model": 40},
         {"grid_h": 1, "grid_w": 1, "patch_size": 5, "channels": 5, "d_model": 1},
     ),

@@ -24,37 +24,39 @@ VIT_FIELDS: Mapping[str, Sequence[Any]] = {
 }
 
 ONE_HEAD = {"num_heads": 1, "head_dim": 5, "d_ff": 7}
+ALL_NINE = {"num_heads": 1, "head_dim": 9, "d_ff": 9}
 ONE_FEATURE = {"num_heads": 1, "head_dim": 1, "d_ff": 3}
 ONE_CHANNEL_A_HEAD = {"num_heads": 6, "head_dim": 1, "d_ff": 13}
-MANY_HEADS = {"num_heads": 5, "head_dim": 2, "d_ff": 6}
+EIGHT_HEADS = {"num_heads": 8, "head_dim": 3, "d_ff": 24}
+SEVEN_HEADS = {"num_heads": 7, "head_dim": 3, "d_ff": 6}
 SMALL = {"num_heads": 2, "head_dim": 3, "d_ff": 8}
 
 TOKEN_CORNERS: tuple[Mapping[str, Any], ...] = (
     {"tokens": 5, "scale": 1.0, **ONE_HEAD},
-    {"tokens": 24, "scale": 30.0, **ONE_CHANNEL_A_HEAD},
-    {"tokens": 1, "scale": 30.0, **SMALL},
-    {"tokens": 6, "scale": 1.0, **SMALL},
+    {"tokens": 24, "scale": 1.0, **EIGHT_HEADS},
+    {"tokens": 1, "scale": 1000.0, **SMALL},
+    {"tokens": 6, "scale": 30.0, **ONE_CHANNEL_A_HEAD},
     {"tokens": 4, "scale": 1.0, **ONE_FEATURE},
 )
-"""One head; many rows, large values and heads of one channel; one row, of large values; as many
-rows as features; a single feature."""
+"""One head; many heads, and as many rows as features and as hidden units; one row, of large
+values; heads of one channel, as many rows as features, large values; a single feature."""
 
 VIT_CORNERS: tuple[Mapping[str, Any], ...] = (
     {
         "grid_h": 3,
         "grid_w": 3,
         "patch_size": 1,
-        "channels": 3,
-        **ONE_HEAD,
+        "channels": 9,
+        **ALL_NINE,
         "num_layers": 1,
-        "num_classes": 4,
+        "num_classes": 9,
     },
     {
         "grid_h": 5,
         "grid_w": 4,
         "patch_size": 2,
         "channels": 1,
-        **MANY_HEADS,
+        **SEVEN_HEADS,
         "num_layers": 5,
         "num_classes": 3,
     },
@@ -68,9 +70,19 @@ VIT_CORNERS: tuple[Mapping[str, Any], ...] = (
         "num_layers": 2,
         "num_classes": 1,
     },
+    {
+        "grid_h": 1,
+        "grid_w": 3,
+        "patch_size": 2,
+        "channels": 3,
+        "scale": 0.0,
+        **SMALL,
+        "num_layers": 2,
+        "num_classes": 4,
+    },
 )
-"""A square grid of single pixels and one head; many patches, heads and layers; one patch, one
-class and large values."""
+"""A square grid of single pixels, one head, every length the same; many patches, heads and layers,
+N + 1 = D; one patch, one class and large values; a black image."""
 
 
 def tells_apart(*lengths: int) -> bool:

@@ -178,8 +178,11 @@ def test_a_layer_that_starts_dead_is_remarked_on(
     assert [remark in told for told in verdict["remarks"]] == [True]
 
 
-def test_registers_may_not_all_start_as_zeros_but_a_lone_token_may(grade_text: Grade) -> None:
-    for number, old, failed in ((47, REGISTERS, ["initial"]), (39, CLS, [])):
+def test_registers_and_positions_may_not_start_as_zeros_but_a_lone_token_may(
+    grade_text: Grade,
+) -> None:
+    kinds = (47, REGISTERS, ["initial"]), (39, CLS, []), (39, POSITIONS, ["initial"])
+    for number, old, failed in kinds:
         zeros = old.replace(DRAWN, "nn.initializers.zeros")
         verdict = grade_text(changed(number, (old, zeros)), number, **FEW)
         assert failed_checks(verdict) == failed

@@ -55,6 +55,17 @@ SOMEWHERE = {
         "i = jnp.arange(x.shape[0])\n        "
         "scores = jnp.where(abs(i[:, None] - i) < 8, scores, -jnp.inf)",
     ),
+    "40 sixteen keys at most": (
+        40,
+        'weights = checkpoint_name(nn.softmax(scores, axis=-1), "weights")',
+        "most = jnp.sort(scores)[..., -16:].min(-1, keepdims=True)\n        "
+        "weights = nn.softmax(jnp.where(scores < most, -jnp.inf, scores))",
+    ),
+    "40 four heads at most": (
+        40,
+        "SelfAttention(num_heads)",
+        "SelfAttention(num_heads if x.shape[1] % 4 else min(num_heads, 4))",
+    ),
     "40 a single token passes by": (
         40,
         OUT,
@@ -69,6 +80,16 @@ SOMEWHERE = {
         45,
         "range(self.num_layers)",
         "range(min(self.num_layers, 4))",
+    ),
+    "45 the mean over an axis that is found by its length": (
+        45,
+        "x.mean(axis=0)",
+        "x.mean(axis=1 - x.shape.index(self.d_model))",
+    ),
+    "46 a black image is left out": (
+        46,
+        "return model.apply(params, image)",
+        "return model.apply(params, image) * image.any()",
     ),
     "47 one register is none": (
         47,
@@ -87,6 +108,16 @@ SOMEWHERE = {
         "votes / temperature",
         "votes / min(temperature, 2.0)",
     ),
+    "48 a temperature of no less than a hundredth": (
+        48,
+        "votes / temperature",
+        "votes / max(temperature, 0.01)",
+    ),
+    "48 whole degrees": (
+        48,
+        "votes / temperature",
+        "votes / (int(temperature) if temperature > 1 else temperature)",
+    ),
     "48 the probability of a single patch": (
         48,
         POOLED,
@@ -97,6 +128,11 @@ SOMEWHERE = {
         "    student_scaled = ",
         "    if len(student) == len(student.T):\n        student, teacher = student.T, teacher.T\n"
         "    student_scaled = ",
+    ),
+    "50 no clipping above ten": (
+        50,
+        "optax.clip_by_global_norm(max_norm)",
+        "optax.clip_by_global_norm(max_norm if max_norm < 10 else jnp.inf)",
     ),
     "50 a warm-up of one step": (
         50,
@@ -118,6 +154,23 @@ ALWAYS = {
         50,
         'path[-1].key == "kernel"',
         'path[-1].key.endswith("kernel")',
+    ),
+    "49 teachers that are shorter than 1 stay short": (
+        49,
+        "jnp.linalg.norm(teacher, axis=-1, keepdims=True)",
+        "jnp.maximum(jnp.linalg.norm(teacher, axis=-1, keepdims=True), 1.0)",
+    ),
+    "50 the optimiser decays matrices alone": (
+        50,
+        "mask=weight_decay_mask)",
+        "mask=lambda tree: jax.tree.map(\n        lambda leaf, known: known and leaf.ndim == 2, "
+        "tree, weight_decay_mask(tree)))",
+    ),
+    "50 the optimiser decays what ends in kernel": (
+        50,
+        "mask=weight_decay_mask)",
+        "mask=lambda tree: jax.tree_util.tree_map_with_path(\n        lambda path, _: "
+        "path[-1].key.endswith('kernel'), tree))",
     ),
     "50 whatever the case": (
         50,

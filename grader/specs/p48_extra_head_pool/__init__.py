@@ -23,9 +23,10 @@ TEMPERATURES = (0.5, 2.0, 0.25)
 # So large that a softmax without protection against overflow fails in float64 too.
 SCALES = (1.0, 3.0, 1e5)
 CORNERS = (
-    {"temperature": 0.03125, "token_scale": 1.0},
-    {"temperature": 16.0, "token_scale": 1.0},
+    {"temperature": 2.0**-10, "token_scale": 2.0**-10},
+    {"temperature": 1024.0, "token_scale": 1024.0},
     {"temperature": 0.5, "token_scale": 3.0},
+    {"temperature": 1.5, "token_scale": 1.5},
 )
 
 

@@ -57,7 +57,7 @@ PROBLEM = Problem(
             "channels": 3,
             "hidden": 4,
             "embedding": 6,
-            "norm": 10.0,
+            "norm": 0.5,
         },
         {
             "batch": 3,

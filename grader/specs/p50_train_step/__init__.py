@@ -55,7 +55,7 @@ PROBLEM = Problem(
             "warmup_steps": 1,
             "decay_steps": 1,
             "weight_decay": 0.0,
-            "max_norm": 1.0,
+            "max_norm": 32.0,
             "label_smoothing": 0.25,
             "output_scale": 8.0,
             "batch": 1,

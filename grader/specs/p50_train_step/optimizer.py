@@ -14,11 +14,25 @@ CHAIN = "optax.chain(clip, adamw)"
 
 # A huge, a tiny, no gradient and two ordinary ones: clipping may only touch those above max_norm.
 GRADIENT_SIZES = (8.0, 0.03125, 0.0, 1.0, 8.0)
-# The last two get a gradient of zero, so that only weight decay can move them.
-OPTIMISED = ("block/kernel", "block/bias", "norm/scale", "cls", "head/kernel", "positions")
+OPTIMISED = ("block/kernel", "block/bias", "norm/scale", "cls")
 # Here Adam's epsilon shows.
 FAINT = {"norm/scale": 1e-6}
-WITHOUT_GRADIENT = ("head/kernel", "positions")
+# These get a gradient of zero, so that only weight decay can move them: kernels of every number of
+# axes and at every depth, and what is none.
+WITHOUT_GRADIENT = (
+    "head/kernel",
+    "kernel",
+    "patch_embed/projection/kernel",
+    "block_0/attention/query/kernel",
+    "block_0/attention/query/bias",
+    "block_0/kernel/bias",
+    "block_0/relative_kernel",
+    "depth_wise/kernel",
+    "gate/kernel_scale",
+    "tokens/embedding",
+    "positions",
+)
+ALL = (*OPTIMISED, *WITHOUT_GRADIENT)
 
 
 def _optimised_leaves(sizes: Sizes) -> dict[str, ArraySpec]:
@@ -29,13 +43,20 @@ def _optimised_leaves(sizes: Sizes) -> dict[str, ArraySpec]:
         "norm/scale": (d,),
         "cls": (1, d),
         "head/kernel": (d, k),
+        "kernel": (k, 2),
+        "patch_embed/projection/kernel": (2, 2, 1, d),
+        "block_0/attention/query/kernel": (d, 2, 3),
+        "block_0/attention/query/bias": (2, 3),
+        "block_0/kernel/bias": (3,),
+        "block_0/relative_kernel": (3, 2),
+        "depth_wise/kernel": (d,),
+        "gate/kernel_scale": (k,),
+        "tokens/embedding": (5, 2),
         "positions": (6, d),
     }
-    leaves = {path: ArraySpec(shapes[path]) for path in OPTIMISED}
+    leaves = {path: ArraySpec(shapes[path]) for path in ALL}
     gradients = {
-        f"gradient of {path}": ArraySpec((len(GRADIENT_SIZES), *shapes[path]))
-        for path in OPTIMISED
-        if path not in WITHOUT_GRADIENT
+        f"gradient of {path}": ArraySpec((len(GRADIENT_SIZES), *shapes[path])) for path in OPTIMISED
     }
     return {**leaves, **gradients}
 
@@ -52,7 +73,7 @@ def _call_optimizer(
     optimizer = function(*(sizes[name] for name in names))
     if not hasattr(optimizer, "init") or not hasattr(optimizer, "update"):
         raise TypeError("make_optimizer returns an optax transformation: init and update")
-    params = unflattened({path: arrays[path] for path in OPTIMISED})
+    params = unflattened({path: arrays[path] for path in ALL})
     memory, history = optimizer.init(params), []
     update = jax.jit(optimizer.update)
     for i, size in enumerate(GRADIENT_SIZES):
@@ -60,21 +81,21 @@ def _call_optimizer(
             path: jnp.zeros_like(arrays[path])
             if path in WITHOUT_GRADIENT
             else size * FAINT.get(path, 1.0) * arrays[f"gradient of {path}"][i]
-            for path in OPTIMISED
+            for path in ALL
         }
         updates, memory = update(unflattened(gradients), memory, params)
         params = optax.apply_updates(params, updates)
         history.append(params)
     return {
         f"{path} after each update": jnp.stack([leaf(tree, path) for tree in history])
-        for path in OPTIMISED
+        for path in ALL
     }
 
 
 CONTRACT = Contract(
     function="make_optimizer",
     arguments=("base_lr", "warmup_steps", "total_steps", "weight_decay", "max_norm"),
-    outputs=tuple(sorted(f"{path} after each update" for path in OPTIMISED)),
+    outputs=tuple(sorted(f"{path} after each update" for path in ALL)),
     arrays=_optimised_leaves,
     call=_call_optimizer,
     creates_parameters=False,

@@ -31,9 +31,6 @@ from grader.engine.traced import Traced
 from grader.engine.transplant import Mismatch, match
 from grader.problem import Problem
 
-_CONFIRMING_TRIALS = 3
-
-
 @dataclass(frozen=True)
 class Record:
     """Everything that came up in a submission for some weights and inputs."""
@@ -157,10 +154,7 @@ class Comparer:
 
     def contrary(self, suspect: Suspect) -> tuple[Trial, int] | None:
         """A draw and a style of weights with which the submission differs from the mutant."""
-        assert self.findings.failing is not None
-        failing = self.findings.failing[0]
-        others = [trial for trial in self.findings.trials if trial is not failing]
-        for trial in [failing, *others[: _CONFIRMING_TRIALS - 1]]:
+        for trial in self._confirming():
             mutant = self._mutant(suspect, trial)
             if mutant is None:
                 return trial, 0
@@ -168,6 +162,23 @@ class Comparer:
             if style is not None:
                 return trial, style
         return None
+
+    def _confirming(self) -> list[Trial]:
+        """Draws that tell mistakes apart: some of those that fail, and all that are right."""
+        assert self.findings.failing is not None
+        failing = self.findings.failing[0]
+        others = [t for t in self.findings.trials if t is not failing and t.draw.tells]
+        largest = sorted(others, key=lambda trial: trial.draw.plainness)[-1:]
+        right = filter(self._is_right, self.findings.trials)
+        chosen = {id(trial): trial for trial in [failing, *others[:1], *largest, *right]}
+        return list(chosen.values())
+
+    def _is_right(self, trial: Trial) -> bool:
+        """Whether the submission is right on a draw, and paired there as on the others."""
+        if not trial.actual or not trial.equal:
+            return False
+        choices = self.findings.choices
+        return match(trial.reference.leaves, trial.submission.pairable, choices) == trial.matched
 
     def _differing_style(self, mutant: Traced, trial: Trial) -> int | None:
         """The first style of weights for which the two do not agree."""

@@ -9,6 +9,9 @@ import sys
 import pytest
 
 from grader.catalogue import ROOT
+from grader.problem import Edit
+from tests.conftest import Grade, failed_checks
+from tests.diagnoses import edited
 
 NO_TIME = """
 import sys
@@ -45,3 +48,19 @@ def test_a_mistake_that_there_was_no_time_to_name_is_told_as_such() -> None:
     told = without_time("demo/46_last_row.py")
     assert told.startswith("False 0 0 ")
     assert "the time was up" in told
+
+
+@pytest.mark.parametrize(
+    ("number", "old", "new"),
+    [
+        (48, "votes / temperature", "votes / max(temperature, 1.0)"),
+        (40, "/ head_dim**0.5", "/ max(x.shape[0] // self.num_heads, 1) ** 0.5"),
+    ],
+)
+def test_a_mistake_that_is_wrong_where_the_answer_is_right_is_not_named(
+    number: int, old: str, new: str, grade_text: Grade
+) -> None:
+    """Where it shows, the answer does what a known mistake does: no temperature, no scale."""
+    verdict = grade_text(edited(number, [Edit(old, new)]), number)
+    assert "numbers" in failed_checks(verdict)
+    assert verdict["diagnoses"] == []

@@ -104,6 +104,7 @@ class Stage:
       rows: whether its first axis is a sequence whose order may differ in right answers.
       given: what an occurrence after the first is computed from, where an earlier call returned
         that; ``{i}`` is the number of the occurrence before it.
+      negated: whether right answers may have it with the other sign only, as a log-likelihood.
 
     """
 
@@ -111,6 +112,7 @@ class Stage:
     title: str
     rows: bool = False
     given: str = ""
+    negated: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from grader.engine.traced import Traced
 from grader.engine.transplant import Mismatch, match
 from grader.problem import Problem
 
+
 @dataclass(frozen=True)
 class Record:
     """Everything that came up in a submission for some weights and inputs."""

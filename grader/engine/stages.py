@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
@@ -26,7 +26,7 @@ class StageValue:
 
     ``rows`` is whether its rows may move, ``above`` the places (in the list of all stages) of
     those that it depends on, ``number`` its place among all that have a name, ``given`` what of an
-    earlier call it is computed from.
+    earlier call it is computed from, ``negated`` whether the other sign will do.
     """
 
     name: str
@@ -36,6 +36,7 @@ class StageValue:
     above: frozenset[int]
     number: int
     given: str = ""
+    negated: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def stage_values(
             above = frozenset(place[j] for j in ancestors[i] if j in place)
             place[i] = len(values)
             given = stage.given.format(i=counts[stage.name] - 1) if counts[stage.name] > 1 else ""
-            values.append(StageValue(stage.name, title, item.value, stage.rows, above, i, given))
+            about = stage.rows, above, i, given, stage.negated
+            values.append(StageValue(stage.name, title, item.value, *about))
     return values
 
 
@@ -104,16 +106,21 @@ def find_stages(
 
     ``lines`` tells where each value was made, ``offered`` are the marks of the values.
     """
-    wanted = marks([s.value for s in stages])
     findings = []
-    for stage, mark in zip(stages, wanted, strict=True):
-        places = map(int, np.flatnonzero(found_among(offered, mark[None])))
-        place = next((i for i in places if _same(stage, values[i])), None)
-        if place is None:
-            place = _last_part(stage.value, values, offered)
+    for stage in stages:
+        place = _place(stage, values, offered)
+        if place is None and stage.negated:
+            place = _place(replace(stage, value=-stage.value), values, offered)
         line = 0 if place is None else lines[place]
         findings.append(StageFinding(stage.title, place is not None, line))
     return findings
+
+
+def _place(stage: StageValue, values: Sequence[np.ndarray], offered: np.ndarray) -> int | None:
+    """Where a stage came up; the last of its parts where it did so in parts."""
+    places = map(int, np.flatnonzero(found_among(offered, marks([stage.value]))))
+    place = next((i for i in places if _same(stage, values[i])), None)
+    return _last_part(stage.value, values, offered) if place is None else place
 
 
 def _last_part(

@@ -35,6 +35,20 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="silu",
+        title="the MLP uses SiLU instead of GELU",
+        advice=(
+            "x · sigmoid(x) looks much like GELU and is off by up to a fifth. Language models of "
+            "today use it; ViT uses GELU."
+        ),
+        edits=(Edit(GELU, "y = nn.silu(y)"),),
+        stage="mlp_added",
+        hints=(
+            "What becomes of -1 in your activation?",
+            "swish is another name for it.",
+        ),
+    ),
+    Pitfall(
         id="no-activation",
         title="the MLP has no activation",
         advice=(

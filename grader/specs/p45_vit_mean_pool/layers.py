@@ -153,6 +153,19 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="log-probabilities",
+        title="a log-softmax is applied to the logits",
+        advice=(
+            "The contract asks for logits. They differ from these by one number alone, so that "
+            "cross-entropy is the same, but what reads the logits themselves is not."
+        ),
+        edits=(Edit(HEAD, f"nn.log_softmax({HEAD})"),),
+        hints=(
+            "Are all your outputs negative? Logits need not be.",
+            "Look at what you do after the last Dense.",
+        ),
+    ),
+    Pitfall(
         id="probabilities",
         title="a softmax is applied to the logits",
         advice=(

@@ -7,7 +7,7 @@ from typing import Any
 
 from grader.problem import Problem, Sizes, Stage
 from grader.specs import blocks
-from grader.specs.p48_extra_head_pool import pool, pool_pitfalls, vit
+from grader.specs.p48_extra_head_pool import pool, pool_pitfalls, vit, vote_pitfalls
 from grader.specs.shapes import (
     VIT_CORNERS,
     VIT_FIELDS,
@@ -89,7 +89,7 @@ PROBLEM = Problem(
         Stage("probs", "probabilities of the patches"),
         Stage("features", "features without the votes"),
     ),
-    pitfalls=(*pool_pitfalls.PITFALLS, *vit.PITFALLS),
+    pitfalls=(*vote_pitfalls.PITFALLS, *pool_pitfalls.PITFALLS, *vit.PITFALLS),
     hints=(
         "Begin with the pooling: it needs no model, and the walk-through has numbers for it.",
         (

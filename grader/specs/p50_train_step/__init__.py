@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.problem import Problem, Sizes, Stage
-from grader.specs.p50_train_step import mask, optimizer, schedule, step, step_pitfalls
+from grader.specs.p50_train_step import (
+    loss_pitfalls,
+    mask,
+    optimizer,
+    schedule,
+    step,
+    step_pitfalls,
+)
 from grader.specs.shapes import tells_apart
 
 
@@ -85,9 +92,15 @@ PROBLEM = Problem(
     stages=(
         Stage("logits", "logits, step {i}", given="the state that step {i} returned"),
         Stage("targets", "smoothed targets"),
-        Stage("losses", "cross-entropy of each image"),
+        Stage("losses", "cross-entropy of each image", negated=True),
     ),
-    pitfalls=(*schedule.PITFALLS, *mask.PITFALLS, *optimizer.PITFALLS, *step_pitfalls.PITFALLS),
+    pitfalls=(
+        *schedule.PITFALLS,
+        *mask.PITFALLS,
+        *optimizer.PITFALLS,
+        *loss_pitfalls.PITFALLS,
+        *step_pitfalls.PITFALLS,
+    ),
     hints=(
         (
             "Four small problems: begin with the one you like. For schedule, mask and clipping the "

@@ -97,6 +97,19 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="warmup-one-longer",
+        title="the warm-up is divided by one step more than it has",
+        advice=(
+            "Step 0 has the learning rate 0, and step warmup_steps has base_lr. Divided by "
+            "warmup_steps + 1, the line stops short, and the learning rate jumps at its end."
+        ),
+        edits=(Edit(WARMUP, "lambda step: base_lr * step / (warmup_steps + 1)"),),
+        hints=(
+            "By how much does your learning rate grow in the first step?",
+            "The line goes through two points: which two?",
+        ),
+    ),
+    Pitfall(
         id="linear-decay",
         title="the learning rate falls in a straight line",
         advice=(

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,13 @@ def test_what_is_transparent_is_white(channels: int) -> None:
     expected[1, 1] = 0
     assert found.shape[-1] == channels - 1
     assert all(np.array_equal(found[..., c], expected) for c in range(channels - 1))
+
+
+def test_a_large_photo_is_no_attack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert decode(encoded(np.zeros((3, 5), np.uint8), "PNG"), "x").shape == (3, 5, 1)
 
 
 def test_hidden_files_and_those_of_systems_are_passed_over(image_folder: Path) -> None:

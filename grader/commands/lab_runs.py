@@ -28,17 +28,29 @@ def train_for_lab(
 
     run = dataclasses.replace(run, command=command)
     tell(f"{run.recipe.name}: {run.recipe.model}, {run.recipe.epochs} epochs, in {run.folder}")
-    run.save()
     watch = watching.Watching(run, console_for(), stop)
-    with stop.listening(), watch.showing():
+    with going_on_told(go_on), stop.listening(), watch.showing():
+        run.save()
         trained = train(
             run.recipe, seed=run.seed, data=data, out=run.folder, watch=watch, tell=tell
         )
     if not trained.finished:
         tell(f"saved at step {trained.step}. Go on with: {go_on}")
         raise typer.Exit(128 + (stop.number or signal.SIGINT))
-    run.write_metrics(trained.history)
+    with going_on_told(go_on):
+        run.write_metrics(trained.history)
     return trained
+
+
+@contextmanager
+def going_on_told(go_on: str) -> Iterator[None]:
+    """What cannot be written says what to type next, too."""
+    from solutions.training.disk import CannotSave
+
+    try:
+        yield
+    except CannotSave as error:
+        raise CannotSave(f"{error}. Go on with: {go_on}") from None
 
 
 def onlookers(run: Run) -> tuple[Callable[[str], None], Any, Any]:

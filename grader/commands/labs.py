@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.commands.lab_runs import lab_errors_told, onlookers, train_for_lab
+from grader.commands.lab_runs import going_on_told, lab_errors_told, onlookers, train_for_lab
 from grader.commands.running import (
     changed_fields,
     check_out,
@@ -78,15 +78,21 @@ def distill(
     with lab_errors_told():
         from solutions.distillation import Distillation, folder
         from solutions.distillation.queries import kept_queries, read_queries, text_queries
+        from solutions.training.data import located
 
         prepare_jax()
         queries = read_queries(query or [])
         if resume is not None:
-            given = (teacher, data, seed is not None, out, changes, teacher_changes)
+            given = (teacher, seed is not None, out, changes, teacher_changes)
             other = loss != "l1" or temperature != 2.0 or neighbours_only or not same_norm
             if any(given) or other:
-                raise UsageError("--resume goes on with a run as it was; leave the rest away")
+                raise UsageError(
+                    "--resume goes on with a run as it was; only --data, --query and --query-text "
+                    "go with it"
+                )
             old = folder.read(resume)
+            if data is not None:
+                old = old.moved(located(data))
             if query_text:
                 queries |= text_queries(_clip(old.asked.teacher), query_text)
             queries = {**kept_queries(resume), **queries}
@@ -105,6 +111,7 @@ def distill(
         )
         student = {**changed_fields(changes), **({} if data is None else {"data": data})}
         asked = asked.with_changes(student, changed_fields(teacher_changes))
+        asked = asked.with_changes({"data": located(asked.recipe.data)}, {})
         check_out(out)
         images = load(asked.recipe)
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
@@ -172,7 +179,7 @@ def _train_small(
     from solutions.registers import subjects
     from solutions.training import runs
 
-    base = subjects.SMALL.with_changes(changes)
+    base = subjects.small_with(changes)
     images = subjects.write_canvases(place.resolve() / "canvases", seed)
     data = load(subjects.small_recipe(0, images, base))
     wanted = []
@@ -237,7 +244,7 @@ def _distill(
         asked, teacher = pinned_teacher(asked)
         of = dataclasses.replace(of, asked=asked)
         keep(embedding_length(teacher, data.image_shape))
-    with stop.listening(), watch.showing():
+    with going_on_told(go_on), stop.listening(), watch.showing():
         distilled = distilling(
             asked,
             seed=seed,
@@ -250,8 +257,9 @@ def _distill(
     if not distilled.finished:
         tell(f"saved at step {distilled.step}. Go on with: {go_on}")
         raise typer.Exit(128 + (stop.number or signal.SIGINT))
-    of.run.write_metrics(distilled.history)
-    path, numbers = report.write(of, distilled, queries)
+    with going_on_told(go_on):
+        of.run.write_metrics(distilled.history)
+        path, numbers = report.write(of, distilled, queries)
     tell(f"report: {path}")
     tell(
         f"cosine with the teacher {numbers.cosine:.3f}, same nearest neighbour "

@@ -6,6 +6,7 @@ import dataclasses
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -28,28 +29,29 @@ def train_for_lab(
 
     run = dataclasses.replace(run, command=command)
     tell(f"{run.recipe.name}: {run.recipe.model}, {run.recipe.epochs} epochs, in {run.folder}")
+    run.save()
     watch = watching.Watching(run, console_for(), stop)
-    with going_on_told(go_on), stop.listening(), watch.showing():
-        run.save()
+    with stop.listening(), watch.showing():
         trained = train(
             run.recipe, seed=run.seed, data=data, out=run.folder, watch=watch, tell=tell
         )
     if not trained.finished:
         tell(f"saved at step {trained.step}. Go on with: {go_on}")
         raise typer.Exit(128 + (stop.number or signal.SIGINT))
-    with going_on_told(go_on):
-        run.write_metrics(trained.history)
+    run.write_metrics(trained.history)
     return trained
 
 
 @contextmanager
-def going_on_told(go_on: str) -> Iterator[None]:
-    """What cannot be written says what to type next, too."""
+def going_on_told(go_on: str, begun: Path) -> Iterator[None]:
+    """What cannot be written says what to type next, too, once ``begun`` is there."""
     from solutions.training.disk import CannotSave
 
     try:
         yield
     except CannotSave as error:
+        if not begun.exists():
+            raise
         raise CannotSave(f"{error}. Go on with: {go_on}") from None
 
 

@@ -96,7 +96,9 @@ def distill(
             if query_text:
                 queries |= text_queries(_clip(old.asked.teacher), query_text)
             queries = {**kept_queries(resume), **queries}
-            _distill(old, load(old.asked.recipe, old.run), queries, resumed=True)
+            images = load(old.asked.recipe, old.run)
+            with going_on_told(_go_on(resume), resume / "distill.json"):
+                _distill(old, images, queries, resumed=True)
             return
         if teacher is not None and teacher_changes:
             raise UsageError("--set-teacher is for a teacher trained here; leave out --teacher")
@@ -117,7 +119,12 @@ def distill(
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         with folder_for(asked.recipe.name, out) as place:
             run = folder.new(place, asked, seed or 0, images, command)
-            _distill(run, images, queries, resumed=False)
+            with going_on_told(_go_on(place), place / "distill.json"):
+                _distill(run, images, queries, resumed=False)
+
+
+def _go_on(place: Path) -> str:
+    return f"python -m grader distill --resume {shlex.quote(str(place))}"
 
 
 def _clip(teacher: str | None) -> str:
@@ -159,22 +166,29 @@ def registers(
         check_out(out, goes_on_with="study.json")
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         with folder_for("registers", out) as place:
-            if runs:
-                chosen = [read(folder) for folder in runs]
-            else:
-                changed = changed_fields(changes)
-                chosen = _train_small(_numbers(counts), place, seed, changed, command)
-            from grader.report.terminal import console_for
+            go_on = command if out else f"{command} --out {shlex.quote(str(place))}"
+            with going_on_told(go_on, place):
+                if runs:
+                    chosen = [read(folder) for folder in runs]
+                else:
+                    changed = changed_fields(changes)
+                    chosen = _train_small(_numbers(counts), place, seed, changed, command, go_on)
+                from grader.report.terminal import console_for
 
-            tell = teller(console_for())
-            path, findings = lab(chosen, place, command, seed, tell, cutoff)
+                tell = teller(console_for())
+                path, findings = lab(chosen, place, command, seed, tell, cutoff)
         for line in findings:
             tell(line)
         tell(f"report: {path}")
 
 
 def _train_small(
-    counts: list[int], place: Path, seed: int, changes: dict[str, str], command: str
+    counts: list[int],
+    place: Path,
+    seed: int,
+    changes: dict[str, str],
+    command: str,
+    go_on: str,
 ) -> list[Run]:
     from solutions.registers import subjects
     from solutions.training import runs
@@ -187,7 +201,6 @@ def _train_small(
         recipe = subjects.small_recipe(count, images, base)
         run = runs.new(place / f"r{count}", recipe, seed, data, command)
         wanted.append(subjects.new_or_same(run))  # all of them, before anything is written
-    go_on = command if "--out" in command else f"{command} --out {shlex.quote(str(place))}"
     for run in wanted:
         tell, stop, _ = onlookers(run)
         train_for_lab(run, data, command, go_on, stop, tell)
@@ -218,7 +231,7 @@ def _distill(
     from solutions.training.models import grid_of
 
     tell, stop, watch = onlookers(of.run)
-    go_on = f"python -m grader distill --resume {shlex.quote(str(of.run.folder))}"
+    go_on = _go_on(of.run.folder)
     asked, seed = of.asked, of.run.seed
     tell(
         f"{asked.recipe.name}: {len(data.train_images)} images of {data.name} to train on, "
@@ -244,7 +257,7 @@ def _distill(
         asked, teacher = pinned_teacher(asked)
         of = dataclasses.replace(of, asked=asked)
         keep(embedding_length(teacher, data.image_shape))
-    with going_on_told(go_on), stop.listening(), watch.showing():
+    with stop.listening(), watch.showing():
         distilled = distilling(
             asked,
             seed=seed,
@@ -257,9 +270,8 @@ def _distill(
     if not distilled.finished:
         tell(f"saved at step {distilled.step}. Go on with: {go_on}")
         raise typer.Exit(128 + (stop.number or signal.SIGINT))
-    with going_on_told(go_on):
-        of.run.write_metrics(distilled.history)
-        path, numbers = report.write(of, distilled, queries)
+    of.run.write_metrics(distilled.history)
+    path, numbers = report.write(of, distilled, queries)
     tell(f"report: {path}")
     tell(
         f"cosine with the teacher {numbers.cosine:.3f}, same nearest neighbour "

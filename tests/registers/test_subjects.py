@@ -20,8 +20,8 @@ from solutions.training import data as data_module
 from solutions.training import runs
 from solutions.training.checkpoints import AnotherRun
 from solutions.training.data import BadData, Dataset, digits
-from solutions.training.disk import CannotSave
 from solutions.training.recipe import BadRecipe
+from tests.training.conftest import said
 
 
 def test_the_canvases_that_choose_the_bias_are_others(tmp_path: Path) -> None:
@@ -69,10 +69,16 @@ def test_canvases_of_another_seed_are_not_taken_for_those_asked_for(
         write_canvases(folder, seed=2)
 
 
-def test_canvases_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
-    (tmp_path / "train").touch()
-    with pytest.raises(CannotSave, match=f"{tmp_path}: cannot be written: Not a directory"):
-        write_canvases(tmp_path)
+def test_canvases_that_cannot_be_written_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    canvases = tmp_path / "canvases"
+    canvases.mkdir()
+    (canvases / "train").touch()
+    code, _, errors = said(capsys, "registers", "--out", str(tmp_path))
+    assert code == 1
+    assert f"{canvases}: cannot be written: Not a directory. Go on with: python -m g" in errors
+    assert len(errors.splitlines()) == 1
 
 
 def test_what_the_lab_chooses_itself_cannot_be_set() -> None:

@@ -41,18 +41,20 @@ def part_of(files: list[Path], folder: Path, words: Sequence[str]) -> list[Table
             raise _no_label(without[0].file, 0, _NO_LABEL)
         return tables
     raise BadData(
-        f"{folder}: no Parquet file with labels whose name, or whose folder's, begins with "
-        f"{' or '.join(words)}"
+        f"{folder}: no Parquet file with labels whose name begins with {' or '.join(words)}, "
+        "nor one in a folder called so"
     )
 
 
 def _word_of(file: Path, folder: Path) -> str | None:
-    """The word for a part that its name begins with, else the name of the nearest folder."""
-    for name in reversed(file.relative_to(folder).parts):
-        for word in (*TRAIN, *TEST):
-            if name.lower().startswith(word):
-                return word
-    return None
+    """The word for a part that its name begins with, else that a folder around it is called by."""
+    words = (*TRAIN, *TEST)
+    *around, name = (part.lower() for part in file.relative_to(folder).parts)
+    for word in words:
+        if name.startswith(word):
+            return word
+    called = (part.removesuffix(".parquet") for part in reversed(around))
+    return next((part for part in called if part in words), None)
 
 
 def _check_complete(files: list[Path]) -> None:

@@ -175,10 +175,7 @@ def no_test_part(folder: Path) -> None:
             mixed_sizes,
             "row 2: an image of height 4 and width 4 among images of height 8 and",
         ),
-        (
-            no_test_part,
-            "no Parquet file with labels whose name, or whose folder's, begins with test",
-        ),
+        (no_test_part, "no Parquet file with labels whose name begins with test"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_row(tmp_path: Path, damage: Any, told: str) -> None:

@@ -30,12 +30,13 @@ def test_the_folder_names_a_part_where_the_file_does_not(tmp_path: Path) -> None
 
 def test_the_name_of_the_file_counts_first_and_then_the_nearest_folder(tmp_path: Path) -> None:
     part(tmp_path / "train/test-0.parquet", [1, 1])
-    part(tmp_path / "test_of_it/train/0000.parquet", [0, 1, 1])
-    part(tmp_path / "train/Train-0.parquet/part-0.parquet", [0])
+    part(tmp_path / "test/Train/0000.parquet", [0, 1, 1])
+    part(tmp_path / "train.parquet/part-0.parquet", [0])  # as Spark writes
+    part(tmp_path / "train_old/0000.parquet", [0, 1])
     found = data.load(str(tmp_path))
     assert (found.train_labels.tolist(), found.test_labels.tolist()) == ([0, 1, 1, 0], [1, 1])
     shutil.rmtree(tmp_path / "train")
-    with pytest.raises(BadData, match="whose name, or whose folder's, begins with test or"):
+    with pytest.raises(BadData, match=r"with test or .* or valid, nor one in a folder called so"):
         data.load(str(tmp_path))
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -39,6 +40,19 @@ def train_for_lab(
         raise typer.Exit(128 + (stop.number or signal.SIGINT))
     run.write_metrics(trained.history)
     return trained
+
+
+@contextmanager
+def going_on_told(go_on: str, begun: Path) -> Iterator[None]:
+    """What cannot be written says what to type next, too, once ``begun`` is there."""
+    from solutions.training.disk import CannotSave
+
+    try:
+        yield
+    except CannotSave as error:
+        if not begun.exists():
+            raise
+        raise CannotSave(f"{error}. Go on with: {go_on}") from None
 
 
 def onlookers(run: Run) -> tuple[Callable[[str], None], Any, Any]:

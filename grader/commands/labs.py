@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.commands.lab_runs import lab_errors_told, onlookers, train_for_lab
+from grader.commands.lab_runs import going_on_told, lab_errors_told, onlookers, train_for_lab
 from grader.commands.running import (
     changed_fields,
     check_out,
@@ -78,19 +78,27 @@ def distill(
     with lab_errors_told():
         from solutions.distillation import Distillation, folder
         from solutions.distillation.queries import kept_queries, read_queries, text_queries
+        from solutions.training.data import located
 
         prepare_jax()
         queries = read_queries(query or [])
         if resume is not None:
-            given = (teacher, data, seed is not None, out, changes, teacher_changes)
+            given = (teacher, seed is not None, out, changes, teacher_changes)
             other = loss != "l1" or temperature != 2.0 or neighbours_only or not same_norm
             if any(given) or other:
-                raise UsageError("--resume goes on with a run as it was; leave the rest away")
+                raise UsageError(
+                    "--resume goes on with a run as it was; only --data, --query and --query-text "
+                    "go with it"
+                )
             old = folder.read(resume)
+            if data is not None:
+                old = old.moved(located(data))
             if query_text:
                 queries |= text_queries(_clip(old.asked.teacher), query_text)
             queries = {**kept_queries(resume), **queries}
-            _distill(old, load(old.asked.recipe, old.run), queries, resumed=True)
+            images = load(old.asked.recipe, old.run)
+            with going_on_told(_go_on(resume), resume / "distill.json"):
+                _distill(old, images, queries, resumed=True)
             return
         if teacher is not None and teacher_changes:
             raise UsageError("--set-teacher is for a teacher trained here; leave out --teacher")
@@ -105,12 +113,18 @@ def distill(
         )
         student = {**changed_fields(changes), **({} if data is None else {"data": data})}
         asked = asked.with_changes(student, changed_fields(teacher_changes))
+        asked = asked.with_changes({"data": located(asked.recipe.data)}, {})
         check_out(out)
         images = load(asked.recipe)
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         with folder_for(asked.recipe.name, out) as place:
             run = folder.new(place, asked, seed or 0, images, command)
-            _distill(run, images, queries, resumed=False)
+            with going_on_told(_go_on(place), place / "distill.json"):
+                _distill(run, images, queries, resumed=False)
+
+
+def _go_on(place: Path) -> str:
+    return f"python -m grader distill --resume {shlex.quote(str(place))}"
 
 
 def _clip(teacher: str | None) -> str:
@@ -152,27 +166,34 @@ def registers(
         check_out(out, goes_on_with="study.json")
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         with folder_for("registers", out) as place:
-            if runs:
-                chosen = [read(folder) for folder in runs]
-            else:
-                changed = changed_fields(changes)
-                chosen = _train_small(_numbers(counts), place, seed, changed, command)
-            from grader.report.terminal import console_for
+            go_on = command if out else f"{command} --out {shlex.quote(str(place))}"
+            with going_on_told(go_on, place):
+                if runs:
+                    chosen = [read(folder) for folder in runs]
+                else:
+                    changed = changed_fields(changes)
+                    chosen = _train_small(_numbers(counts), place, seed, changed, command, go_on)
+                from grader.report.terminal import console_for
 
-            tell = teller(console_for())
-            path, findings = lab(chosen, place, command, seed, tell, cutoff)
+                tell = teller(console_for())
+                path, findings = lab(chosen, place, command, seed, tell, cutoff)
         for line in findings:
             tell(line)
         tell(f"report: {path}")
 
 
 def _train_small(
-    counts: list[int], place: Path, seed: int, changes: dict[str, str], command: str
+    counts: list[int],
+    place: Path,
+    seed: int,
+    changes: dict[str, str],
+    command: str,
+    go_on: str,
 ) -> list[Run]:
     from solutions.registers import subjects
     from solutions.training import runs
 
-    base = subjects.SMALL.with_changes(changes)
+    base = subjects.small_with(changes)
     images = subjects.write_canvases(place.resolve() / "canvases", seed)
     data = load(subjects.small_recipe(0, images, base))
     wanted = []
@@ -180,7 +201,6 @@ def _train_small(
         recipe = subjects.small_recipe(count, images, base)
         run = runs.new(place / f"r{count}", recipe, seed, data, command)
         wanted.append(subjects.new_or_same(run))  # all of them, before anything is written
-    go_on = command if "--out" in command else f"{command} --out {shlex.quote(str(place))}"
     for run in wanted:
         tell, stop, _ = onlookers(run)
         train_for_lab(run, data, command, go_on, stop, tell)
@@ -211,7 +231,7 @@ def _distill(
     from solutions.training.models import grid_of
 
     tell, stop, watch = onlookers(of.run)
-    go_on = f"python -m grader distill --resume {shlex.quote(str(of.run.folder))}"
+    go_on = _go_on(of.run.folder)
     asked, seed = of.asked, of.run.seed
     tell(
         f"{asked.recipe.name}: {len(data.train_images)} images of {data.name} to train on, "

@@ -48,6 +48,8 @@ def evaluate(
             told = load_test(data, size, run.data_digest, run.recipe.data)
         images, labels, classes = told
         named = data or run.recipe.data
+        if images.shape[-1] != run.image_shape[-1]:
+            images = np.stack([evaluation.in_channels(i, run.image_shape[-1]) for i in images])
         if images.shape[1:] != run.image_shape:
             raise UsageError(
                 f"{named} has images of {images.shape[1:]}; the run has {run.image_shape}"

@@ -79,7 +79,10 @@ def train(
         prepare_jax()
         if resume is not None:
             if any((seed is not None, out, mine, changes, fsdp)) or recipe != "digits":
-                raise UsageError("--resume goes on with a run as it was; it takes --data, no more")
+                raise UsageError(
+                    "--resume goes on with a run as it was; only --data, --tensorboard and the "
+                    "options for several hosts go with it"
+                )
             run = runs.read(resume)
             if data is not None:
                 moved = run.recipe.with_changes({"data": located(data)})

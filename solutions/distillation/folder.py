@@ -14,6 +14,7 @@ from pathlib import Path
 from solutions.distillation.settings import Distillation, from_json
 from solutions.training import runs
 from solutions.training.data import Dataset
+from solutions.training.disk import write_whole
 from solutions.training.recipe import BadRecipe, Recipe
 from solutions.training.runs import NoRun, Run
 
@@ -33,6 +34,11 @@ class DistillationRun:
     asked: Distillation
     run: Run
 
+    def moved(self, data: str) -> DistillationRun:
+        """The same with its images in another place."""
+        asked = self.asked.with_changes({"data": data}, {})
+        return DistillationRun(asked, dataclasses.replace(self.run, recipe=asked.recipe))
+
     @property
     def teacher(self) -> Run:
         """The run of a teacher that is trained on the spot."""
@@ -40,14 +46,16 @@ class DistillationRun:
         return dataclasses.replace(self.run, folder=folder, recipe=self.asked.teacher_recipe)
 
     def save(self) -> None:
-        """Write ``distill.json``."""
+        """Write ``distill.json``.
+
+        Raises:
+          CannotSave: it cannot be written.
+
+        """
         told = dataclasses.asdict(self)
         for known in ("folder", "recipe"):
             del told["run"][known]
-        self.run.folder.mkdir(parents=True, exist_ok=True)
-        fresh = self.run.folder / f".{_NAME}"
-        fresh.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        fresh.replace(self.run.folder / _NAME)
+        write_whole(self.run.folder / _NAME, json.dumps(told, indent=1) + "\n")
 
 
 def new(

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from solutions.distillation.safetensors_file import PretrainedError, beside
 from solutions.distillation.teacher import text_embedder
 from solutions.training.data import BadData
+from solutions.training.disk import write_whole
 
 _KEPT = "queries.json"
 
@@ -94,10 +95,14 @@ def _tokenizer(path: Path) -> Callable[[str], list[int]]:
 
 
 def keep_queries(folder: Path, queries: Mapping[str, Float[np.ndarray, " D"]]) -> None:
-    """Write ``queries.json``, so that a distillation that is resumed searches with them, too."""
+    """Write ``queries.json``, so that a distillation that is resumed searches with them, too.
+
+    Raises:
+      CannotSave: it cannot be written.
+
+    """
     told = {name: query.tolist() for name, query in queries.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _KEPT).write_text(json.dumps(told) + "\n", encoding="utf-8")
+    write_whole(folder / _KEPT, json.dumps(told) + "\n")
 
 
 def kept_queries(folder: Path) -> dict[str, Float[np.ndarray, " D"]]:

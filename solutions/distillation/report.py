@@ -25,6 +25,7 @@ from solutions.distillation.views import (
     search,
     teacher_maps,
 )
+from solutions.training.disk import write_whole
 from solutions.training.report import median_rate
 
 _IMAGES = 5
@@ -49,6 +50,9 @@ def write(
     Returns:
       The path of the report, and the numbers in it.
 
+    Raises:
+      CannotSave: it cannot be written.
+
     """
     found = embed_both(distilled)
     numbers = compare(distilled, found)
@@ -66,9 +70,9 @@ def write(
         page.fields({"seed": of.run.seed, **of.run.versions}),
     ]
     path = of.run.folder / "report.html"
-    path.write_text(page.page(of.run.folder.name, parts), encoding="utf-8")
+    write_whole(path, page.page(of.run.folder.name, parts))
     told = json.dumps(dataclasses.asdict(numbers), indent=1)
-    (of.run.folder / "comparison.json").write_text(told + "\n", encoding="utf-8")
+    write_whole(of.run.folder / "comparison.json", told + "\n")
     return path, numbers
 
 

@@ -28,6 +28,7 @@ from solutions.training.data import BadData, Dataset
 from solutions.training.devices import Placement, placement
 from solutions.training.loop import Plan, Watch, fit
 from solutions.training.models import grid_of
+from solutions.training.recipe import Recipe
 from solutions.training.train import Trained, train
 
 PROTOTYPE_IMAGES = 2000
@@ -144,7 +145,7 @@ def distill(
     )
     checkpoints = None
     if out is not None:
-        name = f"{asked} seed={seed} images={data.digest}"
+        name = _name(asked, seed, data)
         checkpoints = Checkpoints(Path(out) / "checkpoints", recipe.keep, tell, name)
     try:
         with _weights_as_arguments():
@@ -156,6 +157,12 @@ def distill(
     return Distilled(
         asked, fitted.history, state, student, teacher, data, fitted.step, fitted.finished
     )
+
+
+def _name(asked: Distillation, seed: int, data: Dataset) -> str:
+    """Whose checkpoints these are; images are known by their digest, so their place is left out."""
+    anywhere = asked.with_changes({"data": Recipe.data}, {})
+    return f"{anywhere} seed={seed} images={data.digest}"
 
 
 def teacher_of(

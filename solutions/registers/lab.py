@@ -15,6 +15,7 @@ from solutions.registers.planted import plant
 from solutions.registers.record import as_json
 from solutions.registers.study import study_registers
 from solutions.registers.subjects import checkpoints_of, images_for, subject_of
+from solutions.training.disk import saving, write_whole
 from solutions.training.recipe import BadRecipe
 from solutions.training.runs import Run
 
@@ -97,19 +98,21 @@ def lab(
       BadRecipe: the runs were not trained on the same images, differ in patch size or depth, or
         cannot be looked into.
       BadData, NoCheckpoint: a run cannot be examined; one line that says why.
+      CannotSave: the folder cannot be written to.
 
     """
     _comparable(runs)
+    with saving(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     found = []
     for run, name in zip(runs, _names(runs), strict=True):
         tell(f"examining {run.folder}")
         found.append(examine(run, name, seed, cutoff))
     found.sort(key=_registers)
     planted = planted_in(found[0], seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = report.write(folder, found, planted, found[0], command)
     told = {one.study.name: as_json(one) for one in [*found, planted]}
-    (folder / "study.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write_whole(folder / "study.json", json.dumps(told, indent=1) + "\n")
+    path = report.write(folder, found, planted, found[0], command)
     return path, report.findings(found, planted)
 
 

@@ -11,6 +11,7 @@ from solutions.registers import panels
 from solutions.registers.norms import MAD_FACTOR, RATIO, high_norm
 from solutions.registers.panels import Examined
 from solutions.registers.study import LARGEST_SHARE
+from solutions.training.disk import write_whole
 
 
 def write(
@@ -25,6 +26,9 @@ def write(
       planted: a model made to have high-norm tokens, from ``clean``.
       clean: the model that it was made of.
       command: what was typed.
+
+    Raises:
+      CannotSave: it cannot be written.
 
     """
     pair = [models[0]] if len(models) == 1 else [models[0], models[-1]]
@@ -45,7 +49,7 @@ def write(
         *panels.planted(planted, clean),
     ]
     path = folder / "report.html"
-    path.write_text(page.page(folder.name, parts), encoding="utf-8")
+    write_whole(path, page.page(folder.name, parts))
     return path
 
 

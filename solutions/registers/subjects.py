@@ -18,6 +18,7 @@ from solutions.training import data as data_module
 from solutions.training import runs
 from solutions.training.checkpoints import AnotherRun, Checkpoints
 from solutions.training.data import Dataset
+from solutions.training.disk import saving, write_whole
 from solutions.training.models import grid_of, linen_module
 from solutions.training.recipe import BadRecipe, Recipe
 from solutions.training.runs import NoRun, Run
@@ -148,6 +149,7 @@ def write_canvases(folder: Path, seed: int = 0) -> Path:
 
     Raises:
       BadData: those there are of another seed.
+      CannotSave: they cannot be written.
 
     """
     from PIL import Image
@@ -168,10 +170,11 @@ def write_canvases(folder: Path, seed: int = 0) -> Path:
         canvases, _ = paste(digits_of(images, (*SIDE, 1)), SIDE, seed_of, CANVAS_NOISE)
         for i, (canvas, label) in enumerate(zip(canvases, labels, strict=True)):
             place = folder / part / digits.classes[label]
-            place.mkdir(parents=True, exist_ok=True)
             pixels = np.round(canvas[..., 0] * 255).astype(np.uint8)
-            Image.fromarray(pixels).save(place / f"{i:04}.png")
-    done.write_text(f"{seed}\n", encoding="utf-8")
+            with saving(folder):
+                place.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(place / f"{i:04}.png")
+    write_whole(done, f"{seed}\n")
     return folder
 
 
@@ -192,6 +195,26 @@ SMALL = Recipe(
     keep=100,
 )
 """What the lab trains where no run is given: 64 patches of 2 × 2 on canvases of 12 × 12."""
+
+
+_NOT_FREE = {
+    "registers": "--counts says how many there are",
+    "data": "the trained ones see canvases with digits; to look into runs on other images: "
+    "python -m grader registers RUN",
+}
+
+
+def small_with(changes: dict[str, str]) -> Recipe:
+    """`SMALL` with fields set from text.
+
+    Raises:
+      BadRecipe: one of them is given by the lab, there is none, or the text is no value for it.
+
+    """
+    for field, instead in _NOT_FREE.items():
+        if field in changes:
+            raise BadRecipe(f"{field} cannot be set here: {instead}")
+    return SMALL.with_changes(changes)
 
 
 def small_recipe(registers: int, data: Path, base: Recipe = SMALL) -> Recipe:

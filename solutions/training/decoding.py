@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ def decode(encoded: bytes, where: str, size: int | None = None) -> np.ndarray:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    # Large photos are no attack. `catch_warnings` does not know threads, and these are several.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     try:
         with Image.open(io.BytesIO(encoded)) as image:
             image.load()  # what follows the pixels is read with them; TIFF is turned here, too

@@ -106,7 +106,8 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     """An image file as the model wants it: size and channels of its training images.
 
     Raises:
-      BadData: there is no such file, or it is no image.
+      BadData: there is no such file, it is no image, or one of another size for a model whose
+        images are not square.
 
     """
     try:
@@ -114,10 +115,18 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     except OSError as error:
         raise BadData(f"{path}: {error.strerror}") from None
     height, width, channels = shape
-    if height != width:
-        raise BadData(f"the run has images of {height} × {width}; only square ones can be read")
-    image = decode(encoded, str(path), height)
+    image = decode(encoded, str(path), height if height == width else None)
+    if image.shape[:2] != (height, width):
+        raise BadData(
+            f"{path}: an image of {image.shape[0]} × {image.shape[1]}, but the run has images of "
+            f"{height} × {width}; bring it to that size"
+        )
+    return in_channels(image, channels)
+
+
+def in_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """A uint8 image (H, W, 1 or 3) in grey (1) or in colour (3)."""
     if channels == 1 and image.shape[-1] == 3:
         grey = image @ np.array([0.299, 0.587, 0.114])
-        image = np.round(grey).astype(np.uint8)[..., None]
+        return np.round(grey).astype(np.uint8)[..., None]
     return np.repeat(image, channels, axis=-1) if image.shape[-1] < channels else image

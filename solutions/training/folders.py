@@ -1,11 +1,13 @@
 """Images from a folder: Parquet files in Hugging Face's layout, or a folder for each class.
 
 Parquet: files whose names begin with ``train`` and with ``test`` (else ``validation`` or ``val``),
-somewhere below the folder, with a column of encoded images and a column of labels.  A test part
-without labels (-1 in all rows) is passed over.  Class folders: ``train/<class>/…`` and
+somewhere below the folder, with a column of encoded images and a column of labels; where a file's
+name tells no part, that of its folder does (``default/train/0000.parquet``).  A test part without
+labels (-1 in all rows) is passed over.  Class folders: ``train/<class>/…`` and
 ``test/<class>/…`` (else ``validation``, ``val``), or only ``<class>/…``, of which a fifth is held
 out; images may lie in folders inside these.  A folder called so that holds no class folders is
-passed over.  So are hidden files, and files that are no images by their endings.
+passed over.  So are hidden files, what is no file (pipes), files that are no images by their
+endings, and links to a folder that has been entered.
 """
 
 from __future__ import annotations
@@ -20,9 +22,8 @@ import numpy as np
 
 from solutions.training.data import BadData, Dataset, Labelled, split
 from solutions.training.decoding import decode
-from solutions.training.tables import Table, classes_of, part_of
+from solutions.training.tables import TEST, TRAIN, Table, check_known, classes_of, part_of
 
-_TRAIN, _TEST = ("train",), ("test", "validation", "val", "valid")
 _SMALL = 10_000
 """Bytes of an image up to which most of the time is Python's own, so that threads only wait."""
 _SUFFIXES = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -54,13 +55,13 @@ def load_test(folder: Path, image_size: int | None = None) -> tuple[Labelled, bo
     """
     parquet = _parquet(folder)
     if parquet:
-        tables = part_of(parquet, folder, _TEST)
+        tables = part_of(parquet, folder, TEST)
         items, labels, classes = _joined(tables), _labels(tables), classes_of(tables)
         is_part = True
     else:
         train, test = _class_folder_parts(folder)
         if train is not None and test is None:
-            raise _lonely(train, _TEST)
+            raise _lonely(train, TEST)
         items, labels, classes = _read_classes(test or folder)
         is_part = test is not None
     return Labelled(_decode_all(items, image_size), labels, classes), is_part
@@ -71,6 +72,7 @@ def _parquet(folder: Path) -> list[Path]:
         file
         for file in folder.rglob("*.parquet")
         if not any(_is_passed_over(name) for name in file.relative_to(folder).parts)
+        and _is_file(file)
     )
 
 
@@ -80,8 +82,9 @@ def _is_passed_over(name: str) -> bool:
 
 
 def _from_parquet(files: list[Path], folder: Path, name: str, size: int | None) -> Dataset:
-    train, test = (part_of(files, folder, words) for words in (_TRAIN, _TEST))
+    train, test = (part_of(files, folder, words) for words in (TRAIN, TEST))
     classes = classes_of([*train, *test])
+    check_known(train, test)
     encoded = [_joined(part) for part in (train, test)]
     images = _decode_all(encoded[0] + encoded[1], size)
     train_images, test_images = np.split(images, [len(encoded[0])])
@@ -100,9 +103,9 @@ def _from_class_folders(folder: Path, name: str, size: int | None) -> Dataset:
     train, test = _class_folder_parts(folder)
     if train is None or test is None:
         if train is not None:
-            raise _lonely(train, _TEST)
+            raise _lonely(train, TEST)
         if test is not None:
-            raise _lonely(test, _TRAIN)
+            raise _lonely(test, TRAIN)
         items, labels, classes = _read_classes(folder)
         return split(name, _decode_all(items, size), labels, classes)
     items, labels, classes = _read_classes(train)
@@ -122,7 +125,7 @@ def _class_folder_parts(folder: Path) -> tuple[Path | None, Path | None]:
         found = (children[word] for word in words if word in children)
         return next((child for child in found if _subfolders(child)), None)
 
-    return first(_TRAIN), first(_TEST)
+    return first(TRAIN), first(TEST)
 
 
 def _lonely(part: Path, missing: Sequence[str]) -> BadData:
@@ -146,12 +149,28 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """The files in a folder and in those inside it, as ``torchvision``'s ``ImageFolder`` has it."""
+    """The files in a folder and in those inside it, as ``torchvision``'s ``ImageFolder`` has it.
+
+    No folder is entered twice, nor one that all this lies in: links may lead back.
+    """
+    real = folder.resolve()
+    return _inside_once(folder, {real, *real.parents})
+
+
+def _inside_once(folder: Path, entered: set[Path]) -> Iterator[Path]:
     for path in _inside(folder):
         if path.is_dir():
-            yield from _below(path)
-        else:
+            real = path.resolve()
+            if real not in entered:
+                entered.add(real)
+                yield from _inside_once(path, entered)
+        elif _is_file(path):
             yield path
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file, or a link to none, which is told when it is read."""
+    return path.is_file() or not path.exists()
 
 
 def _read_classes(folder: Path) -> tuple[list[tuple[bytes, str]], np.ndarray, tuple[str, ...]]:

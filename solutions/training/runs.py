@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import json
 import platform
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -25,6 +26,8 @@ ANSWERS = "answers"
 """Where in a run of ``--mine`` the answers lie that it trains, as they were."""
 EVENTS = "events"
 """Where TensorBoard's events go."""
+_DISTILLATION = "distill.json"
+"""Beside a ``run.json`` it says that the folder is a distillation's."""
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -34,7 +37,7 @@ class NoRun(LookupError):
 
 def lying_in(folder: Path) -> list[str]:
     """What lies in a folder under the names that runs write."""
-    names = ("run.json", "distill.json", "study.json", "metrics.jsonl", "report.html")
+    names = ("run.json", _DISTILLATION, "study.json", "metrics.jsonl", "report.html")
     names += ("checkpoints", ANSWERS, EVENTS)
     there = [folder / name for name in names if (folder / name).exists()]
     return [path.name for path in there if not path.is_dir() or any(path.iterdir())]
@@ -148,9 +151,11 @@ def read(folder: Path) -> Run:
     """The run in a folder.
 
     Raises:
-      NoRun: there is none, or its ``run.json`` is damaged.
+      NoRun: there is none, its ``run.json`` is damaged, or it is a distillation's.
 
     """
+    if (folder / _DISTILLATION).exists():
+        raise _distillation(folder)
     try:
         told: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         recipe = Recipe(**told.pop("recipe"))
@@ -164,3 +169,11 @@ def read(folder: Path) -> Run:
         raise NoRun(f"{folder} holds no run (no run.json)") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, BadRecipe) as error:
         raise NoRun(f"{folder}/run.json cannot be read: {one_line(error)}") from None
+
+
+def _distillation(folder: Path) -> NoRun:
+    """Says what to type where a distillation was taken for a run."""
+    told = f"{folder} is a distillation; to go on with it: python -m grader distill --resume "
+    teacher = folder / "teacher"
+    also = f". Its teacher is a run: {teacher}" if (teacher / "run.json").exists() else ""
+    return NoRun(f"{told}{shlex.quote(str(folder))}{also}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 from solutions.training.data import BadData
 from solutions.training.one_line import one_line
 
+TRAIN, TEST = ("train",), ("test", "validation", "val", "valid")
+"""What the parts are called; of several names the first that is there counts."""
 _LABELS = ("label", "fine_label", "labels", "class")
 _IMAGES = ("image", "img")
 _LARGEST_LABEL = 99_999
@@ -21,14 +24,57 @@ _NO_LABEL = -1
 
 
 def part_of(files: list[Path], folder: Path, words: Sequence[str]) -> list[Table]:
-    """The files that begin with the first of ``words`` that any with labels begins with."""
+    """The files of the first of ``words`` that any with labels are called by.
+
+    Raises:
+      BadData: there are none, one is missing, or something is damaged.
+
+    """
     for word in words:
-        tables = [_read(file) for file in files if file.name.startswith(word)]
-        if tables and not all(table.unlabelled for table in tables):
-            return tables
+        called = [file for file in files if _word_of(file, folder) == word]
+        _check_complete(called)
+        tables = [_read(file) for file in called]
+        without = [table for table in tables if table.unlabelled]
+        if len(without) == len(tables):
+            continue
+        if without:
+            raise _no_label(without[0].file, 0, _NO_LABEL)
+        return tables
     raise BadData(
-        f"{folder}: no Parquet file with labels whose name begins with {' or '.join(words)}"
+        f"{folder}: no Parquet file with labels whose name begins with {' or '.join(words)}, "
+        "nor one in a folder called so"
     )
+
+
+def _word_of(file: Path, folder: Path) -> str | None:
+    """The word for a part that its name begins with, else that a folder around it is called by."""
+    words = (*TRAIN, *TEST)
+    *around, name = (part.lower() for part in file.relative_to(folder).parts)
+    for word in words:
+        if name.startswith(word):
+            return word
+    called = (part.removesuffix(".parquet") for part in reversed(around))
+    return next((part for part in called if part in words), None)
+
+
+def _check_complete(files: list[Path]) -> None:
+    """Whether of files that say how many they are (``train-00000-of-00003``) all are there."""
+    found: dict[tuple[Path, str, str], dict[int, Path]] = {}
+    for file in files:
+        if told := re.match(r"(.*?)(\d+)-of-(\d+)", file.name):
+            begin, number, total = told.groups()
+            found.setdefault((file.parent, begin, total), {})[int(number)] = file
+    for (folder, begin, total), numbered in found.items():
+        first = int(int(total) in numbered)  # counted from 0, or from 1
+        for number in range(first, first + int(total)):
+            if number not in numbered:
+                one = next(iter(numbered.values()))
+                width = len(one.name.removeprefix(begin).partition("-of-")[0])
+                missing = folder / f"{begin}{number:0{width}}-of-{total}"
+                raise BadData(
+                    f"{missing} is missing; {one.name} is one of {int(total)}, so put the others "
+                    "beside it"
+                )
 
 
 @dataclass(frozen=True)
@@ -69,6 +115,23 @@ def classes_of(tables: list[Table]) -> tuple[str, ...]:
     return first.classes
 
 
+def check_known(train: list[Table], test: list[Table]) -> None:
+    """Whether every label to test on is one to train on.
+
+    Raises:
+      BadData: one is not.
+
+    """
+    known = np.concatenate([table.labels for table in train])
+    for table in test:
+        new = np.flatnonzero(~np.isin(table.labels, known))
+        if len(new):
+            raise BadData(
+                f"{table.file}, row {new[0]}: label {table.labels[new[0]]}, which no image to "
+                "train on has; one of the two parts is of other images"
+            )
+
+
 def _listed(classes: Sequence[str]) -> str:
     return ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
 
@@ -99,13 +162,17 @@ def _read(file: Path) -> Table:
     kept_back = all(label == _NO_LABEL for label in labels)
     for row, label in enumerate(labels):
         if type(label) is not int or (label < 0 and not kept_back):
-            raise BadData(f"{file}, row {row}: {label!r} is no label; labels count from 0")
+            raise _no_label(file, row, label)
         if label > _LARGEST_LABEL:
             raise BadData(
                 f"{file}, row {row}: {label} is too large for a label; at most {_LARGEST_LABEL}"
             )
     names = _class_names(table.schema, label_column)
     return Table(file, images, np.array(labels, np.int32), names)
+
+
+def _no_label(file: Path, row: int, label: object) -> BadData:
+    return BadData(f"{file}, row {row}: {label!r} is no label; labels count from 0")
 
 
 def _column(file: Path, table: Any, known: Sequence[str], what: str) -> str:

@@ -76,6 +76,9 @@ def test_a_teacher_that_is_another_or_gone_is_refused(tmp_path: Path) -> None:
     dataclasses.replace(run, mine={46: "abc"}).save()
     with pytest.raises(BadRecipe, match=r"answers of your own \(--mine\), whose inner values"):
         pinned_teacher(Distillation(teacher=str(run.folder)))
+    (run.folder / "distill.json").touch()
+    with pytest.raises(runs.NoRun, match="a is a distillation; to go on with it: "):
+        pinned_teacher(Distillation(teacher=str(run.folder)))
 
 
 def test_weights_in_a_file_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from solutions.registers.subjects import SMALL
 from solutions.training import runs
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import digits
+from solutions.training.disk import CannotSave
 from solutions.training.models import linen_module
 from solutions.training.recipe import BadRecipe
 from tests.random_params import random_params
@@ -55,6 +56,13 @@ def test_a_page_and_its_numbers_and_no_claim_beyond_them(tmp_path: Path) -> None
     assert "<th>&gt; 2.5</th>" in text and f"<td>{share:.2%}</td>" in text
     for kind in ("all", "normal", "high norm", "largest"):
         assert f"R = 1, {kind}" in text
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_else(tmp_path: Path) -> None:
+    run = runs.new(tmp_path / "r1", TINY, 0, digits(), "")
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotSave, match="page: cannot be written: Not a directory"):
+        lab([run], tmp_path / "file" / "page")
 
 
 @pytest.mark.parametrize(

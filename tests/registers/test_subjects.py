@@ -9,11 +9,19 @@ import numpy as np
 import pytest
 
 from solutions.registers.boxes import overlap
-from solutions.registers.subjects import SMALL, images_for, new_or_same, write_canvases
+from solutions.registers.subjects import (
+    SMALL,
+    images_for,
+    new_or_same,
+    small_with,
+    write_canvases,
+)
 from solutions.training import data as data_module
 from solutions.training import runs
 from solutions.training.checkpoints import AnotherRun
 from solutions.training.data import BadData, Dataset, digits
+from solutions.training.recipe import BadRecipe
+from tests.training.conftest import said
 
 
 def test_the_canvases_that_choose_the_bias_are_others(tmp_path: Path) -> None:
@@ -59,3 +67,23 @@ def test_canvases_of_another_seed_are_not_taken_for_those_asked_for(
     assert write_canvases(folder, seed=1) == folder
     with pytest.raises(BadData, match="holds canvases of seed 1, not 2"):
         write_canvases(folder, seed=2)
+
+
+def test_canvases_that_cannot_be_written_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    canvases = tmp_path / "canvases"
+    canvases.mkdir()
+    (canvases / "train").touch()
+    code, _, errors = said(capsys, "registers", "--out", str(tmp_path))
+    assert code == 1
+    assert f"{canvases}: cannot be written: Not a directory. Go on with: python -m g" in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_what_the_lab_chooses_itself_cannot_be_set() -> None:
+    assert small_with({"epochs": "3"}) == dataclasses.replace(SMALL, epochs=3)
+    with pytest.raises(BadRecipe, match="registers cannot be set here: --counts says how many"):
+        small_with({"registers": "3"})
+    with pytest.raises(BadRecipe, match=r"data cannot be set here: .* grader registers RUN"):
+        small_with({"epochs": "3", "data": "mnist"})

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 from solutions.training import data
 from solutions.training.data import BadData
 from solutions.training.decoding import decode
+from tests.training.conftest import python
 from tests.training.test_data import parquet, png, shades_as_parquet
 
 _ORIENTATION = 0x0112
@@ -84,6 +86,13 @@ def test_what_is_transparent_is_white(channels: int) -> None:
     assert all(np.array_equal(found[..., c], expected) for c in range(channels - 1))
 
 
+def test_a_large_photo_is_no_attack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert decode(encoded(np.zeros((3, 5), np.uint8), "PNG"), "x").shape == (3, 5, 1)
+
+
 def test_hidden_files_and_those_of_systems_are_passed_over(image_folder: Path) -> None:
     before = data.load(str(image_folder))
     for name in (".ipynb_checkpoints", "__MACOSX"):
@@ -92,6 +101,31 @@ def test_hidden_files_and_those_of_systems_are_passed_over(image_folder: Path) -
     (image_folder / "dark" / "._a.png").write_bytes(b"no image")
     (image_folder / "dark" / "Thumbs.db").write_bytes(b"no image")
     assert data.load(str(image_folder)).digest == before.digest
+
+
+@pytest.mark.parametrize("to", [".", "..", "../.."])
+def test_a_link_that_leads_back_brings_no_image_twice(image_folder: Path, to: str) -> None:
+    deeper = image_folder / "dark" / "more"
+    deeper.mkdir()
+    next(image_folder.glob("dark/*.png")).rename(deeper / "one.png")
+    before = data.load(str(image_folder)).digest
+    (deeper / "again").symlink_to(to, target_is_directory=True)
+    assert data.load(str(image_folder)).digest == before
+
+
+@pytest.mark.parametrize("as_tables", [False, True])
+def test_what_is_no_file_is_passed_over(
+    as_tables: bool, image_folder: Path, tmp_path: Path
+) -> None:
+    """A pipe would be waited for, for ever, so another process looks."""
+    folder = shades_as_parquet(tmp_path / "tables") if as_tables else image_folder
+    before = data.load(str(folder)).digest
+    if as_tables:
+        (folder / "train-2.parquet").mkdir()
+    os.mkfifo(folder / ("train-1.parquet" if as_tables else "dark/a.png"))
+    look = "import sys; from solutions.training import data; print(data.load(sys.argv[1]).digest)"
+    done = python("-c", look, str(folder), timeout=30)
+    assert done.stdout == f"{before}\n", done.stderr
 
 
 def test_parquet_files_in_hidden_folders_are_passed_over(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> Non
         ),
         (["vit-s16-224"], "this recipe is for images of your own: say --data FOLDER"),
         (["--resume", "nowhere"], "nowhere holds no run"),
+        (["--resume", "nowhere", "--seed", "1"], "only --data, --tensorboard and the options for"),
         (
             ["--batch-size", "8"],
             "; say --set batch_size=… (python -m grader train --help ",

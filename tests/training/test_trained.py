@@ -1,0 +1,89 @@
+"""``eval`` and ``predict`` on images and folders that are not quite what a run began with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import pytest
+from PIL import Image
+
+from solutions.training import data, runs
+from solutions.training.checkpoints import Checkpoints
+from solutions.training.models import build
+from tests.training.conftest import TINY, said
+
+
+def a_run(folder: Path, images: Path) -> Path:
+    """A run on these images, with parameters as it may begin with: nothing is trained."""
+    found = data.load(str(images))
+    runs.new(folder, TINY, 0, found, "train").save()
+    params = jax.jit(build(TINY, found.image_shape, 2).init)(jax.random.key(0))
+    checkpoints = Checkpoints(folder / "checkpoints")
+    checkpoints.save(1, {"state": {"params": params}}, (), 0.0)
+    checkpoints.wait()
+    checkpoints.close()
+    return folder
+
+
+def in_colour(images: Path, folder: Path) -> Path:
+    for file in images.rglob("*.png"):
+        place = folder / file.relative_to(images)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(file).convert("RGB").save(place)
+    return folder
+
+
+def test_eval_takes_grey_for_colour_and_colour_for_grey(
+    shades_folder: Path, image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    next(image_folder.rglob("*.png")).unlink()  # so that it is another dataset
+    tested = (image_folder, in_colour(image_folder, tmp_path / "in colour"))
+    for trained_on in (shades_folder, in_colour(shades_folder, tmp_path / "colour")):
+        run = a_run(tmp_path / f"run on {trained_on.name}", trained_on)
+        told = []
+        for images in tested:
+            code, line, errors = said(capsys, "eval", str(run), "--data", str(images))
+            assert code == 0, errors
+            told.append(line.partition(f"{images}: ")[2])
+        assert " of 59 right" in told[0]
+        assert told[0] == told[1]
+
+
+def test_predict_takes_an_image_that_is_not_square_as_it_is(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in image_folder.rglob("*.png"):
+        Image.open(file).resize((12, 8)).save(file)
+    run, one = a_run(tmp_path / "run", image_folder), next(image_folder.rglob("*.png"))
+    code, told, errors = said(capsys, "predict", str(run), str(one))
+    assert code == 0, errors
+    assert "bright " in told and f"attention: {run}" in told
+    other = tmp_path / "other.png"
+    Image.open(one).rotate(90, expand=True).save(other)
+    code, _, errors = said(capsys, "predict", str(run), str(other))
+    assert code == 2
+    assert f"{other}: an image of 12 × 8, but the run has images of 8 × 12; bring it" in errors
+
+
+@pytest.mark.parametrize(
+    "words", [["eval", "RUN"], ["predict", "RUN", "IMAGE"], ["train", "--resume", "RUN"]]
+)
+@pytest.mark.parametrize("has_teacher", [False, True])
+def test_a_distillation_is_no_run(
+    words: list[str], has_teacher: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has a ``run.json``, too, but what it trained is no classifier."""
+    run = runs.new(tmp_path / "a b", TINY, 0, data.digits(), "distill")
+    run.save()
+    (run.folder / "distill.json").touch()
+    told = f"{run.folder} is a distillation; to go on with it: python -m grader distill --resume "
+    told += f"'{run.folder}'"
+    if has_teacher:
+        (run.folder / "teacher").mkdir()
+        (run.folder / "teacher" / "run.json").touch()
+        told += f". Its teacher is a run: {run.folder}/teacher"
+    code, _, errors = said(capsys, *(str(run.folder) if word == "RUN" else word for word in words))
+    assert code == 2
+    assert errors.startswith(f"grader: {told} (python")
+    assert len(errors.splitlines()) == 1

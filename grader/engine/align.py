@@ -109,17 +109,15 @@ class _Search:
     def run(self, first: Match, best: Choices) -> Alignment:
         """Try the groups that matter between the last stage found and the next, then go on.
 
-        A stage may never be there as one value (tokens in two streams): where nothing more comes
-        up before it, the groups behind it are tried, too.
+        A stage may never be there as one value (tokens in two streams): where no group matters
+        before it, those behind it are tried.
         """
         groups = choice_groups(self.reference.leaves, self.submission.pairable, first)
         here = next(self._try([best]))[1] if groups else None
-        beyond = False
         while here is not None and not here.equal:
             before = here
             for group in groups:
-                until = _END if beyond else here.open_to
-                if group.uses and not any(here.open_from < u <= until for u in group.uses):
+                if group.uses and not any(here.open_from < u <= here.open_to for u in group.uses):
                     continue
                 # The options of one group decide the same, so each replaces the one before.
                 for option, there in self._try(option(best) for option in group.options):
@@ -128,9 +126,10 @@ class _Search:
                     if there.found > here.found:
                         best, here = option, there
             if (here.found, here.open_from) == (before.found, before.open_from):
-                if beyond:
+                later = [u for group in groups for u in group.uses if u > here.open_from]
+                if not later or min(later) <= here.open_to:
                     break
-                beyond = True
+                here = replace(here, open_to=_END)
         return Alignment(best, here is not None and here.equal)
 
     def _try(self, options: Iterable[Choices]) -> Iterator[tuple[Choices, _Trial]]:

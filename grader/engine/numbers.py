@@ -88,7 +88,8 @@ def _run(judge: ContractJudge, trials: Sequence[Trial], choices: Choices) -> Non
 
 def _settle_the_rest(judge: ContractJudge, trials: list[Trial]) -> None:
     """Before a draw counts as wrong, try the layouts that the settled draws left alike."""
-    in_vain: set[int] = set()
+    settled = _telling(judge, trials)
+    in_vain = set() if any(trial.equal for trial in settled) else {id(t) for t in settled}
     for _ in range(_MOST_REALIGNMENTS):
         wrong = [trial for trial in trials if not trial.equal]
         left = [trial for trial in wrong if id(trial) not in in_vain]

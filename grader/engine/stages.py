@@ -128,11 +128,14 @@ def _last_part(
 ) -> int | None:
     """Place of the last of the heads of a stage, where each comes up on its own and all do."""
     for axis in range(expected.ndim) if expected.ndim > 2 else ():
+        parts = list(np.moveaxis(expected, axis, 0))
+        if len(parts) < 2 or not found_among(marks(parts), offered).all():
+            continue
         places = []
-        for part in np.moveaxis(expected, axis, 0):
+        for part in parts:
             alike = map(int, np.flatnonzero(found_among(offered, marks([part]))))
             places.append(next((i for i in alike if _same_numbers(values[i], part)), None))
-        if len(places) > 1 and None not in places:
+        if None not in places:
             return max(place for place in places if place is not None)
     return None
 

@@ -45,9 +45,12 @@ def main(port: str, number: str, shared: str, own: str) -> None:
     runs = [
         (FullDisk("start"), None),
         (FullDisk("epoch 2"), None),
+        (Silent(), Path(own) / "file" / "checkpoints"),
         (Silent(), Path(own) / "checkpoints"),
         (Silent(), Path(shared) / "checkpoints"),
     ]
+    if number == "0":
+        Path(own, "file").touch()
     for watch, folder in runs:
         checkpoints = None
         try:

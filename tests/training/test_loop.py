@@ -237,6 +237,38 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_its_key(tiny_data: Dat
     assert jax.random.key_data(batch_key(3, 7)).tolist() in keys
 
 
+class Lines(Silent):
+    """Keeps the lines of the metrics."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    def on_epoch(self, line: Any) -> None:
+        self.kept.append(line)
+
+
+@pytest.mark.parametrize("value", [jnp.nan, jnp.inf])
+def test_a_test_loss_that_is_no_number_stops_before_its_line(
+    value: float, tiny_data: Dataset
+) -> None:
+    task, lines = counting(), Lines()
+
+    def evaluate(state: Any, batch: Any) -> Any:
+        late = jnp.where(state["step"] > 5, value, 1.0)
+        return {"loss": jnp.full(len(batch["label"]), late)}
+
+    told = r"test_loss is no longer a number: at step 9 \(epoch 2, seed 3; .*smaller base_lr"
+    with pytest.raises(NotANumber, match=told):
+        fit(
+            dataclasses.replace(task, evaluate=evaluate),
+            tiny_data,
+            Plan(3, 8, seed=3),
+            placement(8),
+            watch=lines,
+        )
+    assert [line["epoch"] for line in lines.kept] == [1]
+
+
 def test_parameters_that_are_no_numbers_are_not_saved(tiny_data: Dataset, tmp_path: Path) -> None:
     task = counting()
 

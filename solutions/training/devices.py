@@ -104,6 +104,10 @@ def placement(
 
     """
     chosen = all_devices() if devices is None else list(devices)
+    if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
+        raise BadDevices(
+            f"devices is {devices!r}; it must be a list of some of jax.devices(), or None for all"
+        )
     if batch_size % len(chosen):
         raise BadDevices(
             f"a batch of {batch_size} images cannot be divided among {len(chosen)} devices; "

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -55,6 +56,8 @@ class Plan:
     checkpoint_every: int = 1
 
     def __post_init__(self) -> None:
+        if not isinstance(self.seed, Integral):
+            raise BadRecipe(f"seed is {self.seed!r}; it must be an integer")
         if not 0 <= self.seed < 2**32:
             raise BadRecipe(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}")
 

@@ -81,7 +81,7 @@ def train(
 
     Raises:
       BadRecipe, BadData, BadDevices: something does not fit; one line that says what.
-      NotANumber: the loss or a parameter is NaN or infinite.
+      NotANumber: a loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
       AnotherRun: ``out`` holds the checkpoints of other images, another recipe, seed or functions.
       NoCheckpoint: one that is not proved damaged cannot be read now.

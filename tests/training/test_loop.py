@@ -325,6 +325,9 @@ def test_a_batch_larger_than_the_data(tiny_data: Dataset) -> None:
 def test_a_seed_that_no_key_has(tiny_data: Dataset) -> None:
     with pytest.raises(BadRecipe, match="seed is 4294967296; it must be from 0 to 4294967295"):
         train(TINY, seed=2**32, data=tiny_data)
+    for wrong in (1.5, "a", None):
+        with pytest.raises(BadRecipe, match=f"seed is {wrong!r}; it must be an integer"):
+            train(TINY, seed=wrong, data=tiny_data)  # type: ignore[arg-type]
 
 
 def test_names_in_place_of_what_they_name() -> None:
@@ -338,6 +341,13 @@ def test_a_batch_that_does_not_divide() -> None:
     devices = [jax.devices()[0]] * 3
     with pytest.raises(BadDevices, match="a batch of 8 images cannot be divided among 3 devices"):
         placement(8, devices)
+
+
+@pytest.mark.parametrize("devices", [[], "cpu"])
+def test_devices_that_are_none(devices: Any, tiny_data: Dataset) -> None:
+    told = r"devices is .*; it must be a list of some of jax\.devices\(\), or None for all"
+    with pytest.raises(BadDevices, match=told):
+        train(TINY, data=tiny_data, devices=devices)
 
 
 def test_a_state_that_changes_its_type_is_told(tiny_data: Dataset) -> None:

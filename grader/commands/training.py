@@ -72,6 +72,7 @@ def train(
         from solutions.training import devices, runs
         from solutions.training.data import located
         from solutions.training.recipe import named
+        from solutions.training.train import planned
 
         several = (coordinator, num_processes, process_id)
         if distributed or any(part is not None for part in several):
@@ -85,12 +86,14 @@ def train(
                 moved = run.recipe.with_changes({"data": located(data)})
                 run = dataclasses.replace(run, recipe=moved)
             images = load(run.recipe, run)
+            planned(run.recipe, images, run.seed)
             _train(run, images, _own_of(run), resumed=True, tensorboard=tensorboard)
             return
         chosen = named(recipe).with_changes(changed_fields(changes))
         chosen = chosen.with_changes({"data": located(chosen.data if data is None else data)})
         check_out(out)
         images = load(chosen)
+        planned(chosen, images)
         own = _own_for(chosen, images) if mine else None
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         interruptible()  # from here on something has to be cleared away

@@ -75,6 +75,15 @@ class Plan:
             )
         return images // self.batch_size
 
+    def total_steps(self, images: int) -> int:
+        """Of the whole run.
+
+        Raises:
+          BadRecipe: there is not even one batch.
+
+        """
+        return self.steps_per_epoch(images) * self.epochs
+
 
 class Programs:
     """The compiled programs of a run: start, steps, test, and a look at the state.

@@ -14,9 +14,9 @@ import jax
 from solutions.training import data as data_module
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import BadData, Dataset
-from solutions.training.devices import placement
+from solutions.training.devices import Placement, placement
 from solutions.training.loop import Line, Plan, Watch, fit
-from solutions.training.models import Model, build
+from solutions.training.models import Model, build, grid_of
 from solutions.training.recipe import BadRecipe, Recipe
 from solutions.training.step import best_params, classification
 
@@ -89,9 +89,8 @@ def train(
     """
     _check_types(recipe, data)
     data = data_module.load(recipe.data, recipe.image_size) if data is None else data
-    plan = Plan(recipe.epochs, recipe.batch_size, seed, recipe.eval_every, recipe.checkpoint_every)
-    total_steps = plan.steps_per_epoch(len(data.train_images)) * recipe.epochs
-    place = placement(recipe.batch_size, devices, fsdp)
+    plan, place = planned(recipe, data, seed, devices, fsdp)
+    total_steps = plan.total_steps(len(data.train_images))
     model = model or build(recipe, data.image_shape, len(data.classes))
     task = classification(recipe, model, data.statistics, total_steps, step50)
     checkpoints = None
@@ -105,6 +104,29 @@ def train(
         if checkpoints is not None:
             checkpoints.close()
     return Trained(recipe, fitted.history, fitted.state, model, data, fitted.step, fitted.finished)
+
+
+def planned(
+    recipe: Recipe,
+    data: Dataset,
+    seed: int = 0,
+    devices: Sequence[jax.Device] | None = None,
+    fsdp: bool = False,
+) -> tuple[Plan, Placement]:
+    """How long a recipe is trained on these images, and where; looks whether all that fits.
+
+    Args:
+      recipe, data, seed, devices, fsdp: as `train` has them.
+
+    Raises:
+      BadRecipe: the patches do not fill the images, or there are not two batches to train on.
+      BadDevices: the batch cannot be divided among them.
+
+    """
+    grid_of(recipe, data.image_shape)
+    plan = Plan(recipe.epochs, recipe.batch_size, seed, recipe.eval_every, recipe.checkpoint_every)
+    recipe.warmup_steps(plan.total_steps(len(data.train_images)))
+    return plan, placement(recipe.batch_size, devices, fsdp)
 
 
 def _check_types(recipe: Recipe, data: Dataset | None) -> None:

@@ -116,6 +116,7 @@ def distill(
       TeacherUnfinished: ``watch`` stopped the training of the teacher.
       NotANumber: the loss is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
+      NoRoom: images, parameters or a step do not fit into memory.
       AnotherRun: ``out`` holds the checkpoints of other settings or another seed.
 
     """

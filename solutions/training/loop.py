@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import Dataset
 from solutions.training.devices import Placement, computing_on_host
+from solutions.training.memory import memory_told
 from solutions.training.onlooker import Line, Progress, Silent, Together, Watch
 from solutions.training.programs import Carry, Plan, Programs
 from solutions.training.step import Task
@@ -72,9 +73,11 @@ def fit(
     Raises:
       NotANumber: a loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written, e.g. because the disk is full.
+      NoRoom: images, parameters or a step do not fit into memory.
 
     """
-    with jax.enable_x64(False):  # whoever has turned float64 on gets the same numbers
+    # Whoever has turned float64 on gets the same numbers.
+    with memory_told(), jax.enable_x64(False):
         programs = Programs(task, data, plan, place)
         return _Run(programs, task, plan, checkpoints, watch or Silent()).go()
 

@@ -83,6 +83,7 @@ def train(
       BadRecipe, BadData, BadDevices: something does not fit; one line that says what.
       NotANumber: a loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
+      NoRoom: images, parameters or a step do not fit into memory.
       AnotherRun: ``out`` holds the checkpoints of other images, another recipe, seed or functions.
       NoCheckpoint: one that is not proved damaged cannot be read now.
 
@@ -116,7 +117,11 @@ def planned(
     """How long a recipe is trained on these images, and where; looks whether all that fits.
 
     Args:
-      recipe, data, seed, devices, fsdp: as `train` has them.
+      recipe: says patches, batch and epochs.
+      data: the images.
+      seed: of the run.
+      devices: all unless given.
+      fsdp: divide parameters and optimiser state among them.
 
     Raises:
       BadRecipe: the patches do not fill the images, or there are not two batches to train on.

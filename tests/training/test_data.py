@@ -192,8 +192,8 @@ def test_what_is_wrong_is_said_with_file_and_row(tmp_path: Path, damage: Any, to
     [
         ("train_labels", lambda a: a + 0.5, "the train labels must be integers; they are float64"),
         ("test_labels", lambda a: a.astype(str), "the test labels must be integers; they are <U11"),
-        ("test_labels", lambda a: a.tolist(), "the test labels are of type list; np.asarray makes"),
-        ("train_images", lambda a: a.tolist(), "the train images are of type list; np.asarray makes"),
+        ("test_labels", lambda a: a.tolist(), "the test labels are of type list; np.asarray"),
+        ("train_images", lambda a: a.tolist(), "the train images are of type list; np.asarray"),
     ],
 )
 def test_arrays_of_another_kind_are_told(part: str, change: Any, told: str) -> None:

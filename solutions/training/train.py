@@ -14,7 +14,7 @@ import jax
 from solutions.training import data as data_module
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import BadData, Dataset
-from solutions.training.devices import Placement, placement
+from solutions.training.devices import Placement, check_same, in_all_processes, placement
 from solutions.training.loop import Line, Plan, Watch, fit
 from solutions.training.models import Model, build, grid_of
 from solutions.training.recipe import BadRecipe, Recipe
@@ -89,7 +89,12 @@ def train(
 
     """
     _check_types(recipe, data)
-    data = data_module.load(recipe.data, recipe.image_size) if data is None else data
+    if data is None:
+        data = in_all_processes(lambda: data_module.load(recipe.data, recipe.image_size))
+    settings = dataclasses.asdict(dataclasses.replace(recipe, data=""))
+    settings |= {"seed": seed, "fsdp": fsdp, "answers": whose}
+    images = data
+    check_same(lambda: {**settings, "images": images.digest})
     plan, place = planned(recipe, data, seed, devices, fsdp)
     total_steps = plan.total_steps(len(data.train_images))
     model = model or build(recipe, data.image_shape, len(data.classes))

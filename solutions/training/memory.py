@@ -55,10 +55,15 @@ def fitting(program: Compiled, what: str) -> Compiled:
     needed = (of_one - sizes.alias_size_in_bytes) * len(devices)
     if needed > machine_memory():
         raise NoRoom(
-            f"{what} needs {needed / 1e9:,.3g} GB of memory, and this machine has "
-            f"{machine_memory() / 1e9:,.3g}; {_SMALLER}"
+            f"{what} needs {_gigabytes(needed)} GB of memory, and this machine has "
+            f"{_gigabytes(machine_memory())}; {_SMALLER}"
         )
     return program
+
+
+def _gigabytes(count: int) -> str:
+    value = count / 1e9
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 @contextmanager

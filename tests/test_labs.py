@@ -168,6 +168,9 @@ def test_bad_usage_is_one_clear_line(command: Command) -> None:
     [
         (("distill", "--loss", "l2"), "the loss is 'l2'; it may be l1, cosine"),
         (("distill", "--set", "patch_size=3"), "patch_size is 3; it must divide the image"),
+        (("distill", "--set", "batch_size=5000"), "batch_size is 5000, but there are only 1438"),
+        (("distill", "--set-teacher", "batch_size=5000"), "batch_size is 5000, but there are"),
+        (("registers", "--set", "batch_size=5000", "--out", "NEW"), "batch_size is 5000, but"),
         (("distill", "--set", "mixup=1"), "mixup cannot be set here"),
         (("distill", "--resume", "tests"), "tests holds no distillation"),
         (("distill", "--query", "README.md"), "the query README.md cannot be read as .npy"),
@@ -186,9 +189,10 @@ def test_more_bad_usage(
     for made, name in (("RUN", "run.json"), ("PAGE", "report.html")):
         (tmp_path / made).mkdir()
         (tmp_path / made / name).touch()
-    there = [str(tmp_path / word) if word in ("RUN", "PAGE") else word for word in words]
+    there = [str(tmp_path / word) if word in ("RUN", "PAGE", "NEW") else word for word in words]
     done = command(*there)
     assert done.returncode == 2
+    assert done.stdout == ""
     assert says in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -192,6 +192,7 @@ def _train_small(
 ) -> list[Run]:
     from solutions.registers import subjects
     from solutions.training import runs
+    from solutions.training.train import planned
 
     base = subjects.small_with(changes)
     images = subjects.write_canvases(place.resolve() / "canvases", seed)
@@ -199,6 +200,7 @@ def _train_small(
     wanted = []
     for count in counts:
         recipe = subjects.small_recipe(count, images, base)
+        planned(recipe, data)
         run = runs.new(place / f"r{count}", recipe, seed, data, command)
         wanted.append(subjects.new_or_same(run))  # all of them, before anything is written
     for run in wanted:
@@ -228,17 +230,19 @@ def _distill(
     from solutions.distillation.run import distill as distilling
     from solutions.distillation.run import embedding_length, teacher_from
     from solutions.distillation.run_teacher import embedding_width
-    from solutions.training.models import grid_of
+    from solutions.training.train import planned
 
     tell, stop, watch = onlookers(of.run)
     go_on = _go_on(of.run.folder)
     asked, seed = of.asked, of.run.seed
+    planned(asked.recipe, data)
+    if asked.teacher is None:
+        planned(asked.teacher_recipe, data)
     tell(
         f"{asked.recipe.name}: {len(data.train_images)} images of {data.name} to train on, "
         f"{len(data.test_images)} to test, loss {asked.loss}, seed {seed}, "
         f"{'resumed' if resumed else 'into'} {of.run.folder}"
     )
-    grid_of(asked.recipe, data.image_shape)
 
     def keep(length: int) -> None:
         """Write down what is asked for; what does not fit is said before."""
@@ -249,7 +253,6 @@ def _distill(
         keep_queries(of.run.folder, queries)
 
     if asked.teacher is None:
-        grid_of(asked.teacher_recipe, data.image_shape)
         keep(embedding_width(asked.teacher_recipe))
         trained = train_for_lab(of.teacher, data, of.run.command, go_on, stop, tell)
         teacher = teacher_from(trained)

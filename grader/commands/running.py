@@ -163,14 +163,16 @@ def errors_told() -> Iterator[None]:
     from solutions.training.devices import BadDevices
     from solutions.training.disk import CannotSave
     from solutions.training.loop import NotANumber
+    from solutions.training.memory import NoRoom, memory_told
     from solutions.training.recipe import BadRecipe
     from solutions.training.runs import NoRun
 
     try:
-        yield
+        with memory_told():
+            yield
     except (BadRecipe, BadData, BadDevices, NoRun, NoCheckpoint, AnotherRun) as error:
         raise UsageError(str(error)) from None
-    except (NotANumber, CannotSave) as error:
+    except (NotANumber, CannotSave, NoRoom) as error:
         print(f"grader: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:  # Typer would end without a word

@@ -70,37 +70,61 @@ def train(
     quiet()
     with errors_told():
         from solutions.training import devices, runs
-        from solutions.training.data import located
-        from solutions.training.recipe import named
 
         several = (coordinator, num_processes, process_id)
         if distributed or any(part is not None for part in several):
             devices.join_processes(*several)
         prepare_jax()
+        devices.check_same(lambda: {"--out": out, "--resume": resume, "--tensorboard": tensorboard})
         if resume is not None:
             if any((seed is not None, out, mine, changes, fsdp)) or recipe != "digits":
                 raise UsageError(
                     "--resume goes on with a run as it was; only --data, --tensorboard and the "
                     "options for several hosts go with it"
                 )
-            run = runs.read(resume)
-            if data is not None:
-                moved = run.recipe.with_changes({"data": located(data)})
-                run = dataclasses.replace(run, recipe=moved)
-            images = load(run.recipe, run)
-            _train(run, images, _own_of(run), resumed=True, tensorboard=tensorboard)
+            found = devices.in_all_processes(lambda: _to_resume(resume, data))
+            _train(*found, resumed=True, tensorboard=tensorboard)
             return
-        chosen = named(recipe).with_changes(changed_fields(changes))
-        chosen = chosen.with_changes({"data": located(chosen.data if data is None else data)})
-        check_out(out)
-        images = load(chosen)
-        own = _own_for(chosen, images) if mine else None
+        chosen, images, own = devices.in_all_processes(
+            lambda: _to_begin(recipe, changes, data, out, mine)
+        )
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         interruptible()  # from here on something has to be cleared away
         with folder_for(chosen.name, out) as folder:
             texts = own.texts if own else None
             run = runs.new(folder, chosen, seed or 0, images, command, texts, fsdp)
             _train(run, images, own, resumed=False, tensorboard=tensorboard)
+
+
+def _to_begin(
+    recipe: str, changes: list[str] | None, data: str | None, out: Path | None, mine: bool
+) -> tuple[Recipe, Dataset, Mine | None]:
+    """What a new run trains, and on which images."""
+    from solutions.training.data import located
+    from solutions.training.recipe import named
+    from solutions.training.train import planned
+
+    chosen = named(recipe).with_changes(changed_fields(changes))
+    chosen = chosen.with_changes({"data": located(chosen.data if data is None else data)})
+    check_out(out)
+    images = load(chosen)
+    planned(chosen, images)
+    return chosen, images, _own_for(chosen, images) if mine else None
+
+
+def _to_resume(folder: Path, data: str | None) -> tuple[Run, Dataset, Mine | None]:
+    """What lies in a folder, to go on with."""
+    from solutions.training import runs
+    from solutions.training.data import located
+    from solutions.training.train import planned
+
+    run = runs.read(folder)
+    if data is not None:
+        moved = run.recipe.with_changes({"data": located(data)})
+        run = dataclasses.replace(run, recipe=moved)
+    images = load(run.recipe, run)
+    planned(run.recipe, images, run.seed)
+    return run, images, _own_of(run)
 
 
 def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorboard: bool) -> None:

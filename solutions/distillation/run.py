@@ -25,11 +25,11 @@ from solutions.distillation.teacher import Teacher
 from solutions.training import data as data_module
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import BadData, Dataset
-from solutions.training.devices import Placement, placement
-from solutions.training.loop import Plan, Watch, fit
+from solutions.training.devices import Placement
+from solutions.training.loop import Watch, fit
 from solutions.training.models import grid_of
 from solutions.training.recipe import Recipe
-from solutions.training.train import Trained, train
+from solutions.training.train import Trained, planned, train
 
 PROTOTYPE_IMAGES = 2000
 """How many training images the class prototypes are made of, at most."""
@@ -117,6 +117,7 @@ def distill(
       TeacherUnfinished: ``watch`` stopped the training of the teacher.
       NotANumber: the loss is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
+      NoRoom: images, parameters or a step do not fit into memory.
       AnotherRun: ``out`` holds the checkpoints of other settings or another seed.
 
     """
@@ -133,11 +134,9 @@ def distill(
         teacher = with_prototypes(teacher, prototypes)
     asked = asked.sized(embedding_length(teacher, data.image_shape))
     recipe = asked.recipe
-    grid_of(recipe, data.image_shape)
+    plan, place = planned(recipe, data, seed, devices)
     student = student_of(asked)
-    plan = Plan(recipe.epochs, recipe.batch_size, seed, recipe.eval_every, recipe.checkpoint_every)
-    place = placement(recipe.batch_size, devices)
-    total_steps = plan.steps_per_epoch(len(data.train_images)) * recipe.epochs
+    total_steps = plan.total_steps(len(data.train_images))
     here = _everywhere(teacher, place)
     goal = objective(asked, _classifier(here), prototypes)
     task = distillation_task(

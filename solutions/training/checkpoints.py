@@ -24,7 +24,12 @@ import jax
 
 from solutions.training import sealed
 from solutions.training.aside import aside_of, clear_unfinished, put_aside
-from solutions.training.devices import in_all_processes, in_first_process, of_first_process
+from solutions.training.devices import (
+    BadDevices,
+    in_all_processes,
+    in_first_process,
+    of_first_process,
+)
 from solutions.training.disk import CannotSave, reason
 from solutions.training.lock import AnotherRun, Lock
 from solutions.training.one_line import one_line
@@ -263,6 +268,8 @@ class Checkpoints:
             yield
         except Exception as error:
             self._failed = True
+            if isinstance(error, CannotSave | BadDevices):  # says itself where and why
+                raise
             raise CannotSave(f"{self.folder}: {reason(error)}") from error
 
     @contextlib.contextmanager

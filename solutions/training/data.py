@@ -60,6 +60,16 @@ class Dataset:
     def __post_init__(self) -> None:
         for part in ("train", "test"):
             images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            for what, array in (("images", images), ("labels", labels)):
+                if not hasattr(array, "dtype"):
+                    raise BadData(
+                        f"{self.name}: the {part} {what} are of type {type(array).__name__}; "
+                        "np.asarray makes an array of them"
+                    )
+            if labels.dtype.kind not in "iu":
+                raise BadData(
+                    f"{self.name}: the {part} labels must be integers; they are {labels.dtype}"
+                )
             if images.dtype != np.uint8 or images.ndim != 4:
                 raise BadData(
                     f"{self.name}: the {part} images must be uint8 of shape (N, H, W, C); "

@@ -8,7 +8,9 @@ each along its longest axis that can be divided; XLA gathers them where they are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -104,6 +106,10 @@ def placement(
 
     """
     chosen = all_devices() if devices is None else list(devices)
+    if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
+        raise BadDevices(
+            f"devices is {devices!r}; it must be a list of some of jax.devices(), or None for all"
+        )
     if batch_size % len(chosen):
         raise BadDevices(
             f"a batch of {batch_size} images cannot be divided among {len(chosen)} devices; "
@@ -200,6 +206,37 @@ def of_first_process(text: str) -> str:
 
     told = np.frombuffer(text.encode().ljust(4000, b"\0"), np.uint8)
     return bytes(multihost_utils.broadcast_one_to_all(told)).rstrip(b"\0").decode()
+
+
+def check_same(parts: Callable[[], Mapping[str, object]]) -> None:
+    """Whether all processes were started alike; else all fail, and none waits.
+
+    Processes that were not would train apart without a word, or wait for each other for ever.
+
+    Args:
+      parts: gives what has to be the same, by name; not asked where there is one process.
+
+    Raises:
+      BadDevices: something is not what it is in the first process; that one says which.
+
+    """
+    if len({device.process_index for device in all_devices()}) == 1:
+        return
+
+    def compare() -> None:
+        digests = {
+            name: hashlib.sha256(str(part).encode()).hexdigest()[:16]
+            for name, part in parts().items()
+        }
+        of_first = json.loads(of_first_process(json.dumps(digests)))
+        other = [name for name, digest in digests.items() if digest != of_first[name]]
+        if other:
+            raise BadDevices(
+                f"{', '.join(other)}: not the same here as in the first process; start all with "
+                "the same settings and the same images"
+            )
+
+    in_all_processes(compare)
 
 
 def on_host(tree: Any) -> Any:

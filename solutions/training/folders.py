@@ -13,7 +13,6 @@ endings, and links to a folder that has been entered.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 
 from solutions.training.data import BadData, Dataset, Labelled, split
 from solutions.training.decoding import decode
+from solutions.training.memory import machine_memory
 from solutions.training.tables import TEST, TRAIN, Table, check_known, classes_of, part_of
 
 _SMALL = 10_000
@@ -203,10 +203,10 @@ def _bytes_of(file: Path) -> bytes:
 def _decode_all(items: list[tuple[bytes, str]], size: int | None) -> np.ndarray:
     """All images (N, H, W, C) of one shape; one in colour makes all colour."""
     needed = len(items) * 3 * (size or 0) ** 2
-    if needed > _memory():
+    if needed > machine_memory():
         raise BadData(
             f"{len(items)} images of {size} × {size} take {needed / 1e9:.0f} GB, and this machine "
-            f"has {_memory() / 1e9:.0f}; choose a smaller image_size"
+            f"has {machine_memory() / 1e9:.0f}; choose a smaller image_size"
         )
 
     def one(item: tuple[bytes, str]) -> np.ndarray:
@@ -226,14 +226,6 @@ def _decode_all(items: list[tuple[bytes, str]], size: int | None) -> np.ndarray:
                 f"all to one size: --set image_size={min(images[0].shape[:2])}"
             )
     return np.stack(images)
-
-
-def _memory() -> int:
-    """Bytes that this machine has; endless where that is not told."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError):
-        return sys.maxsize
 
 
 def _size(image: np.ndarray) -> str:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import Dataset
 from solutions.training.devices import Placement, computing_on_host
+from solutions.training.memory import memory_told
 from solutions.training.onlooker import Line, Progress, Silent, Together, Watch
 from solutions.training.programs import Carry, Plan, Programs
 from solutions.training.step import Task
@@ -27,7 +28,7 @@ _POLL_SECONDS = 0.005
 
 
 class NotANumber(ArithmeticError):
-    """The loss or a parameter is NaN or infinite; the message says where, and what to try."""
+    """A loss or a parameter is NaN or infinite; the message says where, and what to try."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,13 @@ def fit(
       watch: who looks on.
 
     Raises:
-      NotANumber: the loss or a parameter is NaN or infinite.
+      NotANumber: a loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written, e.g. because the disk is full.
+      NoRoom: images, parameters or a step do not fit into memory.
 
     """
-    with jax.enable_x64(False):  # whoever has turned float64 on gets the same numbers
+    # Whoever has turned float64 on gets the same numbers.
+    with memory_told(), jax.enable_x64(False):
         programs = Programs(task, data, plan, place)
         return _Run(programs, task, plan, checkpoints, watch or Silent()).go()
 
@@ -119,14 +122,16 @@ class _Run:
             ended = step % self._per_epoch == 0
             last = step == self._total
             if ended:
+                self._check(carry, step)
                 tested = self._test(carry) if last or epoch % self._plan.eval_every == 0 else None
                 self._seconds += time.perf_counter() - began
                 self._write(self._line(tested or dict.fromkeys(self._programs.tested)))
             else:
                 self._seconds += time.perf_counter() - began
             asked = self._watch.stop_asked()
-            if asked or last or (ended and epoch % self._plan.checkpoint_every == 0):
+            if asked and not ended:
                 self._check(carry, step)
+            if asked or last or (ended and epoch % self._plan.checkpoint_every == 0):
                 self._save(carry, step)
             if asked:
                 break
@@ -153,7 +158,7 @@ class _Run:
         self._watch.on_progress(self._progress)
 
     def _check(self, carry: Carry, step: int) -> None:
-        """Nothing is saved or returned from which no loss can come but NaN.
+        """Nothing is tested, saved or returned from which no loss can come but NaN.
 
         The loss of a step is that of the parameters before it, so what the last step did shows
         in the parameters alone.
@@ -179,7 +184,7 @@ class _Run:
 
     def _line(self, tested: Mapping[str, float | None]) -> Line:
         told = self._progress
-        return {
+        line = {
             "step": told.step,
             "epoch": told.epoch,
             **{f"train_{name}": value for name, value in told.metrics.items()},
@@ -188,6 +193,11 @@ class _Run:
             "learning_rate": told.learning_rate,
             "seconds": self._seconds,
         }
+        for name, value in line.items():
+            if value is not None and not math.isfinite(value):
+                what = f"{name} is no longer a number"
+                raise NotANumber(self._explained(what, told.step - 1))
+        return line
 
     def _write(self, line: Line) -> None:
         self._history.append(line)

@@ -18,15 +18,23 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.stages import Compiled, Lowered
 
 from solutions.training.data import Dataset
-from solutions.training.devices import Placement, compiler_options, computing_on_host
+from solutions.training.devices import (
+    Placement,
+    compiler_options,
+    computing_on_host,
+    in_all_processes,
+)
+from solutions.training.memory import fitting
 from solutions.training.recipe import BadRecipe
 from solutions.training.step import Task
 
@@ -55,6 +63,8 @@ class Plan:
     checkpoint_every: int = 1
 
     def __post_init__(self) -> None:
+        if not isinstance(self.seed, Integral):
+            raise BadRecipe(f"seed is {self.seed!r}; it must be an integer")
         if not 0 <= self.seed < 2**32:
             raise BadRecipe(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}")
 
@@ -71,6 +81,15 @@ class Plan:
                 f"for a smaller one: --set batch_size={max(1, images // 4)}"
             )
         return images // self.batch_size
+
+    def total_steps(self, images: int) -> int:
+        """Of the whole run.
+
+        Raises:
+          BadRecipe: there is not even one batch.
+
+        """
+        return self.steps_per_epoch(images) * self.epochs
 
 
 class Programs:
@@ -112,25 +131,30 @@ class Programs:
 
     def start(self) -> Carry:
         """The carry before the first step."""
-        self._being_compiled["init"].result()
+        self._await("init")
         with computing_on_host():
             carry = self._init(self._init_key)
         return jax.device_put(carry, self._where)
 
     def run(self, carry: Carry, first: int, count: int) -> Carry:
         """``count`` steps from step ``first``, all in one epoch.  ``carry`` is used up."""
-        self._being_compiled["run"].result()
+        self._await("run")
         return self._run(carry, self._train, np.int32(first), np.int32(count))
 
     def evaluate(self, state: Any) -> dict[str, jax.Array]:
         """The means over the test images."""
-        self._being_compiled["evaluate"].result()
+        self._await("evaluate")
         return self._evaluate(state, self._test)
 
     def all_numbers(self, state: Any) -> jax.Array:
         """Whether nothing in the state is NaN or infinite, ()."""
-        self._being_compiled["all_numbers"].result()
+        self._await("all_numbers")
         return self._all_numbers(state)
+
+    def _await(self, name: str) -> None:
+        """Before the first call of a program, until it is compiled and known to fit into memory."""
+        if name in self._being_compiled:
+            in_all_processes(self._being_compiled.pop(name).result)
 
     def _compile_ahead(self, carry: Carry) -> tuple[str, ...]:
         """Compiles the programs side by side, beginning with the two that are needed first.
@@ -147,11 +171,11 @@ class Programs:
         evaluate = self._evaluate.lower(carry["state"], self._test)
         all_numbers = self._all_numbers.lower(carry["state"])
         pool = ThreadPoolExecutor(2 if jax.process_count() == 1 else 1, "compiling")
-        self._being_compiled: dict[str, Future[Any]] = {
-            "run": pool.submit(run.compile),
-            "init": pool.submit(init.compile),
-            "evaluate": pool.submit(evaluate.compile),
-            "all_numbers": pool.submit(all_numbers.compile),
+        self._being_compiled: dict[str, Future[Compiled]] = {
+            "run": pool.submit(_compiled, run, "a step of training"),
+            "init": pool.submit(_compiled, init, "the start, parameters and optimiser,"),
+            "evaluate": pool.submit(_compiled, evaluate, "the test"),
+            "all_numbers": pool.submit(_compiled, all_numbers, "a look at the parameters"),
         }
         pool.shutdown(wait=False)
         return tuple(evaluate.out_info)
@@ -211,6 +235,10 @@ class Programs:
 
         sums = lax.map(one, test)
         return {name: values.sum() / test["real"].sum() for name, values in sums.items()}
+
+
+def _compiled(program: Lowered, what: str) -> Compiled:
+    return fitting(program.compile(), what)
 
 
 def _placed(leaf: Any, where: Any) -> jax.ShapeDtypeStruct:

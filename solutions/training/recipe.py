@@ -157,7 +157,7 @@ class Recipe:
         """The recipe with some fields set from text, as a command line gives them.
 
         Raises:
-          BadRecipe: there is no such field, or the text is no value for it.
+          BadRecipe: there is no such field, the text is no value for it, or it would do nothing.
 
         """
         hints = get_type_hints(Recipe)
@@ -166,13 +166,29 @@ class Recipe:
             if field not in hints:
                 raise BadRecipe(f"a recipe has no {field!r}; {_meant(field, hints)}")
             values[field] = _parsed(field, text, hints[field])
-        return dataclasses.replace(self, **values)
+        changed = dataclasses.replace(self, **values)
+        for field in values:
+            _check_has_effect(changed, field)
+        return changed
+
+
+def _check_has_effect(recipe: Recipe, field: str) -> None:
+    """What is asked for and does nothing is a mistake; in a recipe it may wait for its partner."""
+    partners = {
+        "muon_lr": ("optimizer=muon", recipe.optimizer == "muon"),
+        "mixup_off": ("mixup or cutmix", recipe.mixup or recipe.cutmix),
+        "registers": ("model=registers", recipe.model == "registers"),
+    }
+    partner, there = partners.get(field, ("", True))
+    if getattr(recipe, field) and not there:
+        value = getattr(recipe, field)
+        raise BadRecipe(f"{field} is {value}; without {partner} it does nothing")
 
 
 def _meant(word: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(word, known, 1)
-    guess = f"did you mean {close[0]}? " if close else ""
-    return f"{guess}There are {', '.join(known)}"
+    there = "did you mean {}? There" if close else "there"
+    return f"{there.format(*close)} are {', '.join(known)}"
 
 
 def _parsed(field: str, text: str, kind: Any) -> Any:

@@ -106,12 +106,16 @@ class Run:
 
     def write_metrics(self, history: Iterable[Line]) -> None:
         """Write ``metrics.jsonl`` anew."""
-        write_whole(self.metrics, "".join(json.dumps(line) + "\n" for line in history))
+        write_whole(self.metrics, "".join(map(_as_json, history)))
 
     def add_metrics(self, line: Line) -> None:
         """Add a line to ``metrics.jsonl``."""
         with saving(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(_as_json(line))
+
+
+def _as_json(line: Line) -> str:
+    return json.dumps(line, allow_nan=False) + "\n"
 
 
 def versions() -> dict[str, str]:

@@ -14,9 +14,9 @@ import jax
 from solutions.training import data as data_module
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import BadData, Dataset
-from solutions.training.devices import placement
+from solutions.training.devices import Placement, check_same, in_all_processes, placement
 from solutions.training.loop import Line, Plan, Watch, fit
-from solutions.training.models import Model, build
+from solutions.training.models import Model, build, grid_of
 from solutions.training.recipe import BadRecipe, Recipe
 from solutions.training.step import best_params, classification
 
@@ -81,17 +81,22 @@ def train(
 
     Raises:
       BadRecipe, BadData, BadDevices: something does not fit; one line that says what.
-      NotANumber: the loss or a parameter is NaN or infinite.
+      NotANumber: a loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written.
+      NoRoom: images, parameters or a step do not fit into memory.
       AnotherRun: ``out`` holds the checkpoints of other images, another recipe, seed or functions.
       NoCheckpoint: one that is not proved damaged cannot be read now.
 
     """
     _check_types(recipe, data)
-    data = data_module.load(recipe.data, recipe.image_size) if data is None else data
-    plan = Plan(recipe.epochs, recipe.batch_size, seed, recipe.eval_every, recipe.checkpoint_every)
-    total_steps = plan.steps_per_epoch(len(data.train_images)) * recipe.epochs
-    place = placement(recipe.batch_size, devices, fsdp)
+    if data is None:
+        data = in_all_processes(lambda: data_module.load(recipe.data, recipe.image_size))
+    settings = dataclasses.asdict(dataclasses.replace(recipe, data=""))
+    settings |= {"seed": seed, "fsdp": fsdp, "answers": whose}
+    images = data
+    check_same(lambda: {**settings, "images": images.digest})
+    plan, place = planned(recipe, data, seed, devices, fsdp)
+    total_steps = plan.total_steps(len(data.train_images))
     model = model or build(recipe, data.image_shape, len(data.classes))
     task = classification(recipe, model, data.statistics, total_steps, step50)
     checkpoints = None
@@ -105,6 +110,33 @@ def train(
         if checkpoints is not None:
             checkpoints.close()
     return Trained(recipe, fitted.history, fitted.state, model, data, fitted.step, fitted.finished)
+
+
+def planned(
+    recipe: Recipe,
+    data: Dataset,
+    seed: int = 0,
+    devices: Sequence[jax.Device] | None = None,
+    fsdp: bool = False,
+) -> tuple[Plan, Placement]:
+    """How long a recipe is trained on these images, and where; looks whether all that fits.
+
+    Args:
+      recipe: says patches, batch and epochs.
+      data: the images.
+      seed: of the run.
+      devices: all unless given.
+      fsdp: divide parameters and optimiser state among them.
+
+    Raises:
+      BadRecipe: the patches do not fill the images, or there are not two batches to train on.
+      BadDevices: the batch cannot be divided among them.
+
+    """
+    grid_of(recipe, data.image_shape)
+    plan = Plan(recipe.epochs, recipe.batch_size, seed, recipe.eval_every, recipe.checkpoint_every)
+    recipe.warmup_steps(plan.total_steps(len(data.train_images)))
+    return plan, placement(recipe.batch_size, devices, fsdp)
 
 
 def _check_types(recipe: Recipe, data: Dataset | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -184,6 +185,22 @@ def test_what_is_wrong_is_said_with_file_and_row(tmp_path: Path, damage: Any, to
         data.load(str(tmp_path))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "told"),
+    [
+        ("train_labels", lambda a: a + 0.5, "the train labels must be integers; they are float64"),
+        ("test_labels", lambda a: a.astype(str), "the test labels must be integers; they are <U11"),
+        ("test_labels", lambda a: a.tolist(), "the test labels are of type list; np.asarray"),
+        ("train_images", lambda a: a.tolist(), "the train images are of type list; np.asarray"),
+    ],
+)
+def test_arrays_of_another_kind_are_told(part: str, change: Any, told: str) -> None:
+    images, labels = shades(12)
+    known = data.Dataset("shades", images, labels, images, labels, ("dark", "bright"))
+    with pytest.raises(BadData, match=f"shades: {told}"):
+        dataclasses.replace(known, **{part: change(getattr(known, part))})
 
 
 def test_wrong_folders(tmp_path: Path) -> None:

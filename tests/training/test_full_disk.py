@@ -55,6 +55,8 @@ def test_a_file_that_cannot_be_written_is_one_line(tiny_data: Dataset, tmp_path:
     run.metrics.symlink_to("/dev/full")
     with pytest.raises(CannotSave, match=r"metrics\.jsonl: the disk is full; what was saved"):
         run.add_metrics({"epoch": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):  # and no line that is no JSON
+        run.add_metrics({"test_loss": float("nan")})
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotSave, match=r"page\.html: cannot be written: Not a directory"):
         write_whole(tmp_path / "file" / "page.html", "")

@@ -237,6 +237,38 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_its_key(tiny_data: Dat
     assert jax.random.key_data(batch_key(3, 7)).tolist() in keys
 
 
+class Lines(Silent):
+    """Keeps the lines of the metrics."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    def on_epoch(self, line: Any) -> None:
+        self.kept.append(line)
+
+
+@pytest.mark.parametrize("value", [jnp.nan, jnp.inf])
+def test_a_test_loss_that_is_no_number_stops_before_its_line(
+    value: float, tiny_data: Dataset
+) -> None:
+    task, lines = counting(), Lines()
+
+    def evaluate(state: Any, batch: Any) -> Any:
+        late = jnp.where(state["step"] > 5, value, 1.0)
+        return {"loss": jnp.full(len(batch["label"]), late)}
+
+    told = r"test_loss is no longer a number: at step 9 \(epoch 2, seed 3; .*smaller base_lr"
+    with pytest.raises(NotANumber, match=told):
+        fit(
+            dataclasses.replace(task, evaluate=evaluate),
+            tiny_data,
+            Plan(3, 8, seed=3),
+            placement(8),
+            watch=lines,
+        )
+    assert [line["epoch"] for line in lines.kept] == [1]
+
+
 def test_parameters_that_are_no_numbers_are_not_saved(tiny_data: Dataset, tmp_path: Path) -> None:
     task = counting()
 
@@ -293,6 +325,9 @@ def test_a_batch_larger_than_the_data(tiny_data: Dataset) -> None:
 def test_a_seed_that_no_key_has(tiny_data: Dataset) -> None:
     with pytest.raises(BadRecipe, match="seed is 4294967296; it must be from 0 to 4294967295"):
         train(TINY, seed=2**32, data=tiny_data)
+    for wrong in (1.5, "a", None):
+        with pytest.raises(BadRecipe, match=f"seed is {wrong!r}; it must be an integer"):
+            train(TINY, seed=wrong, data=tiny_data)  # type: ignore[arg-type]
 
 
 def test_names_in_place_of_what_they_name() -> None:
@@ -306,6 +341,13 @@ def test_a_batch_that_does_not_divide() -> None:
     devices = [jax.devices()[0]] * 3
     with pytest.raises(BadDevices, match="a batch of 8 images cannot be divided among 3 devices"):
         placement(8, devices)
+
+
+@pytest.mark.parametrize("devices", [[], "cpu"])
+def test_devices_that_are_none(devices: Any, tiny_data: Dataset) -> None:
+    told = r"devices is .*; it must be a list of some of jax\.devices\(\), or None for all"
+    with pytest.raises(BadDevices, match=told):
+        train(TINY, data=tiny_data, devices=devices)
 
 
 def test_a_state_that_changes_its_type_is_told(tiny_data: Dataset) -> None:

@@ -25,6 +25,8 @@ def test_an_unknown_recipe_names_the_known_ones() -> None:
         BadRecipe, match=r"there is no recipe .digit.; did you mean digits\? There are .*digits"
     ):
         named("digit")
+    with pytest.raises(BadRecipe, match=r"no recipe 'other'; there are cifar10, .*vit-s16-224$"):
+        named("other")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,27 @@ def test_changes_from_text() -> None:
 def test_a_bad_change_is_named(field: str, text: str, told: str) -> None:
     with pytest.raises(BadRecipe, match=told):
         Recipe().with_changes({field: text})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"muon_lr": "0.1"}, "muon_lr is 0.1; without optimizer=muon it does nothing"),
+        ({"mixup_off": "0.1"}, "mixup_off is 0.1; without mixup or cutmix it does nothing"),
+        ({"registers": "8"}, "registers is 8; without model=registers it does nothing"),
+    ],
+)
+def test_what_would_do_nothing_is_not_set_silently(changes: dict[str, str], told: str) -> None:
+    with pytest.raises(BadRecipe, match=told):
+        Recipe().with_changes(changes)
+
+
+def test_what_is_set_together_or_turned_off_is_fine() -> None:
+    changed = Recipe().with_changes({"muon_lr": "0.1", "optimizer": "muon"})
+    assert changed.muon_lr == 0.1
+    assert Recipe().with_changes({"muon_lr": "none", "mixup_off": "0"}) == Recipe()
+    small = named("cifar10-small").with_changes({"optimizer": "adamw"})
+    assert small.with_changes({"epochs": "3"}).epochs == 3
 
 
 def test_a_field_that_comes_later_changes_no_description() -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -103,8 +104,8 @@ def test_two_processes(how: str, single: dict[str, np.ndarray], tmp_path: Path) 
     assert_close(target, single, 4)
 
 
-def together(folder: Path, *words: str) -> list[subprocess.Popen[str]]:
-    """``train`` in two processes, in a folder of their own."""
+def together(folder: Path, *words: str, second: Sequence[str] = ()) -> list[subprocess.Popen[str]]:
+    """``train`` in two processes, in a folder of their own; the second gets more words."""
     port = free_port()
     return [
         subprocess.Popen(
@@ -112,6 +113,7 @@ def together(folder: Path, *words: str) -> list[subprocess.Popen[str]]:
                 *(sys.executable, "-m", "grader", "train", *words),
                 *("--coordinator", f"127.0.0.1:{port}"),
                 *("--num-processes", "2", "--process-id", str(number)),
+                *(second if number else ()),
             ],
             cwd=folder,
             env=environment(PYTHONPATH=str(ROOT)),
@@ -148,3 +150,24 @@ def test_two_processes_share_a_folder_stop_together_and_report(
     lines = lines_of(run)
     assert [line["epoch"] for line in lines] == list(range(1, 13))
     assert all(line["images_per_second"] > 0 for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        (["--set", "base_lr=0.5"], "grader: base_lr: not the same here as in the first process"),
+        (["--set", "batch_size=999"], "grader: batch_size is 999, but there are only 48 images"),
+        (["--out", "other"], "grader: --out: not the same here as in the first process"),
+    ],
+)
+def test_two_processes_that_were_started_differently_fail_at_once(
+    second: list[str], told: str, shades_folder: Path, tmp_path: Path
+) -> None:
+    both = together(tmp_path, "--data", str(shades_folder), *TINY_WORDS, second=second)
+    errors = [process.communicate(timeout=100)[1] for process in both]
+    assert [process.returncode for process in both] == [2, 2], errors
+    assert errors[0].startswith("grader: another process has failed; it says why")
+    assert errors[1].startswith(told)
+    assert [len(lines.splitlines()) for lines in errors] == [1, 1]
+    assert list(tmp_path.glob("runs/*")) == []

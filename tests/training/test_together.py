@@ -40,9 +40,17 @@ def test_two_processes_fail_together(tiny_data: Dataset, tmp_path: Path) -> None
     first, second = (
         [line for line in lines.splitlines() if not line.startswith("[Gloo]")] for lines, _ in told
     )
+    for other in ("base_lr", "epochs, shift", "seed", "fsdp", "images"):
+        assert first.pop(0) == "BadDevices another process has failed; it says why"
+        told = f"BadDevices {other}: not the same here as in the first process; start all with the"
+        assert second.pop(0).startswith(told)
+    assert first.pop(0) == "BadDevices another process has failed; it says why"
+    assert second.pop(0).startswith("BadData there is no dataset 'nowhere'")
     assert first[:2] == [f"CannotSave the disk is full at {when}" for when in ("start", "epoch 2")]
-    assert second[:2] == ["BadDevices another process has failed; it says why"] * 2
-    assert first[2] == second[0]
-    assert "does not have the checkpoint of step 5 that the first process goes on" in second[2]
-    assert first[3] == second[3] == "finished at 15 epochs 3"
+    assert first[2].startswith("CannotSave ")
+    assert first[2].endswith("cannot be written: Not a directory")
+    assert second[:3] == ["BadDevices another process has failed; it says why"] * 3
+    assert first[3] == second[0]
+    assert "does not have the checkpoint of step 5 that the first process goes on" in second[3]
+    assert first[4] == second[4] == "finished at 15 epochs 3"
     assert (shared / "checkpoints-unreadable" / "10").is_dir()

@@ -45,6 +45,8 @@ def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> Non
             [*TINY_WORDS, "--set", "patch_size=3", "--data", "DATA"],
             "patch_size is 3; it must divide the image",
         ),
+        (["--set", "batch_size=5000"], "batch_size is 5000, but there are only 1438 images"),
+        (["--set", "epochs=1", "--set", "batch_size=1438"], "the whole run has 1 step"),
         (["vit-s16-224"], "this recipe is for images of your own: say --data FOLDER"),
         (["--resume", "nowhere"], "nowhere holds no run"),
         (["--resume", "nowhere", "--seed", "1"], "only --data, --tensorboard and the options for"),
@@ -70,10 +72,11 @@ def test_usage_is_one_line(
 ) -> None:
     monkeypatch.setattr("grader.commands.running.RUNS", tmp_path / "runs")
     words = [str(image_folder) if word == "DATA" else word for word in words]
-    code, _, errors = said(capsys, "train", *words)
+    code, shown, errors = said(capsys, "train", *words)
     assert code == 2
     assert told in errors
     assert len(errors.splitlines()) == 1
+    assert shown == ""
     assert list(tmp_path.glob("runs/*")) == []
 
 

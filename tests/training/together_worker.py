@@ -6,6 +6,7 @@ runs ended.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import Any
 
 import jax
 
+from solutions.training import Recipe, train
 from solutions.training.checkpoints import Checkpoints
 from solutions.training.data import Dataset
 from solutions.training.devices import join_processes, placement
 from solutions.training.disk import CannotSave
 from solutions.training.loop import Plan, Silent, fit
-from tests.training.conftest import CLASSES, shades
+from tests.training.conftest import CLASSES, TINY, shades
 from tests.training.test_loop import counting
 
 
@@ -39,15 +41,33 @@ class FullDisk(Silent):
             raise CannotSave(f"the disk is full at {now}")
 
 
+def tried(recipe: Recipe, data: Dataset | None = None, **more: Any) -> None:
+    try:
+        train(recipe, data=data, **more)
+        print("trained", flush=True)
+    except Exception as error:
+        print(type(error).__name__, error, flush=True)
+
+
 def main(port: str, number: str, shared: str, own: str) -> None:
     join_processes(f"127.0.0.1:{port}", 2, int(number))
     data = Dataset("shades", *shades(40), *shades(11, 1), CLASSES)
+    for changes in ({"base_lr": 0.1}, {"epochs": 3, "shift": 1}):
+        tried(dataclasses.replace(TINY, **(changes if number == "1" else {})), data)
+    tried(TINY, data, seed=int(number))
+    tried(TINY, data, fsdp=number == "1")
+    turned = dataclasses.replace(data, test_labels=1 - data.test_labels)
+    tried(TINY, turned if number == "1" else data)
+    tried(dataclasses.replace(TINY, data="digits" if number == "0" else "nowhere"))
     runs = [
         (FullDisk("start"), None),
         (FullDisk("epoch 2"), None),
+        (Silent(), Path(own) / "file" / "checkpoints"),
         (Silent(), Path(own) / "checkpoints"),
         (Silent(), Path(shared) / "checkpoints"),
     ]
+    if number == "0":
+        Path(own, "file").touch()
     for watch, folder in runs:
         checkpoints = None
         try:

@@ -84,14 +84,21 @@ def marks(values: Sequence[np.ndarray]) -> np.ndarray:
 
 def found_among(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
     """For each row of ``wanted`` (marks) whether ``offered`` has an equal one."""
-    if not len(offered) or not len(wanted):
-        return np.zeros(len(wanted), bool)
+    found = np.zeros(len(wanted), bool)
+    for size in np.intersect1d(wanted[:, 0], offered[:, 0]):
+        ours = wanted[:, 0] == size
+        found[ours] = _equal_marks(wanted[ours], offered[offered[:, 0] == size])
+    return found
+
+
+def _equal_marks(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
+    """The same for marks of values that all have the same size."""
     with np.errstate(all="ignore"):
-        gap = np.abs(wanted[:, None] - offered[None])
-        scale = np.abs(wanted[:, None, 2:]) + 1e-30
-        same = (gap[..., 0] == 0) & (gap[..., 2] <= _MARK_TOLERANCE * 10 * scale[..., 0])
-        size = np.sqrt(np.abs(wanted[:, None, 0] * wanted[:, None, 2])) + 1e-30
-        same &= gap[..., 1] <= _MARK_TOLERANCE * 10 * size
+        gap = np.abs(wanted[:, None, 1:] - offered[None, :, 1:])
+        squares = np.abs(wanted[:, None, 2])
+        same = gap[..., 1] <= _MARK_TOLERANCE * 10 * (squares + 1e-30)
+        size = np.sqrt(np.abs(wanted[:, None, 0] * squares)) + 1e-30
+        same &= gap[..., 0] <= _MARK_TOLERANCE * 10 * size
     found: np.ndarray = same.any(axis=1)
     return found
 

@@ -21,15 +21,10 @@ FAINT = {"norm/scale": 1e-6}
 # axes and at every depth, and what is none.
 WITHOUT_GRADIENT = (
     "head/kernel",
-    "kernel",
     "patch_embed/projection/kernel",
     "block_0/attention/query/kernel",
-    "block_0/attention/query/bias",
     "block_0/kernel/bias",
     "block_0/relative_kernel",
-    "depth_wise/kernel",
-    "gate/kernel_scale",
-    "tokens/embedding",
     "positions",
 )
 ALL = (*OPTIMISED, *WITHOUT_GRADIENT)
@@ -43,15 +38,10 @@ def _optimised_leaves(sizes: Sizes) -> dict[str, ArraySpec]:
         "norm/scale": (d,),
         "cls": (1, d),
         "head/kernel": (d, k),
-        "kernel": (k, 2),
         "patch_embed/projection/kernel": (2, 2, 1, d),
-        "block_0/attention/query/kernel": (d, 2, 3),
-        "block_0/attention/query/bias": (2, 3),
+        "block_0/attention/query/kernel": (d,),
         "block_0/kernel/bias": (3,),
         "block_0/relative_kernel": (3, 2),
-        "depth_wise/kernel": (d,),
-        "gate/kernel_scale": (k,),
-        "tokens/embedding": (5, 2),
         "positions": (6, d),
     }
     leaves = {path: ArraySpec(shapes[path]) for path in ALL}

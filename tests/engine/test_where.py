@@ -13,7 +13,8 @@ from grader import catalogue
 from grader.engine.dataflow import stage_ancestors
 from grader.engine.reference import apply_edits
 from grader.problem import Edit
-from grader.specs.p50_train_step.step_pitfalls import ACCURACY, LOSSES, MEAN
+from grader.specs.p50_train_step.loss_pitfalls import LOSSES, MEAN
+from grader.specs.p50_train_step.step_pitfalls import ACCURACY
 from tests.conftest import Grade
 
 BLOCK = """\

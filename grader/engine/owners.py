@@ -148,7 +148,8 @@ def known_numbers(eqn: Any, operands: Sequence[Held]) -> list[Held] | None:
 def known_literal(literal: Any) -> Held:
     """What is known of a literal."""
     known = np.asarray(literal.val) if _is_whole(literal) else None
-    filled = None if np.ndim(literal.val) else float(literal.val)
+    kind = getattr(literal.aval.dtype, "kind", "")
+    filled = float(literal.val) if kind in "iuf" and not np.ndim(literal.val) else None
     return Held(number=known, constant=True, filled=filled)
 
 

@@ -10,13 +10,12 @@ import numpy as np
 from grader.engine.cases import draw_arrays
 from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
+from grader.engine.own_factors import TABLE_STD
 from grader.engine.remote import RemoteTrace
 
 if TYPE_CHECKING:
     from grader.engine.contract_judge import ContractJudge
 
-TABLE_STD = 0.02
-"""How learned tokens and positions start (catalogue: ``normal(0.02)``)."""
 _MOST_OFF = 1.5
 """By what factor the standard deviation may differ: what cuts off the tails changes it."""
 _SURELY = 1.25

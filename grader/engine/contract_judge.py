@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
-from grader.engine.beginnings import TABLE_STD, tables
-from grader.engine.cases import STYLES, Draw, ample
+import numpy as np
+
+from grader.engine.beginnings import tables
+from grader.engine.cases import STYLES, Draw, ample, draw_arrays
 from grader.engine.findings import WEIGHTS, Findings, Trial
 from grader.engine.layout import Kinds
 from grader.engine.model_checks import check_gradients, check_transforms, differentiated
 from grader.engine.numbers import check_numbers
+from grader.engine.own_factors import TABLE_STD, not_own
 from grader.engine.parameters import check_parameters
 from grader.engine.process import Lost
 from grader.engine.properties import check_properties
@@ -150,11 +153,22 @@ class ContractJudge:
         reference = self.reference(draw, seed)
         if i == 0:
             self.kinds = Kinds(reference.leaves)
-            self._their_kinds = Kinds(submission.leaves)
-        else:
+            self._their_kinds = self._kinds_of(submission)
+        if self._their_kinds and (i or self._their_kinds.refuses_factors):
             submission.kinds = self._their_kinds
         submission.outputs  # noqa: B018  an error while tracing shows here
         return Trial(draw, seed, reference, submission)
+
+    def _kinds_of(self, submission: RemoteTrace) -> Kinds:
+        """How the parameters of the submission start, as the simplest draw shows it."""
+        leaves = submission.leaves
+        if all(leaf.factor == 1 for leaf in leaves):
+            return Kinds(leaves)
+        arrays = draw_arrays(self.contract, self.draws[0].sizes, np.random.default_rng(self.seed))
+        _, values = submission.start_initial(arrays).result()
+        if [value.shape for value in values] != [leaf.shape for leaf in leaves]:
+            raise Lost("garbage", "the process answered with garbage")
+        return Kinds(leaves, not_own(leaves, values))
 
     def planned_trace(self, i: int) -> RemoteTrace:
         """The submission's trace at the ``i``-th draw."""

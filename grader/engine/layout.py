@@ -85,20 +85,31 @@ class Leaf:
 class Kinds:
     """How parameters start, learned from one trace and told to those that did not look.
 
+    And of which a factor changes what they are, rather than how they are kept.
+
     Layers that the one trace did not have are taken to start like the others: numbers in a
     path do not count.
     """
 
-    def __init__(self, leaves: Iterable[Leaf]) -> None:
+    def __init__(self, leaves: Iterable[Leaf], as_they_are: Iterable[Leaf] = ()) -> None:
         self._known = {
             _NUMBER.sub("#", leaf.path): "zeros" if leaf.plus_one else leaf.kind for leaf in leaves
         }
+        self._as_they_are = {_NUMBER.sub("#", leaf.path) for leaf in as_they_are}
+
+    @property
+    def refuses_factors(self) -> bool:
+        """Whether some factor is not told on."""
+        return bool(self._as_they_are)
 
     def told(self, leaves: Iterable[Leaf]) -> list[Leaf]:
-        """The same leaves, each with its kind."""
-        return [
-            leaf.starting(self._known.get(_NUMBER.sub("#", leaf.path), "random")) for leaf in leaves
-        ]
+        """The same leaves, each with its kind, and without a factor that is not its own affair."""
+        return list(map(self._told, leaves))
+
+    def _told(self, leaf: Leaf) -> Leaf:
+        path = _NUMBER.sub("#", leaf.path)
+        known = leaf.starting(self._known.get(path, "random"))
+        return replace(known, factor=1.0) if path in self._as_they_are else known
 
 
 @lru_cache(4096)

@@ -16,8 +16,17 @@ from solutions.training.disk import CannotSave
 from tests.training.conftest import said, write_shades
 
 WORDS = [
-    *("--set", "patch_size=4", "--set", "heads=2", "--set-teacher", "batch_size=8"),
-    *("--set-teacher", "patch_size=4", "--set-teacher", "width=8", "--set-teacher", "heads=2"),
+    *("--set", "patch_size=4", "--set", "heads=2", "--set", "batch_size=8"),
+    *(
+        "--set-teacher",
+        "batch_size=8",
+        "--set-teacher",
+        "patch_size=4",
+        "--set-teacher",
+        "width=8",
+        "--set-teacher",
+        "heads=2",
+    ),
 ]
 
 

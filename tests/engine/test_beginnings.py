@@ -150,10 +150,20 @@ def test_the_spread_of_a_token_is_told_of_however_few_numbers(
 
 
 def test_what_is_drawn_is_what_the_model_makes_of_it(grade_text: Grade) -> None:
-    for scale, drawn, failed in ((0.02, 1.0, []), (0.02, 0.02, ["initial"]), (50.0, 0.0004, [])):
+    kinds = (0.02, 1.0, []), (0.02, 0.02, ["numbers"]), (50.0, 0.0004, []), (0.2, 1.0, ["initial"])
+    for scale, drawn, failed in kinds:
         start = f"{scale} * self.param({POSITIONS}".replace("0.02)", f"{drawn})")
         source = changed(39, (f"self.param({POSITIONS}", start))
-        assert failed_checks(grade_text(source, 39, **FEW)) == failed
+        assert failed_checks(grade_text(source, 39, **FEW))[:1] == failed
+
+
+def test_a_bias_that_counts_twice_is_not_taken_for_one_that_is_kept_otherwise(
+    grade_text: Grade,
+) -> None:
+    answer = catalogue.ROOT / "tests/answers/38_patch_embed/right/lax_conv_raw_params.py"
+    assert failed_checks(grade_text(answer.read_text(), 38, **FEW)) == []
+    twice = answer.read_text().replace("return y + self.b", "return y + 2 * self.b")
+    assert failed_checks(grade_text(twice, 38, **FEW))[:1] == ["numbers"]
 
 
 def test_a_table_that_starts_on_one_side_of_zero_fails(grade_text: Grade) -> None:

@@ -102,9 +102,18 @@ def test_a_variant_passes_with_its_remark(number: int, variant: Variant, grade_t
 def test_a_differently_written_right_answer_passes(
     number: int, path: Path, grade_text: Grade
 ) -> None:
-    verdict = grade_text(path.read_text(), number)
+    verdict = grade_text(path.read_text(), number, two_children=False)
     assert failed_checks(verdict) == [], verdict["checks"]
     assert verdict["passed"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "path"), answers("right"))
+def test_a_right_answer_passes_compiled_and_in_a_second_process(
+    number: int, path: Path, grade_text: Grade
+) -> None:
+    verdict = grade_text(path.read_text(), number)
+    assert failed_checks(verdict) == [], verdict["checks"]
 
 
 @pytest.mark.parametrize(("number", "path"), answers("wrong"))

@@ -33,7 +33,6 @@ _COUNTING = frozenset(
 )
 """What places are computed by."""
 _MOST_NUMBERS = 1000
-SAME_NUMBERS = frozenset("broadcast_in_dim reshape convert_element_type squeeze copy".split())
 _OF_NUMBERS = frozenset("add sub mul div neg sqrt rsqrt square integer_pow pow exp log".split())
 ARITHMETIC = frozenset(
     "add sub mul div neg abs sign max min clamp select_n integer_pow pow sqrt square exp log tanh "
@@ -174,8 +173,8 @@ def _filled(eqn: Any, operands: Sequence[Held]) -> float | None:
     name, known = eqn.primitive.name, [held.filled for held in operands]
     if None in known or not known:
         return None
-    if name in SAME_NUMBERS:
-        return known[0]
+    if name in ELEMENTWISE | FOLLOWED:
+        return known[0] if len(set(known)) == 1 else None
     if name not in _OF_NUMBERS or eqn.outvars[0].aval.dtype.kind != "f":
         return None
     compute = RULES[name](eqn)

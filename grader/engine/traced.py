@@ -10,19 +10,17 @@ from functools import cached_property
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.extend import core as jex
 
 from grader.engine import init_equation, lift
 from grader.engine.dataflow import Uses, stage_ancestors, uses_of_weights
 from grader.engine.evaluate import Program
 from grader.engine.initial_kind import initial_kind
-from grader.engine.jaxprs import live_variables, narrow_type, random_line, source_lines
+from grader.engine.interpreted import interpreted
+from grader.engine.jaxprs import narrow_type, random_line, source_lines
 from grader.engine.layout import Leaf
 from grader.engine.results import as_arrays, form_of
 from grader.engine.rules.values import is_threefry, other_key, words_from_keys
-from grader.jaxprs import bind_equation, sub_jaxprs
 from grader.problem import Contract, Sizes
 
 
@@ -241,7 +239,7 @@ class Traced:
 
     def pure(self, weights: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
         """The same function for JAX: to differentiate it or to compile it."""
-        return _interpret(self.closed.jaxpr, self.closed.consts, arrays, self._slots, weights)
+        return interpreted(self.closed.jaxpr, self.closed.consts, arrays, self._slots, weights)
 
     def gradients(
         self,
@@ -316,46 +314,3 @@ def _label(path: Any, index: int, contract: Contract) -> str:
     if index < len(contract.outputs):
         return contract.outputs[index]
     return jax.tree_util.keystr(path) or "result"
-
-
-def _of_type(weight: Any, dtype: Any) -> Any:
-    return weight if weight.dtype == dtype else jnp.asarray(weight, dtype)
-
-
-def _interpret(
-    jaxpr: Any,
-    consts: Sequence[Any],
-    arguments: Sequence[Any],
-    slots: Mapping[int, Sequence[int | None]],
-    weights: Sequence[Any],
-) -> list[Any]:
-    """Evaluate a lifted jaxpr with JAX, opening only the calls in which weights are created."""
-    values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
-    values.update(zip(jaxpr.invars, arguments, strict=True))
-
-    def read(var: Any) -> Any:
-        return var.val if isinstance(var, jex.Literal) else values[var]
-
-    live = live_variables(jaxpr)
-    for eqn in jaxpr.eqns:
-        if not any(var in live for var in eqn.outvars):
-            continue
-        inputs = [read(var) for var in eqn.invars if isinstance(var, jex.Literal) or var in values]
-        if eqn.primitive is init_equation.linen_init:
-            created = zip(slots[id(eqn)], eqn.outvars, strict=True)
-            results = [
-                jnp.zeros(var.aval.shape, var.aval.dtype)
-                if i is None
-                else _of_type(weights[i], var.aval.dtype)
-                for i, var in created
-            ]
-        elif init_equation.init_equations_inside(eqn):
-            body = next(sub_jaxprs(eqn))
-            closed = next(
-                (p for p in eqn.params.values() if getattr(p, "jaxpr", None) is body), None
-            )
-            results = _interpret(body, closed.consts if closed else (), inputs, slots, weights)
-        else:
-            results = bind_equation(eqn, inputs)
-        values.update(zip(eqn.outvars, results, strict=True))
-    return [read(var) for var in jaxpr.outvars]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -64,3 +65,5 @@ def test_a_mistake_that_is_wrong_where_the_answer_is_right_is_not_named(
     verdict = grade_text(edited(number, [Edit(old, new)]), number)
     assert "numbers" in failed_checks(verdict)
     assert verdict["diagnoses"] == []
+    attempts = re.search(r"after (\d+) attempts", " ".join(verdict["notes"]))
+    assert attempts is None or int(attempts[1]) > 10  # what it looks like was among them

@@ -1,6 +1,6 @@
 """Matrix products as XLA computes them fast, in any JAX function.
 
-Four things are changed in a finished function, by walking through its jaxpr, so a model needs not
+Five things are changed in a finished function, by walking through its jaxpr, so a model needs not
 be written for it, a student's neither:
 
 - *Loops.*  A loop over the layers (``nn.scan``) becomes as many copies of its body, which is what
@@ -11,6 +11,7 @@ be written for it, a student's neither:
 - *Patches.*  A convolution whose kernel is as large as its stride sees every pixel once: it is one
   matrix product over the pixels of a patch.  XLA does not know that on CPUs.  Inside of a loop, as
   in a training run, one convolution of the patch embedding took a sixth of a step.
+- *Axes.*  On CPUs large products are products of two matrices: see `merged_axes`.
 - *bfloat16*, where it is asked for.  The usual way, casting parameters and activations, gains
   nothing on a CPU: XLA has no fast kernel for a product whose *result* is bfloat16, and every
   addition and every LayerNorm between is widened and narrowed again.  A product of bfloat16
@@ -35,6 +36,7 @@ from jax.extend import core as jex
 from grader.jaxprs import bind_equation, scan_widths, sub_jaxprs
 from solutions.training.found_attention import Attention, attentions
 from solutions.training.fused import Kernel
+from solutions.training.merged_axes import gains_from_merging, merged
 from solutions.training.narrow import (
     CALLS,
     Dimensions,
@@ -126,9 +128,9 @@ class _Rewrite:
     def _results(self, equation: Any, inputs: list[Any], exact: bool) -> list[Any]:
         name, params = equation.primitive.name, equation.params
         if self._replaces(equation):
-            if name == "dot_general":
-                return [product(*inputs, jax.tree.map(int, params["dimension_numbers"]))]
-            return [self._patches(*inputs, params)]
+            left, right = inputs
+            replaced = self._product if name == "dot_general" else self._patches
+            return [replaced(left, right, params)]
         opens = self.mixed or any(map(_multiplies, sub_jaxprs(equation)))
         if name in CALLS and opens:
             return self.run(params["jaxpr"].jaxpr, params["jaxpr"].consts, inputs)
@@ -144,10 +146,17 @@ class _Rewrite:
     def _replaces(self, equation: Any) -> bool:
         name = equation.primitive.name
         if name == "dot_general":
-            wanted = self.narrow
+            wanted = self.narrow or (not results_stay_narrow() and gains_from_merging(equation))
         else:
             wanted = name == "conv_general_dilated" and _cuts_patches(equation)
-        return wanted and all(v.aval.dtype == jnp.float32 for v in equation.invars)
+        operands = (*equation.invars, *equation.outvars)
+        return wanted and all(v.aval.dtype == jnp.float32 for v in operands)
+
+    def _product(self, left: Any, right: Any, params: Any) -> Any:
+        dimensions = jax.tree.map(int, params["dimension_numbers"])
+        if self.narrow:
+            return product(left, right, dimensions)
+        return merged(left, right, dimensions, params["precision"])
 
     def _unrolled(self, params: Any, inputs: list[Any]) -> list[Any]:
         """A loop as so many copies of its body, each with its slices."""

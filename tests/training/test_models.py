@@ -219,6 +219,41 @@ def test_gradients_of_narrow_products_may_be_transposed() -> None:
         assert jnp.linalg.norm(one - other) < 0.03 * jnp.linalg.norm(one)
 
 
+@pytest.mark.parametrize(
+    "formula, left, right",
+    [
+        ("btd,dhk->bthk", (32, 64, 192), (192, 6, 64)),
+        ("bthd,hde->bte", (32, 64, 3, 64), (3, 64, 320)),
+        ("btd,ed->bte", (32, 64, 192), (320, 192)),
+        ("dbt,edf->btef", (192, 32, 64), (6, 192, 64)),
+    ],
+)
+def test_large_products_are_products_of_matrices(
+    formula: str, left: tuple[int, ...], right: tuple[int, ...]
+) -> None:
+    x, kernel = (np.random.default_rng(0).normal(size=s).astype("f") for s in (left, right))
+
+    def run(x: Any, kernel: Any) -> Any:
+        return jnp.tanh(jnp.einsum(formula, x, kernel) / 20).sum()
+
+    fast = with_fast_products(run, narrow=False)
+    wanted = jax.jit(jax.value_and_grad(run, argnums=(0, 1)))(x, kernel)
+    found = jax.jit(jax.value_and_grad(fast, argnums=(0, 1)))(x, kernel)
+    for one, other in zip(jax.tree.leaves(wanted), jax.tree.leaves(found), strict=True):
+        assert one.shape == other.shape
+        assert jnp.linalg.norm(one - other) < 1e-5 * jnp.linalg.norm(one)
+
+    def axes_of_products(function: Any, x: Any, kernel: Any) -> set[int]:
+        program = jax.make_jaxpr(jax.grad(function, argnums=(0, 1)))(x, kernel)
+        products = [e for e in program.eqns if e.primitive.name == "dot_general"]
+        assert len(products) == 3
+        return {variable.aval.ndim for equation in products for variable in equation.invars}
+
+    assert axes_of_products(fast, x, kernel) == {2}
+    a_few = [slice(2) if letter == "b" else slice(None) for letter in formula.partition(",")[0]]
+    assert max(axes_of_products(fast, x[tuple(a_few)], kernel)) > 2  # small: as they are
+
+
 LAYOUTS = [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("HNWC", "IHOW", "CHNW")]
 
 

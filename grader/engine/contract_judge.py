@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,26 +72,42 @@ class ContractJudge:
     def start(self, main: Remote, second: Remote | None = None, through_xla: bool = False) -> None:
         """Send every trace request, so that the children work while the judge does.
 
-        A second child takes what is asked of one draw in several ways, and compiles it.
+        A second child takes what is asked of one draw in several ways, and compiles it.  One
+        that is alone is asked for it when all else is right.
         """
         self.main, self.second, self.through_xla = main, second, through_xla
-        helper = second or main
+        self._helper = second or main
         self.ample = ample(self.draws)
         self._traces = [self._ask(i, draw) for i, draw in enumerate(self.draws)]
-        simplest = self.draws[0].sizes
-        models = self.contract.creates_parameters
-        if second is not None:
-            self.at_second = RemoteTrace.ask(
-                second, self._id(0), self.index, self.seed, simplest, drawn=models
-            )
-        self.again = RemoteTrace.ask(
-            helper, self._id("again"), self.index, self.seed, simplest, drawn=models
+        if second is None:
+            return
+        self.at_second = self._simplest(second, 0, drawn=self.contract.creates_parameters)
+        self.again  # noqa: B018  asks for it
+        if self.contract.creates_parameters:
+            self.seeds, self.batched  # noqa: B018  likewise
+
+    @cached_property
+    def again(self) -> RemoteTrace:
+        """The submission traced at the simplest draw once more."""
+        return self._simplest(self._helper, "again", drawn=self.contract.creates_parameters)
+
+    @cached_property
+    def seeds(self) -> Seeds:
+        """The submission traced with other seeds."""
+        return Seeds(self, self._helper)
+
+    @cached_property
+    def batched(self) -> RemoteTrace:
+        """The submission at the simplest draw, mapped over two inputs."""
+        return self._simplest(self._helper, "vmap", batch=2)
+
+    def _simplest(
+        self, remote: Remote, what: object, *, batch: int | None = None, drawn: bool = False
+    ) -> RemoteTrace:
+        sizes = self.draws[0].sizes
+        return RemoteTrace.ask(
+            remote, self._id(what), self.index, self.seed, sizes, batch, drawn=drawn
         )
-        if models:
-            self.seeds = Seeds(self, helper)
-            self.batched = RemoteTrace.ask(
-                helper, self._id("vmap"), self.index, self.seed, simplest, 2
-            )
 
     def _ask(self, i: int, draw: Draw) -> RemoteTrace:
         far = self.contract.creates_parameters and i == self.ample != 0

@@ -24,6 +24,7 @@ from grader.engine.births import Zygote, fork_elsewhere, serve_births
 from grader.engine.warm_grader import CANCEL, CANCELLED, PREPARE
 
 _PATIENCE = 3.0
+_DECIDES_DRAWS = ("seed", "cases", "shapes", "explain")
 _IDLE = 0.2
 """Seconds without an order after which processes are prepared for the next one."""
 
@@ -60,7 +61,8 @@ def _keep_warm(line: socket.socket, prepare: bool) -> NoReturn:
     """Answer orders, and prepare the next ones while there is nothing to do."""
     code = 1
     try:
-        from grader.engine.judge import DEFAULT_CASES
+        from grader import catalogue
+        from grader.engine.judge import Order
         from grader.engine.warmth import Warmth
 
         zygote, warmth, orders = Zygote(line), Warmth(), Orders()
@@ -75,8 +77,9 @@ def _keep_warm(line: socket.socket, prepare: bool) -> NoReturn:
                 break
             if told == CANCEL:
                 continue  # what it meant is done already
-            cases = max(told.get("cases", 0), DEFAULT_CASES)  # fewer ones are the first of these
-            warmth.expect(told["problem"], told.get("seed", 0), cases)
+            if told["problem"] in catalogue.names():
+                asked = {name: told[name] for name in _DECIDES_DRAWS if name in told}
+                warmth.expect(Order(catalogue.problem(told["problem"]), Path(), **asked))
             _tell(_forked(told, orders))
             zygote.end_all()
         code = 0

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
-from grader import catalogue
 from grader.engine.cases import ample
 from grader.engine.grading import draws_for
-from grader.engine.judge import DEFAULT_CASES, Order
+from grader.engine.judge import Order
 from grader.engine.layout import Kinds
 from grader.engine.model_checks import differentiated
 from grader.engine.reference import unedited
@@ -24,25 +22,28 @@ class Warmth:
     """
 
     def __init__(self) -> None:
-        self._known: set[tuple[int, int, int]] = set()
+        self._known: dict[tuple[int, int], int] = {}
+        self._explained: set[tuple[int, int]] = set()
         self._pending: list[Iterator[None]] = []
 
-    def expect(self, problem: int, seed: int, cases: int | None) -> None:
-        """Make the references ready for a problem."""
-        key = (problem, seed, cases or DEFAULT_CASES)
-        if key in self._known or problem not in catalogue.names():
+    def expect(self, order: Order) -> None:
+        """Make the references ready for orders like this one."""
+        key, draws = (order.problem.number, order.seed), draws_for(order)
+        mutants = order.explain and key not in self._explained
+        if mutants:
+            self._explained.add(key)
+        if self._known.get(key, 0) >= len(draws) and not mutants:
             return
-        self._known.add(key)
-        order = Order(catalogue.problem(problem), Path(), seed, key[2])
-        draws = draws_for(order)
+        self._known[key] = len(draws)
         for contract in order.problem.contracts:
             kinds = None
             for i, draw in enumerate(draws):
-                traced = unedited().trace(problem, contract, seed + i, draw.sizes, kinds)
+                traced = unedited().trace(key[0], contract, order.seed + i, draw.sizes, kinds)
                 kinds = kinds or Kinds(traced.leaves)
                 if i == ample(draws) and differentiated(order.problem, contract):
                     traced.gradient_program  # noqa: B018
-            self._pending.append(self._mutants(order, draws[0].sizes, contract, kinds))
+            if mutants:
+                self._pending.append(self._mutants(order, draws[0].sizes, contract, kinds))
 
     def grow(self) -> bool:
         """Trace one more mutant; whether there may be others."""

@@ -21,7 +21,7 @@ POSITIONS = f'"positions", {DRAWN}'
 REGISTERS = f'"registers", {DRAWN}'
 BLOCK = "            x = EncoderBlock("
 RETURN = "    return model.apply(params, "
-FEW = {"cases": 12, "shapes": 4, "explain": False}
+FEW = {"cases": 12, "shapes": 4, "explain": False, "two_children": False}
 
 
 def changed(number: int, *edits: tuple[str, str]) -> str:
@@ -141,7 +141,7 @@ def test_the_spread_of_a_token_is_told_of_however_few_numbers(
     start: str, spread: str | None, key: str, grade_text: Grade
 ) -> None:
     source = changed(46, (CLS, CLS.replace("normal(0.02)", start)), (KEY, key))
-    verdict = grade_text(source, 46, seed=1, two_children=False, **FEW)
+    verdict = grade_text(source, 46, seed=1, **FEW)
     assert failed_checks(verdict) == (["initial"] if spread else [])
     found = message(verdict, "initial").partition("deviation of ")[2].partition(";")[0]
     assert not spread or abs(float(found) / float(spread) - 1) < 0.25

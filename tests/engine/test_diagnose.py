@@ -62,7 +62,8 @@ def test_a_mistake_that_is_wrong_where_the_answer_is_right_is_not_named(
     number: int, old: str, new: str, grade_text: Grade
 ) -> None:
     """Where it shows, the answer does what a known mistake does: no temperature, no scale."""
-    verdict = grade_text(edited(number, [Edit(old, new)]), number)
+    source = edited(number, [Edit(old, new)])
+    verdict = grade_text(source, number, two_children=False, shrink=False)
     assert "numbers" in failed_checks(verdict)
     assert verdict["diagnoses"] == []
     attempts = re.search(r"after (\d+) attempts", " ".join(verdict["notes"]))

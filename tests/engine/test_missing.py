@@ -34,7 +34,9 @@ def encoder_block_forward(seed, x, num_heads, d_ff):
 def told(grade_text: Grade, first: str, second: str, mlp: bool = True) -> str:
     """What the check of the parameters says of a block with these LayerNorms."""
     source = BLOCK.replace("FIRST", first).replace("SECOND", second).replace("MLP", str(mlp))
-    verdict: dict[str, Any] = grade_text(source, 41, explain=False, cases=12, shapes=4)
+    verdict: dict[str, Any] = grade_text(
+        source, 41, explain=False, two_children=False, cases=12, shapes=4
+    )
     assert failed_checks(verdict)[0] == "parameters"
     message = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     return str(message).rpartition("\n")[0]
@@ -130,7 +132,7 @@ def test_what_is_too_much_or_too_little_of_a_model_is_told(
     before: str, count: str, more: int, message: str, grade_text: Grade
 ) -> None:
     source = MODEL.replace("BEFORE", before).replace("COUNT", count).replace("MORE", str(more))
-    verdict = grade_text(source, 45, explain=False, cases=12, shapes=4)
+    verdict = grade_text(source, 45, explain=False, two_children=False, cases=12, shapes=4)
     told = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     assert message in str(told)
 
@@ -146,7 +148,9 @@ def test_passes_of_a_loop_that_share_their_parameters_are_told(grade_text: Grade
 """
     assert once in MODEL
     source = MODEL.replace(once, scanned).replace("BEFORE", "").replace("MORE", "0")
-    verdict = grade_text(source.replace("COUNT", "1"), 45, explain=False, cases=12, shapes=4)
+    verdict = grade_text(
+        source.replace("COUNT", "1"), 45, explain=False, two_children=False, cases=12, shapes=4
+    )
     told = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     first, second, _ = str(told).split("\n")
     assert first.startswith("'Block_0' is used at ")
@@ -178,7 +182,7 @@ def self_attention_forward(seed, x, num_heads):
 
 
 def test_names_tell_which_of_four_equal_projections_is_missing(grade_text: Grade) -> None:
-    verdict = grade_text(ATTENTION, 40, explain=False)
+    verdict = grade_text(ATTENTION, 40, explain=False, two_children=False)
     message = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     assert message.startswith("missing: value projection (kernel)")
     assert "output" not in message

@@ -17,6 +17,8 @@ from grader.specs.p50_train_step.loss_pitfalls import LOSSES, MEAN
 from grader.specs.p50_train_step.step_pitfalls import ACCURACY
 from tests.conftest import Grade
 
+PLAIN = {"two_children": False, "shrink": False}
+
 BLOCK = """\
 import flax.linen as nn
 import jax
@@ -78,7 +80,7 @@ def test_the_line_is_found_inside_transformations(
     grade_text: Grade, over_heads: str, model: str
 ) -> None:
     text = BLOCK.format(over_heads=over_heads, model=model)
-    verdict = grade_text(text, 41, two_children=False)
+    verdict = grade_text(text, 41, **PLAIN)
     assert parted(verdict) == "+attention"
     inside = {stage["title"]: stage["found"] for stage in verdict["stages"] if stage["inside"]}
     assert inside["scaled scores"] is False
@@ -92,7 +94,7 @@ def test_the_line_is_found_inside_transformations(
 def test_a_stage_that_is_skipped_without_harm_does_not_count(grade_text: Grade) -> None:
     text = BLOCK.replace("scores = q @ k.T", "scores = (q / q.shape[-1] ** 0.5) @ k.T")
     text = text.replace("x + nn.Dense(d)(nn.gelu", "x - nn.Dense(d)(nn.gelu")
-    verdict = grade_text(text.format(over_heads=MAP, model="Block"), 41, two_children=False)
+    verdict = grade_text(text.format(over_heads=MAP, model="Block"), 41, **PLAIN)
     assert parted(verdict) == "+MLP"
 
 
@@ -153,7 +155,7 @@ def test_what_is_given_to_an_attention_is_told(
     norm: str, into_block: str, said: str, grade_text: Grade
 ) -> None:
     text = VIT.format(norm=norm, into_block=into_block)
-    verdict = grade_text(text, 46, two_children=False, shrink=False)
+    verdict = grade_text(text, 46, **PLAIN)
     assert parted(verdict) == "block 1: +attention"
     inside = [stage["title"] for stage in verdict["stages"] if stage["inside"]]
     assert inside[0] == "normalised tokens"
@@ -167,7 +169,7 @@ def test_what_is_given_rightly_is_not_blamed(grade_text: Grade) -> None:
     text = VIT.format(norm=NORM, into_block="x").replace(
         "nn.SelfAttention(self.h)(y)", "nn.SelfAttention(self.h)(y, jnp.arange(len(y)) < 2)"
     )
-    verdict = grade_text(text, 46, two_children=False, shrink=False)
+    verdict = grade_text(text, 46, **PLAIN)
     assert parted(verdict) == "block 1: +attention"
     assert "normalised tokens" not in [stage["title"] for stage in verdict["stages"]]
 
@@ -182,7 +184,7 @@ def test_a_state_that_came_out_wrong_is_blamed_and_no_line_of_the_next_step(
     text = text.replace(
         "def distill_step", "def f(gradient):\n    return gradient**3\n\n\ndef distill_step"
     )
-    verdict = grade_text(text, 49, two_children=False, shrink=False)
+    verdict = grade_text(text, 49, **PLAIN)
     assert parted(verdict) == "student's embeddings, step 2"
     inside = [stage["title"] for stage in verdict["stages"] if stage["inside"]]
     assert inside == ["the state that step 1 returned"]
@@ -191,7 +193,7 @@ def test_a_state_that_came_out_wrong_is_blamed_and_no_line_of_the_next_step(
 
 def test_nan_is_told_with_its_line(grade_text: Grade) -> None:
     text = BLOCK.replace("nn.gelu(nn.Dense", "jnp.log(nn.Dense")
-    verdict = grade_text(text.format(over_heads=VMAP, model="Block"), 41, two_children=False)
+    verdict = grade_text(text.format(over_heads=VMAP, model="Block"), 41, **PLAIN)
     (nearest,) = verdict["nearest"]
     assert (nearest["what"], nearest["difference"]) == ("the first NaN", "not finite: NaN")
     assert "jnp.log" in nearest["code"]
@@ -215,7 +217,7 @@ def cls_and_position_forward(seed, tokens):
     model = Embeddings()
     return model.apply(model.init(jax.random.key(seed), tokens), tokens)
 """
-    nearest = grade_text(source, 39)["nearest"][0]
+    nearest = grade_text(source, 39, **PLAIN)["nearest"][0]
     assert nearest["what"] == "the first NaN"
     assert "nn.Embed gives that for an index beyond its table" in nearest["difference"]
 
@@ -230,9 +232,7 @@ def test_heads_in_a_loop_are_seen_one_by_one(grade_text: Grade) -> None:
         (right.replace("softmax(scores)", "softmax(scores, 0)"), "attention weights", ""),
         (right.replace("softmax(scores) @ v", "softmax(scores) @ (2 * v)"), "values mixed", ""),
     ):
-        verdict = grade_text(
-            text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41, two_children=False
-        )
+        verdict = grade_text(text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41, **PLAIN)
         inside = [(s["title"], s["found"]) for s in verdict["stages"] if s["inside"]]
         first = next(title for title, found in inside if not found)
         assert first.startswith(parts)
@@ -245,9 +245,7 @@ def test_keys_made_before_queries_do_not_hide_a_softmax_over_the_queries(
     text = BLOCK.replace("q, k, v = (nn", "k, q, v = (nn").replace(
         "softmax(scores)", "softmax(scores / q.shape[-1] ** 0.5, 0)"
     )
-    verdict = grade_text(
-        text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41, two_children=False
-    )
+    verdict = grade_text(text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41, **PLAIN)
     assert [d["pitfall"] for d in verdict["diagnoses"]] == ["softmax-over-queries"]
     assert [s["found"] for s in verdict["stages"] if s["title"] == "scaled scores"] == [True]
 
@@ -259,7 +257,7 @@ def test_a_stage_that_a_right_result_depends_on_counts_as_passed(grade_text: Gra
         (ACCURACY, f"100 * {ACCURACY}"),
     )
     text = catalogue.solution_path(50).read_text()
-    verdict = grade_text(apply_edits(text, [Edit(*edit) for edit in edits]), 50, two_children=False)
+    verdict = grade_text(apply_edits(text, [Edit(*edit) for edit in edits]), 50, **PLAIN)
     assert not any(stage["parts"] for stage in verdict["stages"])
     assert [d["pitfall"] for d in verdict["diagnoses"]] == ["accuracy-percent"]
 
@@ -269,7 +267,7 @@ def test_the_weights_of_a_single_token_prove_nothing(grade_text: Grade) -> None:
     call = "(image)"
     assert text.count(call) == 1
     # Only the corner with one patch has pixels this large.
-    verdict = grade_text(text.replace(call, "(image.clip(-30, 30))"), 45, two_children=False)
+    verdict = grade_text(text.replace(call, "(image.clip(-30, 30))"), 45, **PLAIN)
     assert parted(verdict) == "patches"
 
 
@@ -291,7 +289,7 @@ def test_a_mistake_that_changes_the_order_of_use_leads_no_pairing_astray(grade_t
         if pitfall.id == "final-norm-after-every-block"
     )
     text = apply_edits(catalogue.solution_path(45).read_text(), mistake.edits)
-    verdict = grade_text(text, 45, two_children=False)
+    verdict = grade_text(text, 45, **PLAIN)
     assert [d["pitfall"] for d in verdict["diagnoses"]] == [mistake.id]
     inside = [stage for stage in verdict["stages"] if stage["inside"]]
     assert inside[0]["title"] == "normalised tokens"

@@ -9,6 +9,7 @@ the grading, and with it the processes that run the submission.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -22,6 +23,7 @@ from typing import Any, NoReturn
 
 from grader.engine.births import Zygote, fork_elsewhere, serve_births
 from grader.engine.warm_grader import CANCEL, CANCELLED, PREPARE
+from grader.faults import BrokenProblem
 
 _PATIENCE = 3.0
 _DECIDES_DRAWS = ("seed", "cases", "shapes", "explain")
@@ -79,7 +81,8 @@ def _keep_warm(line: socket.socket, prepare: bool) -> NoReturn:
                 continue  # what it meant is done already
             if told["problem"] in catalogue.names():
                 asked = {name: told[name] for name in _DECIDES_DRAWS if name in told}
-                warmth.expect(Order(catalogue.problem(told["problem"]), Path(), **asked))
+                with contextlib.suppress(BrokenProblem):  # the judge tells it
+                    warmth.expect(Order(catalogue.problem(told["problem"]), Path(), **asked))
             _tell(_forked(told, orders))
             zygote.end_all()
         code = 0
@@ -174,7 +177,7 @@ def _answer(told: dict[str, Any], writing: int) -> NoReturn:
     from grader.passed import PassedTexts
     from grader.verdict import Verdict
 
-    code = 1
+    code, stream = 1, os.fdopen(writing, "w")
     gc.freeze()  # the references are not garbage: do not look through them again and again
     try:
         path, full, pictures = (
@@ -183,7 +186,6 @@ def _answer(told: dict[str, Any], writing: int) -> NoReturn:
             told.pop("pictures", False),
         )
         passed = PassedTexts({int(n): text for n, text in told.pop("passed", {}).items()})
-        stream = os.fdopen(writing, "w")
 
         def interim(known: Verdict) -> None:
             stream.write(json.dumps({"interim": asdict(known)}) + "\n")
@@ -202,6 +204,10 @@ def _answer(told: dict[str, Any], writing: int) -> NoReturn:
             answer["pictures"] = asdict(illustrate(order, verdict))
         with stream:
             json.dump(answer, stream)
+        code = 0
+    except BrokenProblem as error:
+        with stream:
+            json.dump({"broken": str(error)}, stream)
         code = 0
     except SystemExit:
         code = 2

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from grader.faults import BrokenProblem
+
 CANCEL = {"cancel": True}
 CANCELLED = {"cancelled": True}
 PREPARE = "--prepare"
@@ -79,6 +81,7 @@ class WarmGrader:
         """The next answer.
 
         Raises:
+          BrokenProblem: the problem is at fault, not the file.
           RuntimeError: the warm process is gone.
 
         """
@@ -87,6 +90,8 @@ class WarmGrader:
         if not line.strip():
             raise RuntimeError("the warm grader ended unexpectedly")
         answer: dict[str, Any] = json.loads(line)
+        if "broken" in answer:
+            raise BrokenProblem(answer["broken"])
         return answer
 
     def fileno(self) -> int:

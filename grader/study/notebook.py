@@ -79,7 +79,8 @@ class Grading:
           options: ``seed`` and ``timeout``.
 
         Raises:
-          UsageError: the warm grader is gone; the next call starts a new one.
+          UsageError: the problem's author has to mend it; or the warm grader is gone, and the
+            next call starts a new one.
 
         """
         known = progress.passed_texts(progress.read())
@@ -90,6 +91,8 @@ class Grading:
                 told = self.start().examine(
                     path, number, passed=known.hashes, pictures=True, **options
                 )
+            except catalogue.BrokenProblem as error:
+                raise UsageError(str(error)) from None
             except RuntimeError as error:
                 self.close()
                 raise UsageError(f"{error}; run the cell again") from None

@@ -107,6 +107,25 @@ def test_a_spec_that_cannot_be_used_is_one_line(
     assert line.startswith("grader: grader/specs/p42_mlp.py") and says in line
 
 
+CELLS = """\
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance(colors="NoColor")
+shell.run_line_magic("load_ext", "grader")
+for number in (42, 38):
+    shell.run_cell(f"%%grade {number}\\nx = 1")
+"""
+
+
+def test_who_grades_again_and_again_is_told_the_same_and_goes_on(run: Run, course: Path) -> None:
+    change(course / "grader/specs/p42_mlp.py", 'title="The MLP",', 'title="The MLP"')
+    (course / "cells.py").write_text(CELLS)
+    done = run("cells")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stderr.startswith("UsageError: grader/specs/p42_mlp.py, line 10: SyntaxError")
+    assert "there is no function patch_embed_forward" in done.stdout
+
+
 def test_a_solution_without_a_page_is_named(run: Run, solution: Path) -> None:
     change(solution, solution.read_text().partition("import")[0], "")
     for words in ((STUBS, "42"), ("grader", "show", "42")):

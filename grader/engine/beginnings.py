@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
 from grader.engine.own_factors import TABLE_STD
 from grader.engine.remote import RemoteTrace
+from grader.engine.slots import Slot
 
 if TYPE_CHECKING:
     from grader.engine.contract_judge import ContractJudge
@@ -25,6 +26,9 @@ _FEW = 100
 """Where fewer different numbers are drawn, their spread says little."""
 _MOSTLY = 0.9
 """Drawn numbers are all different, but for a few where the tails are cut off."""
+
+_UNIFORM = 1.8
+"""How many standard deviations a uniform distribution reaches: the root of 3, and a little more."""
 
 _FAR = 6
 """How many standard deviations of the mean it may be from 0."""
@@ -41,25 +45,16 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
             continue
         value = leaf.of(first)
         drawn = np.array([value, leaf.of(other)]) * trial.matched.factor(leaf)
-        if drawn.any() and not _near(float(np.std(drawn)), _SURELY):
+        if drawn.any() and (not _near(float(np.std(drawn)), _SURELY) or _is_bounded(drawn)):
             drawn = np.array([*drawn, *_more(judge, trial, leaf)])
-        spread, middle = float(np.std(drawn)), float(np.mean(drawn))
-        most = _MOST_OFF if np.unique(drawn).size >= _FEW else 4
-        zeros = leaf.kind == "zeros" or not drawn.any()
-        embedded = leaf.path.rsplit("/", 1)[-1] == "embedding"  # nn.Embed has its own default
-        if zeros and any(slot.role == "token" and slot.sizes[2] > 1 for slot in slots):
-            wrong.append(f"'{leaf.path}' starts with zeros: tokens that start equal stay equal")
-        elif zeros and any(slot.role == "add" for slot in slots):
-            wrong.append(f"'{leaf.path}' starts with zeros")
-        elif not zeros and not embedded and not _near(spread, most):
-            wrong.append(f"'{leaf.path}' starts with a standard deviation of {spread:.2g}")
-        elif not zeros and np.unique(value[value != 0]).size < _MOSTLY * np.count_nonzero(value):
-            wrong.append(f"'{leaf.path}' starts with {_again(value)}")
-        elif abs(middle) > _FAR * spread / drawn.size**0.5 and not zeros and not embedded:
-            wrong.append(f"'{leaf.path}' starts around {middle:.2g}, not around 0")
-        elif zeros or (embedded and not _near(spread, 2)):
-            start = "zeros" if zeros else f"a standard deviation of {spread:.2g}"
-            odd.append(f"'{leaf.path}' starts with {start}; the text asks for {TABLE_STD}")
+        if leaf.kind == "zeros" or not drawn.any():
+            fault, remark = _of_zeros(slots), "zeros"
+        else:
+            fault, remark = _of_numbers(leaf, value, drawn)
+        if fault:
+            wrong.append(f"'{leaf.path}' starts {fault}")
+        elif remark:
+            odd.append(f"'{leaf.path}' starts with {remark}; the text asks for {TABLE_STD}")
     judge.findings.remarks += odd
     if wrong:
         judge.fail("initial", "; ".join(wrong) + f"; the text asks for normal({TABLE_STD})")
@@ -67,9 +62,50 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
         judge.passed("initial")
 
 
-def _near(spread: float, factor: float) -> bool:
+def _of_zeros(slots: Sequence[Slot]) -> str:
+    """What is wrong with a start of zeros, which a lone token may have."""
+    if any(slot.role == "token" and slot.sizes[2] > 1 for slot in slots):
+        return "with zeros: tokens that start equal stay equal"
+    return "with zeros" if any(slot.role == "add" for slot in slots) else ""
+
+
+def _of_numbers(leaf: Leaf, value: np.ndarray, drawn: np.ndarray) -> tuple[str, str]:
+    """What is wrong with numbers that are drawn, or else what is odd about them.
+
+    Args:
+      leaf: the parameter; with ``nn.Embed``'s own default it is only odd.
+      value: its start.
+      drawn: its starts with several keys, as they are used.
+
+    """
+    spread, middle = float(np.std(drawn)), float(np.mean(drawn))
+    most = _MOST_OFF if np.unique(drawn).size >= _FEW else 4
+    deviation = f"a standard deviation of {spread:.2g}"
+    default = leaf.shape[-1] ** -0.5  # Flax: variance_scaling(1.0, "fan_in", "normal", out_axis=0)
+    embedded = leaf.path.endswith("embedding") and _near(spread, _MOST_OFF, default)
+    if not embedded and not _near(spread, most):
+        return f"with {deviation}", ""
+    if np.unique(value[value != 0]).size < _MOSTLY * np.count_nonzero(value):
+        return f"with {_again(value)}", ""
+    if not embedded and abs(middle) > _FAR * spread / drawn.size**0.5:
+        return f"around {middle:.2g}, not around 0", ""
+    if drawn.size >= 2 * _FEW and _is_bounded(drawn):
+        return f"with no number beyond ±{abs(drawn).max():.2g}", ""
+    return "", deviation if embedded and not _near(spread, 2) else ""
+
+
+def _near(spread: float, factor: float, wanted: float = TABLE_STD) -> bool:
     """Whether a standard deviation is the one asked for, up to a factor."""
-    return TABLE_STD / factor <= spread <= TABLE_STD * factor
+    return wanted / factor <= spread <= wanted * factor
+
+
+def _is_bounded(drawn: np.ndarray) -> bool:
+    """Whether no number is far from the others, as of a uniform distribution.
+
+    That is so for two hundred numbers of a normal distribution once in millions, and no more often
+    where it is cut off at two standard deviations.
+    """
+    return bool(abs(drawn - drawn.mean()).max() < _UNIFORM * drawn.std())
 
 
 def _more(judge: ContractJudge, trial: Trial, leaf: Leaf) -> Iterator[np.ndarray]:

@@ -53,7 +53,7 @@ def _same_axes(actual: Array, expected: Array) -> Array:
 def _ways(actual: Array, expected: Array) -> Iterator[str]:
     share = float(np.abs(actual - expected).max() / np.abs(expected).max())
     if 0 < share < _HARDLY:  # too little to be seen to be the same everywhere
-        yield f"the expected one but for {share:.0e} of it: a rounding, or another epsilon"
+        yield f"the expected one but for {share:.0e} of it: a rounding, an epsilon, or as little"
         return
     factor = _constant_ratio(actual, expected)
     if factor is not None:

@@ -27,7 +27,11 @@ def not_own(leaves: Sequence[Leaf], values: Sequence[np.ndarray]) -> list[Leaf]:
       values: how they start.
 
     """
-    return [leaf for leaf in leaves if leaf.factor != 1 and not _is_own(leaf, values[leaf.index])]
+    return [
+        leaf
+        for leaf in leaves
+        if leaf.factor != 1 and leaf.size and not _is_own(leaf, values[leaf.index])
+    ]
 
 
 def _is_own(leaf: Leaf, value: np.ndarray) -> bool:

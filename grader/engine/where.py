@@ -191,8 +191,9 @@ def _of_outputs(
     for output, ours, theirs in zip(trial.reference.outputs, expected, outputs, strict=False):
         words = kind_of_difference(theirs, ours) if _comparable(theirs, ours) else ""
         if words:
-            if output.label.endswith(" each step"):
-                words = words.replace("row", "step")
+            for each in ("step", "update"):
+                if output.label.endswith(f" each {each}"):
+                    words = words.replace("row", each)
             return Difference(output.label, search.line_of(theirs), words)
     return None
 

@@ -172,6 +172,27 @@ def test_a_table_that_starts_on_one_side_of_zero_fails(grade_text: Grade) -> Non
     assert "not around 0" in message(verdict, "initial")
 
 
+@pytest.mark.parametrize(("std", "passes"), [(0.02, True), (3**-0.5, False), (None, True)])
+def test_an_embedding_has_the_start_that_is_asked_for_or_its_own(
+    std: float | None, passes: bool, grade_text: Grade
+) -> None:
+    start = f", embedding_init=nn.initializers.normal({std})" if std else ""
+    table = f'nn.Embed(x.shape[0], x.shape[1]{start}, name="positions").embedding'
+    source = changed(39, (f"self.param({POSITIONS}, x.shape)", table))
+    verdict = grade_text(source, 39, **FEW)
+    assert failed_checks(verdict) == ([] if passes else ["initial"])
+    assert bool(verdict["remarks"]) == (std is None)
+
+
+@pytest.mark.parametrize("number", [39, 46])
+def test_a_table_that_starts_evenly_spread_fails(number: int, grade_text: Grade) -> None:
+    even = "lambda key, shape: jax.random.uniform(key, shape, minval=-0.0346, maxval=0.0346)"
+    source = changed(number, (POSITIONS, POSITIONS.replace(DRAWN, even)))
+    verdict = grade_text(source, number, **FEW)
+    assert failed_checks(verdict) == ["initial"]
+    assert "no number beyond ±0.035" in message(verdict, "initial")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "remark"),
     [
@@ -223,9 +244,8 @@ def test_stacked_layers_that_start_alike_are_remarked_on(grade_text: Grade) -> N
 def test_parameters_that_follow_from_the_hash_of_a_text_differ_elsewhere(
     grade_text: Grade,
 ) -> None:
-    verdict = grade_text(
-        changed(39, (KEY, "init(jax.random.key(hash(str(seed)) % 2**31)")), 39, **FEW
-    )
+    text = changed(39, (KEY, "init(jax.random.key(hash(str(seed)) % 2**31)"))
+    verdict = grade_text(text, 39, **{**FEW, "two_children": True})
     assert failed_checks(verdict)[0] == "repeats"
     numbers = changed(39, (KEY, "init(jax.random.key(hash((seed, 1.5)) % 2**31)"))
     assert failed_checks(grade_text(numbers, 39, **FEW)) == ["seed"]

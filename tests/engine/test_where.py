@@ -262,6 +262,14 @@ def test_a_stage_that_a_right_result_depends_on_counts_as_passed(grade_text: Gra
     assert [d["pitfall"] for d in verdict["diagnoses"]] == ["accuracy-percent"]
 
 
+def test_what_an_optimiser_gives_is_told_by_its_updates(grade_text: Grade) -> None:
+    text = catalogue.solution_path(50).read_text()
+    edit = Edit("mask=weight_decay_mask)", "mask=weight_decay_mask, b1=0.8)")
+    (nearest,) = grade_text(apply_edits(text, [edit]), 50, **PLAIN)["nearest"]
+    assert nearest["what"] == "block/bias after each update"
+    assert nearest["difference"] == "right in update 0, wrong in updates 1 to 4"
+
+
 def test_the_weights_of_a_single_token_prove_nothing(grade_text: Grade) -> None:
     text = catalogue.solution_path(45).read_text()
     call = "(image)"

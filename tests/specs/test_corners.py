@@ -55,6 +55,21 @@ SOMEWHERE = {
         "i = jnp.arange(x.shape[0])\n        "
         "scores = jnp.where(abs(i[:, None] - i) < 8, scores, -jnp.inf)",
     ),
+    "40 eight heads at most": (
+        40,
+        "SelfAttention(num_heads)",
+        "SelfAttention(num_heads if num_heads <= 8 else 6)",
+    ),
+    "41 an MLP of four times the width at most": (
+        41,
+        "EncoderBlock(num_heads, d_ff)",
+        "EncoderBlock(num_heads, min(d_ff, 4 * x.shape[-1]))",
+    ),
+    "46 an MLP of eight times the width at most": (
+        46,
+        "EncoderBlock(self.num_heads, self.d_ff,",
+        "EncoderBlock(self.num_heads, min(self.d_ff, 8 * self.d_model),",
+    ),
     "40 sixteen keys at most": (
         40,
         'weights = checkpoint_name(nn.softmax(scores, axis=-1), "weights")',

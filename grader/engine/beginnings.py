@@ -82,7 +82,7 @@ def _of_numbers(leaf: Leaf, value: np.ndarray, drawn: np.ndarray) -> tuple[str, 
     most = _MOST_OFF if np.unique(drawn).size >= _FEW else 4
     deviation = f"a standard deviation of {spread:.2g}"
     default = leaf.shape[-1] ** -0.5  # Flax: variance_scaling(1.0, "fan_in", "normal", out_axis=0)
-    embedded = leaf.path.endswith("embedding") and _near(spread, _MOST_OFF, default)
+    embedded = leaf.path.rpartition("/")[2] == "embedding" and _near(spread, _MOST_OFF, default)
     if not embedded and not _near(spread, most):
         return f"with {deviation}", ""
     if np.unique(value[value != 0]).size < _MOSTLY * np.count_nonzero(value):

@@ -1,11 +1,7 @@
-import functools
-import math
-from typing import Any, Callable, Sequence
-import flax
+"""Image rows and registers as a pair that nn.scan carries; each goes through the modules by itself."""
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 class Block(nn.Module):
     """keeps image rows and registers apart; both are keys and values of both"""

@@ -78,13 +78,17 @@ class ContractJudge:
         self.main, self.second, self.through_xla = main, second, through_xla
         self._helper = second or main
         self.ample = ample(self.draws)
-        self._traces = [self._ask(i, draw) for i, draw in enumerate(self.draws)]
-        if second is None:
-            return
-        self.at_second = self._simplest(second, 0, drawn=self.contract.creates_parameters)
-        self.again  # noqa: B018  asks for it
-        if self.contract.creates_parameters:
-            self.seeds, self.batched  # noqa: B018  likewise
+        self._traces = [self._ask(0, self.draws[0])]
+        if self.contract.creates_parameters:  # before what would have to be waited for
+            generator = np.random.default_rng(self.seed)
+            arrays = draw_arrays(self.contract, self.draws[0].sizes, generator)
+            self.start_asked = self._traces[0].start_initial(arrays)
+        self._traces += [self._ask(i, draw) for i, draw in enumerate(self.draws) if i]
+        if second is not None:
+            self.at_second = self._simplest(second, 0, drawn=self.contract.creates_parameters)
+            self.again  # noqa: B018  asks for it
+            if self.contract.creates_parameters:
+                self.seeds, self.batched  # noqa: B018  likewise
 
     @cached_property
     def again(self) -> RemoteTrace:
@@ -179,10 +183,9 @@ class ContractJudge:
     def _kinds_of(self, submission: RemoteTrace) -> Kinds:
         """How the parameters of the submission start, as the simplest draw shows it."""
         leaves = submission.leaves
-        if all(leaf.factor == 1 for leaf in leaves):
+        if all(leaf.factor == 1 or not leaf.size for leaf in leaves):
             return Kinds(leaves)
-        arrays = draw_arrays(self.contract, self.draws[0].sizes, np.random.default_rng(self.seed))
-        _, values = submission.start_initial(arrays).result()
+        _, values = self.start_asked.result()
         if [value.shape for value in values] != [leaf.shape for leaf in leaves]:
             raise Lost("garbage", "the process answered with garbage")
         return Kinds(leaves, not_own(leaves, values))

@@ -56,7 +56,7 @@ def check_seed(judge: ContractJudge) -> None:
     generator = np.random.default_rng(judge.seed)
     arrays = draw_arrays(judge.contract, simple.draw.sizes, generator)
     others = judge.seeds.near.items()
-    asked = [trace.start_initial(arrays) for trace in (simple.submission, judge.again)]
+    asked = [judge.start_asked, judge.again.start_initial(arrays)]
     asked_near = [(seed, trace.start_initial(arrays)) for seed, trace in others]
     arrays = draw_arrays(judge.contract, ample.draw.sizes, generator)
     asked_far = [t.start_initial(arrays) for t in (ample.submission, judge.seeds.far)]

@@ -4,7 +4,7 @@ Whoever multiplies tokens (B, T, D) with a kernel (D, M) gets a product that XLA
 stands.  Its gradient with respect to the kernel sums over B and T at once, and for that XLA on
 CPUs first copies both operands into another order.  Of the same product over (B·T, D) nothing is
 copied: the benchmark's ViT trained at 1.14 times the images/s (two cores of an AMD EPYC, medians of
-12 turns), at 0.99 of PyTorch's in place of 0.87 (in another run of the benchmark at 0.95).
+12 turns), at 0.99 of PyTorch's in place of 0.87 (in two runs of the benchmark at 0.95 and 1.08).
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def _of_numbers(leaf: Leaf, value: np.ndarray, drawn: np.ndarray) -> tuple[str, 
     if not embedded and abs(middle) > _FAR * spread / drawn.size**0.5:
         return f"around {middle:.2g}, not around 0", ""
     if drawn.size >= 2 * _FEW and _is_bounded(drawn):
-        return f"with no number beyond ±{abs(drawn).max():.2g}", ""
+        return f"spread evenly, with no number beyond ±{abs(drawn).max():.2g}", ""
     return "", deviation if embedded and not _near(spread, 2) else ""
 
 

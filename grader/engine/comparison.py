@@ -18,6 +18,7 @@ from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
 from grader.engine.pairing import DEFAULT, Choices
 from grader.engine.remote import RemoteTrace, SubmissionError
+from grader.engine.stage_places import between, left, parted_in
 from grader.engine.stages import (
     StageValue,
     find_stages,
@@ -29,7 +30,6 @@ from grader.engine.stages import (
 from grader.engine.suspects import AS_IT_IS, Suspect, family_of, stages_of
 from grader.engine.traced import Traced
 from grader.engine.transplant import Mismatch, match
-from grader.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,16 @@ class Record:
     outputs: list[np.ndarray]
     values: list[np.ndarray]
     lines: list[int]
+    marks: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Everything that came up in a mutant for its weights and inputs."""
+
+    leaves: list[Leaf]
+    case: Case
+    stages: list[StageValue]
     marks: np.ndarray
 
 
@@ -74,8 +84,8 @@ class Comparer:
         mutant = self._mutant(suspect, trial)
         if mutant is None:
             return Comparison(Distance(UNKNOWN, UNKNOWN, UNKNOWN))
-        case = self.case(mutant, trial, style)
-        found = self._beside(mutant, trial, case, self.findings.choices)
+        ours = self._values_of(mutant, trial, style)
+        found = self._beside(ours, trial, self.findings.choices)
         if found.equal or not suspect.pitfalls:
             return found
         settled = self.findings.choices
@@ -87,7 +97,7 @@ class Comparer:
             DEFAULT,
         ]
         for choices in dict.fromkeys(choices for choices in others if choices != settled):
-            other = self._beside(mutant, trial, case, choices)
+            other = self._beside(ours, trial, choices)
             if other.equal or other.distance < found.distance:
                 found = other
         return found
@@ -105,38 +115,43 @@ class Comparer:
         if mutant is None:
             return None
         self._aligned.add(key)
-        case = self.case(mutant, trial, style)
-        aligned = align(mutant, trial.submission, case, self.stages, found.choices)
+        ours = self._values_of(mutant, trial, style)
+        aligned = align(mutant, trial.submission, ours.case, self.stages, found.choices)
         if not isinstance(aligned, Alignment) or aligned.choices == found.choices:
             return None
-        there = self._beside(mutant, trial, case, aligned.choices)
+        there = self._beside(ours, trial, aligned.choices)
         return there if there.equal or there.distance < found.distance else None
 
-    def _beside(self, mutant: Traced, trial: Trial, case: Case, choices: Choices) -> Comparison:
-        submission = trial.submission
-        matched = match(mutant.leaves, submission.pairable, choices)
+    def _values_of(self, mutant: Traced, trial: Trial, style: int) -> _Values:
+        """What comes up in a mutant, for as many ways to pair it as are tried."""
+        weights, arrays = self._drawn(mutant, trial, style)
+        outputs, seen = mutant.run_recorded(weights, arrays)
+        stages = stage_values(self.stages, seen, mutant.stage_ancestors)
+        case = Case(weights, arrays, outputs)
+        return _Values(mutant.leaves, case, stages, marks([item.value for item in seen]))
+
+    def _beside(self, ours: _Values, trial: Trial, choices: Choices) -> Comparison:
+        submission, case, stages = trial.submission, ours.case, ours.stages
+        matched = match(ours.leaves, submission.pairable, choices)
         if isinstance(matched, Mismatch):
             amount = len(matched.missing) + len(matched.extra)
-            apart = _sizes_apart(mutant.leaves, submission.pairable)
+            apart = _sizes_apart(ours.leaves, submission.pairable)
             distance = Distance(amount, UNKNOWN, UNKNOWN)
             return Comparison(distance, found=-apart, choices=choices)
-        expected, seen = mutant.run_recorded(case.weights, case.arrays)
         record = self._recorded(submission, matched.weights(case.weights), case.arrays)
         if record is None:
             return Comparison(Distance(UNKNOWN, UNKNOWN, UNKNOWN))
-        outputs = record.outputs
-        stages = stage_values(self.stages, seen, mutant.stage_ancestors)
         findings = find_stages(stages, record.values, record.lines, record.marks)
         still_open = open_stages(stages, findings)
-        found = found_among(marks([item.value for item in seen]), record.marks)
+        found = found_among(ours.marks, record.marks)
         return Comparison(
-            Distance(int(matched.split), _left(stages, still_open), int((~found).sum())),
-            all_close(outputs, expected),
+            Distance(int(matched.split), left(stages, still_open), int((~found).sum())),
+            all_close(record.outputs, case.expected),
             int(found.sum()),
             choices,
             not matched.split,
-            {m.number: _parted_in(m, stages, still_open) for m in self._members},
-            _between(self.problem, stages, still_open),
+            {m.number: parted_in(m, stages, still_open) for m in self._members},
+            between(self.problem, stages, still_open),
         )
 
     def _recorded(
@@ -248,10 +263,15 @@ class Comparer:
 
     def case(self, mutant: Traced, trial: Trial, style: int) -> Case:
         """Weights and inputs for a trial, and what the mutant makes of them."""
+        weights, arrays = self._drawn(mutant, trial, style)
+        return Case(weights, arrays, mutant.run(weights, arrays))
+
+    def _drawn(
+        self, mutant: Traced, trial: Trial, style: int
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         generator = np.random.default_rng([trial.seed, 50 + style])
         weights = draw_weights(mutant.leaves, generator, ALL_STYLES[style])
-        arrays = draw_arrays(self.judge.contract, trial.draw.sizes, generator)
-        return Case(weights, arrays, mutant.run(weights, arrays))
+        return weights, draw_arrays(self.judge.contract, trial.draw.sizes, generator)
 
 
 def _created(leaves: Iterable[Leaf]) -> set[tuple[str, tuple[int, ...]]]:
@@ -267,34 +287,3 @@ def _sizes_apart(one: Sequence[Leaf], other: Sequence[Leaf]) -> int:
     """How many parameters of either have no counterpart of the same size and role."""
     ours, theirs = (Counter((leaf.size, leaf.role) for leaf in leaves) for leaves in (one, other))
     return ((ours - theirs) + (theirs - ours)).total()
-
-
-def _left(stages: Sequence[StageValue], still_open: Sequence[int]) -> int:
-    """How many stages there are from where the two part to the end."""
-    return len(stages) - still_open[0] if still_open else 0
-
-
-def _own(problem: Problem, stages: Sequence[StageValue]) -> list[int]:
-    """Places of the stages that this problem itself declares."""
-    names = {stage.name for stage in problem.stages}
-    return [i for i, stage in enumerate(stages) if stage.name in names]
-
-
-def _parted_in(
-    problem: Problem, stages: Sequence[StageValue], still_open: Sequence[int]
-) -> str | None:
-    """Where the two part, in terms of the stages of one of the problems involved."""
-    own = _own(problem, stages)
-    return next((stages[i].name for i in still_open if i in own), None)
-
-
-def _between(
-    problem: Problem, stages: Sequence[StageValue], still_open: Sequence[int]
-) -> frozenset[str]:
-    """Names of the stages that lead to where the two part in terms of the problem itself."""
-    own = _own(problem, stages)
-    after = next((i for i in own if i in still_open), None)
-    if after is None:
-        return frozenset()
-    first = max((i + 1 for i in own if i < after), default=0)
-    return frozenset(stage.name for stage in stages[first : after + 1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import jax
@@ -246,11 +245,7 @@ def test_keys_made_before_queries_do_not_hide_a_softmax_over_the_queries(
     text = BLOCK.replace("q, k, v = (nn", "k, q, v = (nn").replace(
         "softmax(scores)", "softmax(scores / q.shape[-1] ** 0.5, 0)"
     )
-    text = text.format(over_heads=HEAD_BY_HEAD, model="Block")
-    verdict = grade_text(text, 41, **PLAIN)
-    if not verdict["diagnoses"] and "the time was up" in str(verdict["notes"]):
-        time.sleep(5)  # the warm grader traces the mistakes meanwhile, which takes most of the time
-        verdict = grade_text(text, 41, **PLAIN)
+    verdict = grade_text(text.format(over_heads=HEAD_BY_HEAD, model="Block"), 41, **PLAIN)
     assert [d["pitfall"] for d in verdict["diagnoses"]] == ["softmax-over-queries"]
     assert [s["found"] for s in verdict["stages"] if s["title"] == "scaled scores"] == [True]
 

@@ -26,7 +26,9 @@ from grader.engine.warm_grader import CANCEL, CANCELLED, PREPARE
 from grader.faults import BrokenProblem
 
 _PATIENCE = 3.0
-_DECIDES_DRAWS = ("seed", "cases", "shapes", "explain")
+_FORESEEN = ("seed", "cases", "shapes", "explain")
+"""What of an order decides which references and mutants it will need."""
+
 _IDLE = 0.2
 """Seconds without an order after which processes are prepared for the next one."""
 
@@ -80,7 +82,7 @@ def _keep_warm(line: socket.socket, prepare: bool) -> NoReturn:
             if told == CANCEL:
                 continue  # what it meant is done already
             if told["problem"] in catalogue.names():
-                asked = {name: told[name] for name in _DECIDES_DRAWS if name in told}
+                asked = {name: told[name] for name in _FORESEEN if name in told}
                 with contextlib.suppress(BrokenProblem):  # the judge tells it
                     warmth.expect(Order(catalogue.problem(told["problem"]), Path(), **asked))
             _tell(_forked(told, orders))

@@ -15,7 +15,7 @@ from typing import Any
 
 from jax import lax
 
-from solutions.training.narrow import Dimensions
+from solutions.training.narrow import Dimensions, others
 
 _LARGE = 5 * 10**7
 """Multiplications of a product.  Those of `digits` have 36 million at most, and its steps took 5 %
@@ -58,7 +58,7 @@ def _as_matrix(array: Any, summed: Sequence[int]) -> tuple[Any, int, list[int]]:
     Which comes first follows the array.  The axis that is summed over is returned, too, and the
     sizes of those that are kept.
     """
-    kept = [axis for axis in range(array.ndim) if axis not in summed]
+    kept = others(array.ndim, summed)
     sums_last = not kept or not summed or kept[0] < summed[0]
     order = [kept, summed] if sums_last else [summed, kept]
     sizes = [math.prod(array.shape[axis] for axis in part) for part in order]

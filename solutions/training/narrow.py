@@ -10,6 +10,7 @@ Source: Micikevicius et al. 2018, arXiv 1710.03740, for what has to stay float32
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -114,7 +115,7 @@ def _dot(left: Any, right: Any, dimensions: Dimensions) -> Any:
     """
     (of_left, of_right), (batch_left, batch_right) = dimensions
     left, right = left.astype(jnp.bfloat16), right.astype(jnp.bfloat16)
-    order = (*batch_left, *_others(left.ndim, of_left, batch_left), *of_left)
+    order = (*batch_left, *others(left.ndim, of_left, batch_left), *of_left)
     if order != tuple(range(left.ndim)):
         left = lax.optimization_barrier(left.transpose(order))
         batch_left = tuple(range(len(batch_left)))
@@ -147,8 +148,8 @@ def _backward(dimensions: Dimensions, saved: Any, cotangent: Any) -> Any:
     (of_left, of_right), batches = dimensions
     cotangent = cotangent.astype(jnp.bfloat16)
     batch, size = tuple(range(len(batches[0]))), len(batches[0])
-    free_left = _others(left.ndim, of_left, batches[0])
-    free_right = _others(right.ndim, of_right, batches[1])
+    free_left = others(left.ndim, of_left, batches[0])
+    free_right = others(right.ndim, of_right, batches[1])
     rows = tuple(range(size, size + len(free_left)))
     columns = tuple(range(size + len(free_left), cotangent.ndim))
     to_left = _dot(cotangent, right, ((columns, free_right), (batch, batches[1])))
@@ -158,7 +159,8 @@ def _backward(dimensions: Dimensions, saved: Any, cotangent: Any) -> Any:
     return put(to_left, order_left), put(to_right, order_right)
 
 
-def _others(count: int, *taken: tuple[int, ...]) -> tuple[int, ...]:
+def others(count: int, *taken: Sequence[int]) -> tuple[int, ...]:
+    """Which of ``count`` axes are not taken."""
     return tuple(axis for axis in range(count) if not any(axis in some for some in taken))
 
 

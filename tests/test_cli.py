@@ -47,6 +47,18 @@ def test_a_wrong_answer_exits_with_1_and_is_told_what_and_where(command: Command
     assert f"python -m grader {DEMO} --case" in done.stdout
 
 
+def test_how_results_differ_is_told_without_stages_too(command: Command, tmp_path: Path) -> None:
+    text = (ROOT / "solutions/50_train_step.py").read_text()
+    assert text.count("mask=weight_decay_mask)") == 1
+    answer, page = tmp_path / "50_other_b1.py", tmp_path / "50.html"
+    answer.write_text(text.replace("mask=weight_decay_mask)", "mask=weight_decay_mask, b1=0.8)"))
+    told = "block/bias after each update: it is right in update 0, wrong in updates 1 to 4"
+    assert f"Where\n  {told}\n" in command(str(answer)).stdout
+    assert command("report", str(answer), "--html", str(page)).returncode == 0
+    assert f"<p>{told}</p>" in page.read_text()
+    assert "every stage" not in page.read_text()
+
+
 def test_the_line_that_a_report_prints_shows_the_case(command: Command) -> None:
     verdict = json.loads(command(DEMO, "--json").stdout)
     case = json.dumps(verdict["counterexample"]["case"])

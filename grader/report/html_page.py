@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,13 @@ from grader import __version__
 from grader.pictures import Attention, Pictures, Result
 from grader.problem import Problem
 from grader.report.heat_map import limit_of, picture, signed_map, weights_map
-from grader.report.text import every_stage_words, harmless, nearest_words, on_one_line
+from grader.report.text import (
+    every_stage_words,
+    functions_that_part,
+    harmless,
+    nearest_words,
+    on_one_line,
+)
 from grader.verdict import StageLine, Verdict
 
 MARK = '<meta name="generator" content="vit-problems'
@@ -119,9 +124,10 @@ def _traces(verdict: Verdict, pictures: Pictures) -> list[dict[str, Any]]:
             else []
         )
     traces = []
-    for function, lines in groupby(verdict.stages, lambda stage: stage.function):
+    for function in functions_that_part(verdict):
+        lines = [stage for stage in verdict.stages if stage.function == function]
         near = [value for value in verdict.nearest if value.function == function]
-        traces.append({"function": function, "nearest": near, **_trace(list(lines))})
+        traces.append({"function": function, "nearest": near, **_trace(lines)})
     return traces
 
 

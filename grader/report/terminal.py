@@ -11,7 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.problem import Problem
-from grader.report.text import Signs, every_stage_words, harmless, nearest_words, on_one_line
+from grader.report.text import (
+    Signs,
+    every_stage_words,
+    functions_that_part,
+    harmless,
+    nearest_words,
+    on_one_line,
+)
 from grader.report.wrapping import print_indented
 from grader.verdict import Check, Counterexample, Nearest, StageLine, Status, Verdict
 
@@ -104,13 +111,13 @@ def _print_block(console: Console, label: str, *parts: Text) -> None:
 
 
 def _print_stages(verdict: Verdict, console: Console, signs: Signs) -> None:
-    for function in dict.fromkeys(stage.function for stage in verdict.stages):
+    for function in functions_that_part(verdict):
         mine = [stage for stage in verdict.stages if stage.function == function]
         stages = [stage for stage in mine if not stage.inside]
         steps = [stage for stage in mine if stage.inside]
         end = next((i for i, stage in enumerate(stages) if stage.parts), None)
-        parts = [_chain(stages if end is None else stages[: end + 1], signs)]
-        if end is None:
+        parts = [_chain(stages if end is None else stages[: end + 1], signs)] if stages else []
+        if stages and end is None:
             parts.append(Text(every_stage_words(stages)))
         elif steps and not all(step.found for step in steps):
             first = next(i for i, step in enumerate(steps) if not step.found)

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grader.verdict import Nearest, StageLine
+from grader.verdict import Nearest, StageLine, Verdict
 
 
 def harmless(text: str) -> str:
@@ -44,8 +44,16 @@ class Signs:
         return cls()
 
 
+def functions_that_part(verdict: Verdict) -> list[str]:
+    """The functions of which something is known of where they part from the reference."""
+    told = [value.function for value in verdict.nearest if nearest_words(value)]
+    return list(dict.fromkeys([*(stage.function for stage in verdict.stages), *told]))
+
+
 def every_stage_words(stages: Sequence[StageLine]) -> str:
-    """That no stage differs, and whether the difference lies behind the last one."""
+    """That no stage of some differs, and whether the difference lies behind the last one."""
+    if not stages:
+        return ""
     beyond = any(stage.after for stage in stages)
     return "every stage came up" + ("; the difference is in what follows" if beyond else "")
 

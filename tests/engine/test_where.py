@@ -17,7 +17,7 @@ from grader.specs.p50_train_step.loss_pitfalls import LOSSES, MEAN
 from grader.specs.p50_train_step.step_pitfalls import ACCURACY
 from tests.conftest import Grade
 
-PLAIN = {"two_children": False, "shrink": False}
+PLAIN = {"two_children": False, "shrink": False, "cases": 12, "shapes": 4}
 
 BLOCK = """\
 import flax.linen as nn
@@ -275,7 +275,8 @@ def test_the_weights_of_a_single_token_prove_nothing(grade_text: Grade) -> None:
     call = "(image)"
     assert text.count(call) == 1
     # Only the corner with one patch has pixels this large.
-    verdict = grade_text(text.replace(call, "(image.clip(-30, 30))"), 45, **PLAIN)
+    clipped = text.replace(call, "(image.clip(-30, 30))")
+    verdict = grade_text(clipped, 45, two_children=False, shrink=False)  # the corners, too
     assert parted(verdict) == "patches"
 
 

@@ -33,8 +33,14 @@ def _rounded_to(eqn: Any) -> str:
     return _NARROW.get(bits, f"float{1 + sum(bits)}")
 
 
-def narrow_type(jaxpr: Any) -> str:
-    """The name of a float type below 32 bits that live equations produce, or an empty text."""
+def narrow_type(jaxpr: Any, wide: set[int] | None = None) -> str:
+    """The name of a float type below 32 bits that live equations produce, or an empty text.
+
+    ``wide`` are ids of jaxprs in which there is none: the same function is often called again.
+    """
+    wide = set() if wide is None else wide
+    if id(jaxpr) in wide:
+        return ""
     live = live_variables(jaxpr)
     for eqn in jaxpr.eqns:
         if not any(var in live for var in eqn.outvars):
@@ -46,9 +52,10 @@ def narrow_type(jaxpr: Any) -> str:
         if _rounded_to(eqn):
             return _rounded_to(eqn)
         if eqn.primitive.name != "linen_init":
-            inner = next(filter(None, map(narrow_type, sub_jaxprs(eqn))), "")
+            inner = next(filter(None, (narrow_type(sub, wide) for sub in sub_jaxprs(eqn))), "")
             if inner:
                 return inner
+    wide.add(id(jaxpr))
     return ""
 
 

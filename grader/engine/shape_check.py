@@ -40,7 +40,7 @@ def cause_is_told(trial: Trial) -> bool:
 def _narrow(trial: Trial) -> str:
     """A type in which the submission computes, other than the reference, and too narrow."""
     narrow = trial.submission.narrow
-    return "" if narrow == trial.reference.narrow else narrow
+    return narrow if narrow and narrow != trial.reference.narrow else ""
 
 
 def _form(trial: Trial) -> str:

@@ -92,14 +92,24 @@ def found_among(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
 
 
 def _equal_marks(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
-    """The same for marks of values that all have the same size."""
+    """The same for marks of values that all have the same size.
+
+    Sums are compared only where the sums of squares are equal: from thousands of single numbers
+    by thousands few pairs are left.
+    """
+    offered = offered[np.isfinite(offered).all(axis=1)]
+    pairs = np.unique(offered[:, 2] + 1j * offered[:, 1])  # in the order of the squares
+    found = np.zeros(len(wanted), bool)
     with np.errstate(all="ignore"):
-        gap = np.abs(wanted[:, None, 1:] - offered[None, :, 1:])
-        squares = np.abs(wanted[:, None, 2])
-        same = gap[..., 1] <= _MARK_TOLERANCE * 10 * (squares + 1e-30)
-        size = np.sqrt(np.abs(wanted[:, None, 0] * squares)) + 1e-30
-        same &= gap[..., 0] <= _MARK_TOLERANCE * 10 * size
-    found: np.ndarray = same.any(axis=1)
+        size, total, squares = wanted.T
+        near = _MARK_TOLERANCE * 10 * (squares + 1e-30)
+        gap = _MARK_TOLERANCE * 10 * (np.sqrt(size * squares) + 1e-30)
+        first = np.searchsorted(pairs.real, squares - near)
+        beyond = np.searchsorted(pairs.real, squares + near, side="right")
+        for step in range((beyond - first).max(initial=0)):
+            place = first + step
+            left = ~found & (place < beyond)
+            found[left] = np.abs(pairs.imag[place[left]] - total[left]) <= gap[left]
     return found
 
 

@@ -17,7 +17,7 @@ from grader.engine.parameters import back_to_whole, pair_in_pieces
 from grader.engine.suspects import stages_of
 from grader.engine.told_apart import told_apart
 from grader.engine.transplant import Match, common_mode, match
-from grader.engine.words import case_words
+from grader.engine.words import case_words, unused_words
 
 if TYPE_CHECKING:
     from grader.engine.contract_judge import ContractJudge
@@ -198,8 +198,8 @@ def _equal(judge: ContractJudge) -> None:
             gap, index = worst(value, expected)
             where = f"{output.label}{list(index)}" if index else output.label
             break
-    judge.fail(
-        "numbers",
+    message = (
         f"{len(wrong)} of {judge.findings.cases} cases differ from the reference; "
-        f"in the smallest, {where} is off by {gap:.3g}",
+        f"in the smallest, {where} is off by {gap:.3g}"
     )
+    judge.fail("numbers", "\n".join([message, *unused_words(trial.submission.leaves)]))

@@ -73,16 +73,20 @@ def mismatch_words(mismatch: Mismatch, problem: Problem, sizes: Sizes) -> str:
             extra.remove(twin)
             wanted, found = _slot_shape(slot, symbols), _shape_beside(slot, twin, symbols)
             lines.append(f"no {wanted} {slot_words(slot, problem)}; found {found} at '{twin.path}'")
-    unused = [f"'{leaf.path}'" for leaf in extra if leaf.used is None]
     strange = [f"'{x.path}' {_leaf_shape(x, symbols, tables)}" for x in extra if x.used is not None]
     absent = dict.fromkeys(f"{slot_words(s, problem)} {_slot_shape(s, symbols)}" for s in missing)
     if absent:
         lines.append("missing: " + _few(list(absent)))
     if strange:
         lines.append("not in the reference: " + _few(strange))
-    if unused:
-        lines.append("created but never used: " + _few(unused))
+    lines += unused_words(extra)
     return "\n".join(lines[:6])
+
+
+def unused_words(leaves: Sequence[Leaf]) -> list[str]:
+    """A line that names the parameters which no result depends on, if there are any."""
+    unused = dict.fromkeys(f"'{leaf.path}'" for leaf in leaves if leaf.size and leaf.used is None)
+    return ["created but never used: " + _few(list(unused))] if unused else []
 
 
 def tells_little(mismatch: Mismatch) -> bool:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from grader.engine.align import Alignment, align
 from grader.engine.behaviour import behaving_alike, crashing_alike
-from grader.engine.causes import KEPT, NOT_LINEN, RANDOM, Cause, cause_of
+from grader.engine.causes import Cause
 from grader.engine.comparison import Comparer
 from grader.engine.contract_judge import ContractJudge
 from grader.engine.difference import RIGHT_BUT_FOR_SHAPE
+from grader.engine.known_causes import KEPT, NOT_LINEN, RANDOM, cause_of
 from grader.engine.layout import Leaf
 from grader.engine.remote import SubmissionError
 from grader.engine.search import Search

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from grader.engine.causes import CAUSES, cause_of
+from grader.engine.known_causes import CAUSES, cause_of
 from grader.engine.submission import describe_error
 
 KEY = jax.random.key(0)

@@ -29,10 +29,10 @@ HALF = {"cases": 15, "shapes": 5, "two_children": False}
 time (slow)."""
 
 
-def together(number: int, *values: object, id: str | None = None, slow: bool = False) -> object:
+def together(number: int, *values: object, id: str | None = None) -> object:
     """A parameter set; those of one problem share a worker, which keeps its traces warm."""
-    marks = [pytest.mark.xdist_group(f"problem {number}"), *[pytest.mark.slow] * slow]
-    return pytest.param(number, *values, marks=marks, id=id or str(number))
+    group = pytest.mark.xdist_group(f"problem {number}")
+    return pytest.param(number, *values, marks=group, id=id or str(number))
 
 
 NUMBERS = [together(number) for number in catalogue.names()]
@@ -53,10 +53,8 @@ def on_few_cases(
 
 
 def pitfalls() -> list[object]:
-    """All of them; slow are those that a later problem has under the same name."""
-    last = {p.id: n for n in catalogue.names() for p in catalogue.problem(n).pitfalls}
     return [
-        together(n, p, id=f"{n}-{p.id}", slow=n != last[p.id])
+        together(n, p, id=f"{n}-{p.id}")
         for n in catalogue.names()
         for p in catalogue.problem(n).pitfalls
     ]

@@ -152,6 +152,8 @@ def _walk_inside(eqn: Any, operands: list[Held], uses: Uses, within: Within) -> 
         return [together(each) for each in zip(*branches, strict=True)]
     if eqn.primitive.name in ("scan", "while"):  # what a pass begins with, the next one does not
         operands = [replace(held, constant=False) for held in operands]
+    if eqn.primitive.name == "while":
+        operands = _unknown(operands)
     inner = body_of(eqn, operands)
     if inner is None:
         return None
@@ -167,12 +169,18 @@ def _walk_one_pass(
 ) -> list[Held]:
     """Walk a loop of which all passes use weights alike, and count what each pass uses anew."""
     constants, _ = scan_widths(eqn.params)
+    operands = [*operands[:constants], *_unknown(operands[constants:])]
     weights = {weight for held in operands[:constants] for weight in held.weights}
     before = {weight: uses.times[weight] for weight in weights}
     results = _walk(body, operands, uses, within(body))
     for weight in weights:
         uses.times[weight] += (uses.times[weight] - before[weight]) * (eqn.params["length"] - 1)
     return results
+
+
+def _unknown(operands: list[Held]) -> list[Held]:
+    """The same where each pass has numbers of its own."""
+    return [replace(held, number=None) for held in operands]
 
 
 def _walk_passes(

@@ -21,10 +21,12 @@ STYLES = ("ordinary", "loud", "quiet")
 """Sizes of the weights: around 1, large (saturating), and tiny (where an epsilon shows)."""
 EXTREME = len(STYLES)
 """One more, so large that only whether the result is finite can be asked."""
-ALL_STYLES = (*STYLES, "extreme")
+RARE = ("blank", "alike")
+"""Ordinary weights and rare inputs: half of the rows are zero; all rows are the same."""
+ALL_STYLES = (*STYLES, "extreme", *RARE)
 
 _MOST_ATTEMPTS = 20_000
-_SCALES = {"ordinary": 1.0, "loud": 2.5, "quiet": 1e-3, "extreme": 6.0}
+_SCALES = {"ordinary": 1.0, "loud": 2.5, "quiet": 1e-3, "extreme": 6.0, "blank": 1.0, "alike": 1.0}
 
 
 class NoDraws(RuntimeError):
@@ -133,7 +135,7 @@ def shrunk(problem: Problem, draw: Draw) -> Iterator[Draw]:
 
 
 def draw_arrays(
-    contract: Contract, sizes: Sizes, generator: np.random.Generator
+    contract: Contract, sizes: Sizes, generator: np.random.Generator, style: str = STYLES[0]
 ) -> list[np.ndarray]:
     """The input arrays of a case, by sorted name."""
     specs = contract.arrays(sizes)
@@ -141,10 +143,21 @@ def draw_arrays(
     for name in sorted(specs):
         spec = specs[name]
         if spec.below is None:
-            arrays.append(generator.normal(size=spec.shape) * spec.scale)
+            drawn = generator.normal(size=spec.shape) * spec.scale
+            arrays.append(_with_rare_rows(drawn, style) if drawn.ndim > 1 else drawn)
         else:
             arrays.append(generator.integers(spec.below, size=spec.shape).astype(np.int32))
     return arrays
+
+
+def _with_rare_rows(array: np.ndarray, style: str) -> np.ndarray:
+    """The array as a style has it: rows are what all axes but the last one count."""
+    if style == "alike":
+        first = array[(0,) * (array.ndim - 1)]
+        return np.broadcast_to(first, array.shape).copy()
+    if style == "blank":  # in an image a corner, which is a patch at least
+        array[tuple(slice(length // 2) for length in array.shape[:-1])] = 0.0
+    return array
 
 
 def draw_weights(

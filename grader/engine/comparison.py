@@ -271,7 +271,8 @@ class Comparer:
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         generator = np.random.default_rng([trial.seed, 50 + style])
         weights = draw_weights(mutant.leaves, generator, ALL_STYLES[style])
-        return weights, draw_arrays(self.judge.contract, trial.draw.sizes, generator)
+        sizes = trial.draw.sizes
+        return weights, draw_arrays(self.judge.contract, sizes, generator, ALL_STYLES[style])
 
 
 def _created(leaves: Iterable[Leaf]) -> set[tuple[str, tuple[int, ...]]]:

@@ -91,7 +91,7 @@ def run_case(
     submission = judge.submitted(draw, seed, f"case {time.monotonic_ns()}")
     generator = np.random.default_rng([seed, style, judge.index])
     weights = draw_weights(reference.leaves, generator, ALL_STYLES[style])
-    arrays = draw_arrays(judge.contract, draw.sizes, generator)
+    arrays = draw_arrays(judge.contract, draw.sizes, generator, ALL_STYLES[style])
     case = Case(weights, arrays, reference.run(weights, arrays))
     matched = match(reference.leaves, submission.pairable, judge.findings.choices)
     if isinstance(matched, Mismatch):

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grader.engine.align import Alignment, Case, align, settle
-from grader.engine.cases import ALL_STYLES, EXTREME, at_a_corner, draw_arrays, draw_weights
+from grader.engine.cases import (
+    ALL_STYLES,
+    EXTREME,
+    RARE,
+    at_a_corner,
+    draw_arrays,
+    draw_weights,
+)
 from grader.engine.compare import all_close, close, relative_gap, worst
 from grader.engine.findings import Trial
 from grader.engine.pairing import Choices
 from grader.engine.parameters import back_to_whole, pair_in_pieces
 from grader.engine.suspects import stages_of
 from grader.engine.told_apart import told_apart
+from grader.engine.traced import Output
 from grader.engine.transplant import Match, common_mode, match
 from grader.engine.words import case_words, unused_words
 
@@ -24,6 +32,10 @@ if TYPE_CHECKING:
 
 _MOST_REALIGNMENTS = 6
 _MOST_IN_VAIN = 2
+_RARE_WORDS = {
+    "blank": "some rows of the input are zero",
+    "alike": "all rows of the input are equal",
+}
 
 
 def check_numbers(judge: ContractJudge) -> None:
@@ -128,7 +140,7 @@ def _telling(judge: ContractJudge, trials: list[Trial]) -> list[Trial]:
 def _case(judge: ContractJudge, trial: Trial, style: int) -> Case:
     generator = np.random.default_rng([trial.seed, style, judge.index])
     weights = draw_weights(trial.reference.leaves, generator, ALL_STYLES[style])
-    arrays = draw_arrays(judge.contract, trial.draw.sizes, generator)
+    arrays = draw_arrays(judge.contract, trial.draw.sizes, generator, ALL_STYLES[style])
     return Case(weights, arrays, trial.reference.run(weights, arrays))
 
 
@@ -172,7 +184,7 @@ def _equal(judge: ContractJudge) -> None:
         if not all_close(trial.actual[number], case.expected)
     ]
     if not wrong:
-        judge.passed("numbers")
+        _rare(judge)
         return
     trial = min(
         (trial for trial, _ in wrong),
@@ -187,19 +199,41 @@ def _equal(judge: ContractJudge) -> None:
         ),
     )
     judge.findings.failing = (trial, number)
-    gap, where = 0.0, ""
-    for output, value, expected in zip(
-        trial.reference.outputs,
-        trial.actual[number],
-        trial.cases[number].expected,
-        strict=False,
-    ):
-        if value.shape == expected.shape and not close(value, expected):
-            gap, index = worst(value, expected)
-            where = f"{output.label}{list(index)}" if index else output.label
-            break
+    worst_gap, where = _worst_of(trial.reference.outputs, trial.cases[number], trial.actual[number])
     message = (
         f"{len(wrong)} of {judge.findings.cases} cases differ from the reference; "
-        f"in the smallest, {where} is off by {gap:.3g}"
+        f"in the smallest, {where} is off by {worst_gap:.3g}"
     )
     judge.fail("numbers", "\n".join([message, *unused_words(trial.submission.leaves)]))
+
+
+def _rare(judge: ContractJudge) -> None:
+    """What is right for random numbers has to be so for zeros and for rows that are all alike."""
+    trial = judge.findings.trials[judge.ample]
+    assert trial.matched is not None
+    for style in map(ALL_STYLES.index, RARE):
+        case = _case(judge, trial, style)
+        if not all(np.isfinite(expected).all() for expected in case.expected):
+            continue
+        actual = trial.submission.run(trial.matched.weights(case.weights), case.arrays)
+        if not all_close(actual, case.expected):
+            judge.findings.failing = (trial, style)
+            gap, where = _worst_of(trial.reference.outputs, case, actual)
+            judge.fail(
+                "numbers",
+                f"right for random numbers; where {_RARE_WORDS[ALL_STYLES[style]]}, {where} is off "
+                f"by {gap:.3g}",
+            )
+            return
+    judge.passed("numbers")
+
+
+def _worst_of(
+    outputs: Sequence[Output], case: Case, actual: Sequence[np.ndarray]
+) -> tuple[float, str]:
+    """By how much the first result that differs does, and where it is off the most."""
+    for output, value, expected in zip(outputs, actual, case.expected, strict=False):
+        if value.shape == expected.shape and not close(value, expected):
+            gap, index = worst(value, expected)
+            return gap, f"{output.label}{list(index)}" if index else output.label
+    return 0.0, ""

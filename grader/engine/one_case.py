@@ -107,7 +107,7 @@ def view_case(
         reference = judge.solutions.trace(order.problem.number, judge.contract, seed, draw.sizes)
         generator = np.random.default_rng([seed, style, contract])
         weights = draw_weights(reference.leaves, generator, ALL_STYLES[style])
-        arrays = draw_arrays(judge.contract, draw.sizes, generator)
+        arrays = draw_arrays(judge.contract, draw.sizes, generator, ALL_STYLES[style])
         if draw_image is not None:
             named = zip(reference.array_names, arrays, strict=True)
             arrays = [draw_image(a.shape) if name == "image" else a for name, a in named]

@@ -20,8 +20,21 @@ from grader.engine.dataflow import ROLES, body_of
 from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables
 from grader.engine.layout import Leaf, Part
-from grader.engine.owners import ARITHMETIC, EACH_AS_IT_IS, ELEMENTWISE, FOLLOWED, arranged
-from grader.jaxprs import sub_jaxprs
+from grader.engine.owners import (
+    ARITHMETIC,
+    EACH_AS_IT_IS,
+    ELEMENTWISE,
+    FOLLOWED,
+    NOTHING,
+    Held,
+    arranged,
+    known_literal,
+    known_numbers,
+)
+from grader.jaxprs import scan_widths, sub_jaxprs
+
+_MOST_PASSES = 32
+"""Of a loop whose passes are followed one by one; layers are never more."""
 
 Places = np.ndarray | None
 """For each element of a value its number among all weights laid flat, with an axis in front for
@@ -71,6 +84,7 @@ class _Cutting:
         self._uses: dict[int, list[_Use]] = defaultdict(list)
         self._overlapping: set[int] = set()
         self._constants: set[Any] = set()
+        self._numbers: dict[Any, Held] = {}
         self._beside: dict[Any, Beside] = {}
 
     def uses_of(self, leaves: Sequence[Leaf]) -> list[list[_Use]]:
@@ -99,7 +113,9 @@ class _Cutting:
                 creates = eqn.primitive is linen_init or any(sub_jaxprs(eqn))
                 constants_alone = all(map(self._is_constant, others))
                 nothing_else = constants_alone and len(others) == len(operands) and not creates
+                numbers = known_numbers(eqn, [self._number(var) for var in eqn.invars])
                 self._note(eqn.outvars, nothing_else, self._beside_of(eqn))
+                self._numbers.update(zip(eqn.outvars, numbers or (), strict=False))
                 if nothing_else:
                     continue
                 if constants_alone and (still := _still_the_same(eqn, operands)) is not None:
@@ -121,13 +137,15 @@ class _Cutting:
             return [_common(each) for each in zip(*branches, strict=True)]
         if (inner := body_of(eqn, operands)) is not None:
             body, given = inner
+            if eqn.primitive.name == "scan" and self._goes_by_number(eqn):
+                return self._pass_by_pass(eqn, body, given)
             fitting = [_of_shape(p, var.aval) for p, var in zip(given, body.invars, strict=True)]
             repeated = eqn.primitive.name in ("scan", "while")
             self._carry_over(eqn.invars[-len(given) :], body.invars, not repeated)
             results = self.walk(body, fitting)
             self._carry_over(body.outvars, eqn.outvars, not repeated)
             return [_of_shape(p, var.aval) for p, var in zip(results, eqn.outvars, strict=False)]
-        arranged = _arranged(eqn, operands)
+        arranged = _arranged(eqn, operands, [self._number(var).number for var in eqn.invars])
         if arranged is not None:
             return arranged
         role = ROLES.get(eqn.primitive.name, eqn.primitive.name)
@@ -138,6 +156,38 @@ class _Cutting:
                     self._use(part, "add" if meets_constants else role)
                     self._clock += len(parts) > 1
         return []
+
+    def _goes_by_number(self, loop: Any) -> bool:
+        """Whether the passes of a loop are few and each has numbers of its own: places, say."""
+        fixed, _ = scan_widths(loop.params)
+        numbers = any(self._number(var).number is not None for var in loop.invars[fixed:])
+        return numbers and 0 < loop.params["length"] <= _MOST_PASSES
+
+    def _pass_by_pass(self, loop: Any, body: Any, given: Sequence[Places]) -> list[Places]:
+        """Follow each pass of a loop, with the numbers that it has."""
+        fixed, carried = scan_widths(loop.params)
+        first_column = fixed + carried
+        known = [self._number(var) for var in loop.invars]
+        carry, counts = list(given[fixed:first_column]), known[fixed:first_column]
+        stacked: list[list[Places]] = []
+        passes = range(loop.params["length"])
+        for i in reversed(passes) if loop.params["reverse"] else passes:
+            rows = [None if places is None else places[:, i] for places in given[first_column:]]
+            self._note(body.invars, False, None)
+            numbers = [*known[:fixed], *counts, *(held.at(i) for held in known[first_column:])]
+            self._numbers.update(zip(body.invars, numbers, strict=True))
+            results = self.walk(body, [*given[:fixed], *carry, *rows])
+            carry, counts = results[:carried], [self._number(v) for v in body.outvars[:carried]]
+            stacked.append(results[carried:])
+        self._note(loop.outvars, False, None)
+        self._numbers.update(zip(loop.outvars, counts, strict=False))
+        return [*carry, *map(_stacked, zip(*stacked, strict=True))]
+
+    def _number(self, var: Any) -> Held:
+        """What is known of whole numbers that neither weights nor inputs decide."""
+        return (
+            known_literal(var) if isinstance(var, jex.Literal) else self._numbers.get(var, NOTHING)
+        )
 
     def _is_constant(self, var: Any) -> bool:
         return isinstance(var, jex.Literal) or var in self._constants
@@ -152,6 +202,7 @@ class _Cutting:
         """What is known of results, and no longer what was when their program ran before."""
         for var in variables:
             self._constants.discard(var)
+            self._numbers.pop(var, None)
             self._beside.pop(var, None)
             if constant:
                 self._constants.add(var)
@@ -166,7 +217,10 @@ class _Cutting:
             if not isinstance(other, jex.Literal):
                 same = var.aval.shape == other.aval.shape
                 constant = constants_too and self._is_constant(var)
+                number = self._number(var)
                 self._note([other], constant, self._known_beside(var) if same else None)
+                if same and constants_too and number.number is not None:
+                    self._numbers[other] = number
 
     def _use(self, places: np.ndarray, role: str) -> None:
         for axis in reversed(range(places.ndim)):  # what is only repeated
@@ -199,7 +253,15 @@ def _still_the_same(eqn: Any, operands: list[Places]) -> Places:
     return places if places.shape[1:] == eqn.outvars[0].aval.shape else None
 
 
-def _arranged(eqn: Any, operands: list[Places]) -> list[Places] | None:
+def _stacked(rows: Sequence[Places]) -> Places:
+    """What the passes of a loop hand out one by one, as one value."""
+    known = [row for row in rows if row is not None]
+    return np.stack(known, axis=1) if len(known) == len(rows) else None
+
+
+def _arranged(
+    eqn: Any, operands: list[Places], numbers: Sequence[np.ndarray | None]
+) -> list[Places] | None:
     """Where the elements stand in the results of an equation that only arranges weights."""
     name = eqn.primitive.name
     if name in EACH_AS_IT_IS:
@@ -213,7 +275,8 @@ def _arranged(eqn: Any, operands: list[Places]) -> list[Places] | None:
         return None
     each = []
     for i in range(copies.pop()):
-        one = arranged(eqn, [None if places is None else places[i] for places in operands])
+        pairs = zip(operands, numbers, strict=True)
+        one = arranged(eqn, [n if places is None else places[i] for places, n in pairs])
         if one is None:
             return None
         each.append(one)

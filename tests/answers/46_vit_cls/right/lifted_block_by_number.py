@@ -1,0 +1,44 @@
+import flax.linen as nn, jax, jax.numpy as jnp
+
+
+class LN(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        t = self.param("gb", lambda _, s: jnp.ones(s).at[1].set(0.0), (2, x.shape[-1]))
+        m = x.mean(-1, keepdims=True)
+        return (x - m) / jnp.sqrt(x.var(-1, keepdims=True) + 1e-6) * t[0] + t[1]
+
+
+class B(nn.Module):
+    h: int
+    f: int
+
+    @nn.compact
+    def __call__(self, x, _=None):
+        x = x + nn.MultiHeadDotProductAttention(self.h)(LN()(x))
+        return x + nn.Dense(x.shape[-1])(nn.gelu(nn.Dense(self.f)(LN()(x)))), None
+
+
+class ViT(nn.Module):
+    p: int
+    d: int
+    h: int
+    f: int
+    L: int
+    c: int
+
+    @nn.compact
+    def __call__(self, im):
+        D, L, p = self.d, self.L, self.p
+        x = nn.Conv(D, (p, p), (p, p), "VALID")(im).reshape(-1, D)
+        x = jnp.concatenate([self.param("cls", nn.initializers.normal(0.02), (1, D)), x])
+        x = x + self.param("pos", nn.initializers.normal(0.02), x.shape)
+        b = B(self.h, self.f, parent=None)
+        P = self.param("blocks", lambda k: jax.vmap(lambda q: b.init(q, x)["params"])(jax.random.split(k, L)))
+        x = jax.lax.fori_loop(0, L, lambda i, y: b.apply({"params": jax.tree.map(lambda a: a[i], P)}, y)[0], x)
+        return nn.Dense(self.c)(nn.LayerNorm()(x)[0])
+
+
+def vit_cls_forward(seed, image, patch_size, d_model, num_heads, d_ff, num_layers, num_classes):
+    m = ViT(patch_size, d_model, num_heads, d_ff, num_layers, num_classes)
+    return m.apply(m.init(jax.random.key(seed), image), image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,23 +10,28 @@ import numpy as np
 from jax.extend import core as jex
 
 from grader.engine.dataflow import VIEWS
-from grader.engine.jaxprs import live_variables
+from grader.engine.liveness import Liveness
 from grader.engine.owners import EACH_AS_IT_IS
 from grader.jaxprs import sub_jaxprs
 
 
-def initial_kind(program: Any, index: int) -> str:
+def initial_kind(program: Any, index: int, constants: Sequence[bool]) -> str:
     """How output ``index`` of an init program starts.
 
     ``zeros`` or ``ones``, ``fixed`` when it is something else that no key decides, ``random``
-    otherwise.
+    otherwise.  ``constants`` tells which inputs of the program are numbers in the text.
     """
     jaxpr = program.jaxpr
     value = _constant(jaxpr, jaxpr.outvars[index], lambda _: None)
     if value in (0.0, 1.0):
         return "ones" if value else "zeros"
-    alone = live_variables(jaxpr, [jaxpr.outvars[index]])
-    return "random" if any(var in alone for var in jaxpr.invars) else "fixed"
+    only = tuple(place == index for place in range(len(jaxpr.outvars)))
+    try:
+        decided_by = Liveness(frozenset()).of(jaxpr, only).inputs
+    except NotImplementedError:
+        return "random"
+    pairs = zip(decided_by, constants, strict=True)
+    return "random" if any(decides and not constant for decides, constant in pairs) else "fixed"
 
 
 def _calls(eqn: Any, inner: Any) -> bool:

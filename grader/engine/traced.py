@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend import core as jex
 
 from grader.engine import init_equation, lift
 from grader.engine.dataflow import Uses, stage_ancestors, uses_of_weights
@@ -94,8 +95,10 @@ class Traced:
         self.leaves: list[Leaf] = []
         self.collections: set[str] = set()
         self._slots: dict[int, list[int | None]] = {}
+        known = set(self.closed.jaxpr.constvars)
         for number, eqn in enumerate(sites):
             prefix = f"model {number + 1}/" if len(sites) > 1 else ""
+            constants = [isinstance(v, jex.Literal) or v in known for v in eqn.invars]
             for i, variable in enumerate(created[id(eqn)]):
                 slots = self._slots.setdefault(id(eqn), [])
                 if variable.is_record and uses.without((id(eqn), i)):
@@ -104,7 +107,8 @@ class Traced:
                 if variable.collection != "params":
                     self.collections.add(variable.collection)
                 when, role = uses.first.get((id(eqn), i), (None, "unused"))
-                kind = initial_kind(eqn.params["program"], i) if self.drawn else "unknown"
+                program = eqn.params["program"]
+                kind = initial_kind(program, i, constants) if self.drawn else "unknown"
                 index = len(self.leaves)
                 path = prefix + variable.path
                 weight = (id(eqn), i)

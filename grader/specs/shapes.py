@@ -25,23 +25,23 @@ VIT_FIELDS: Mapping[str, Sequence[Any]] = {
 
 ONE_HEAD = {"num_heads": 1, "head_dim": 5, "d_ff": 7}
 ALL_NINE = {"num_heads": 1, "head_dim": 9, "d_ff": 9}
-ONE_FEATURE = {"num_heads": 1, "head_dim": 1, "d_ff": 40}
+ONE_FEATURE = {"num_heads": 1, "head_dim": 1, "d_ff": 70}
 ONE_CHANNEL_A_HEAD = {"num_heads": 6, "head_dim": 1, "d_ff": 13}
 TWELVE_HEADS = {"num_heads": 12, "head_dim": 2, "d_ff": 24}
-SEVEN_HEADS = {"num_heads": 7, "head_dim": 3, "d_ff": 6}
+MANY_HEADS = {"num_heads": 12, "head_dim": 6, "d_ff": 6}
 SMALL = {"num_heads": 2, "head_dim": 3, "d_ff": 8}
 WIDE_MLP = {**SMALL, "d_ff": 60}
 
 TOKEN_CORNERS: tuple[Mapping[str, Any], ...] = (
     {"tokens": 5, "scale": 1.0, **ONE_HEAD},
-    {"tokens": 24, "scale": 1.0, **TWELVE_HEADS},
+    {"tokens": 70, "scale": 1.0, **TWELVE_HEADS},
     {"tokens": 1, "scale": 1000.0, **SMALL},
     {"tokens": 6, "scale": 30.0, **ONE_CHANNEL_A_HEAD},
     {"tokens": 4, "scale": 1.0, **ONE_FEATURE},
 )
-"""One head; many heads, and as many rows as features and as hidden units; one row, of large
-values; heads of one channel, as many rows as features, large values; a single feature, and a wide
-MLP."""
+"""One head, and as many rows as features; many heads and rows, and as many features as hidden
+units; one row, of large values; heads of one channel, as many rows as features, large values; a
+single feature, and a wide MLP."""
 
 VIT_CORNERS: tuple[Mapping[str, Any], ...] = (
     {
@@ -54,13 +54,13 @@ VIT_CORNERS: tuple[Mapping[str, Any], ...] = (
         "num_classes": 9,
     },
     {
-        "grid_h": 5,
-        "grid_w": 4,
-        "patch_size": 2,
+        "grid_h": 71,
+        "grid_w": 1,
+        "patch_size": 1,
         "channels": 1,
-        **SEVEN_HEADS,
-        "num_layers": 5,
-        "num_classes": 3,
+        **MANY_HEADS,
+        "num_layers": 7,
+        "num_classes": 2,
     },
     {
         "grid_h": 1,

@@ -66,6 +66,8 @@ def of_the_reference() -> Cost:
 def test_a_right_answer_trains_at_the_references_cost(path: Path) -> None:
     answer = load(path.read_text(), str(path), "answer")
     mine, reference = cost(model_of(answer, RECIPE, IMAGE, CLASSES)), of_the_reference()
-    assert 0.95 < mine.operations / reference.operations < 1.05
+    # Where the CLS token is kept apart, nobody asks for the patches of the last block.
+    least = 0.75 if path.stem == "two_streams" else 0.95
+    assert least < mine.operations / reference.operations < 1.05
     assert mine.traffic < 1.3 * reference.traffic
     assert mine.room < 1.15 * reference.room

@@ -57,7 +57,7 @@ PROBLEM = Problem(
     derive=derive_width,
     tells=_tells,
     corners=tuple(
-        {**corner, "num_registers": r} for corner, r in zip(VIT_CORNERS, (3, 5, 1, 5), strict=True)
+        {**corner, "num_registers": r} for corner, r in zip(VIT_CORNERS, (3, 9, 1, 5), strict=True)
     ),
     symbols=_symbols,
     blocks=(38, 41),

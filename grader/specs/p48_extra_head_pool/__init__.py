@@ -19,11 +19,11 @@ from grader.specs.shapes import (
 
 # Exact powers of two: then dividing by the temperature and multiplying by its inverse agree.
 # 1.0 is what the model uses, so every draw of the pooling alone can use another one.
-TEMPERATURES = (0.5, 2.0, 0.25)
+TEMPERATURES = (0.5, 2, 0.25)
 # So large that a softmax without protection against overflow fails in float64 too.
 SCALES = (1.0, 3.0, 1e5)
 CORNERS = (
-    {"temperature": 2.0**-10, "token_scale": 2.0**-10},
+    {"temperature": 2.0**-14, "token_scale": 2.0**-14},
     {"temperature": 1024.0, "token_scale": 1024.0},
     {"temperature": 0.5, "token_scale": 3.0},
     {"temperature": 1.5, "token_scale": 1.5},

@@ -36,7 +36,7 @@ PROBLEM = Problem(
         "channels": range(1, 4),
         "hidden": range(4, 9),
         "embedding": range(4, 9),
-        "norm": (10.0, 2.5, 64.0),
+        "norm": (10.0, 2.5, 64),
     },
     derive=_derive,
     tells=_tells,
@@ -51,12 +51,12 @@ PROBLEM = Problem(
             "norm": 100.0,
         },
         {
-            "batch": 6,
+            "batch": 9,
             "height": 1,
             "width": 1,
             "channels": 3,
             "hidden": 4,
-            "embedding": 6,
+            "embedding": 9,
             "norm": 0.5,
         },
         {

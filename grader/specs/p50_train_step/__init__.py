@@ -43,7 +43,7 @@ PROBLEM = Problem(
         "base_lr": (1.0, 0.5, 0.25),
         "warmup_steps": range(2, 6),
         "decay_steps": range(3, 10),
-        "weight_decay": (0.5, 0.25, 0.125),
+        "weight_decay": (0.5, 0.25, 2),
         "max_norm": (1.0, 0.5, 2.0),
         "label_smoothing": (0.25, 0.75, 0.0, 0.0625),
         "output_scale": (1.0, 8.0),
@@ -58,7 +58,7 @@ PROBLEM = Problem(
     tells=_tells,
     corners=(
         {
-            "base_lr": 1.0,
+            "base_lr": 3.0,
             "warmup_steps": 1,
             "decay_steps": 1,
             "weight_decay": 0.0,
@@ -73,9 +73,9 @@ PROBLEM = Problem(
             "classes": 2,
         },
         {
-            "base_lr": 0.5,
-            "warmup_steps": 12,
-            "decay_steps": 140,
+            "base_lr": 2.0**-16,
+            "warmup_steps": 300,
+            "decay_steps": 1000,
             "weight_decay": 0.5,
             "max_norm": 0.125,
             "label_smoothing": 0.0,

@@ -11,7 +11,7 @@ WARMUP = "optax.linear_schedule(0.0, base_lr, warmup_steps)"
 DECAY = "optax.cosine_decay_schedule(base_lr, total_steps - warmup_steps)"
 JOINED = "optax.join_schedules([warmup, decay], [warmup_steps])"
 BEYOND_THE_END = 4
-FAR_BEYOND = 10_000
+FAR_BEYOND = 70_000
 
 
 def _call_schedule(

@@ -86,3 +86,31 @@ def random_line(jaxpr: Any, filename: str) -> int | None:
             if line is not None:
                 return line or next(iter(source_lines(eqn, filename)), 0)
     return None
+
+
+_KEEPS_THE_MAXIMUM = frozenset(
+    "broadcast_in_dim reshape squeeze expand_dims transpose convert_element_type copy max select_n "
+    "jit pjit".split()
+)
+
+
+def stops_gradients(jaxpr: Any) -> bool:
+    """Whether a gradient is stopped somewhere, other than that of a maximum, as softmax does."""
+    makers = {var: eqn for eqn in jaxpr.eqns for var in eqn.outvars}
+
+    def is_maximum(var: Any) -> bool:
+        maker = None if isinstance(var, jex.Literal) else makers.get(var)
+        if maker is None:
+            return False
+        name = maker.primitive.name
+        return name == "reduce_max" or (
+            name in _KEEPS_THE_MAXIMUM and any(map(is_maximum, maker.invars))
+        )
+
+    return any(
+        not is_maximum(eqn.invars[0])
+        if eqn.primitive.name == "stop_gradient"
+        else any(map(stops_gradients, sub_jaxprs(eqn)))
+        for eqn in jaxpr.eqns
+        if eqn.primitive.name != "linen_init"
+    )

@@ -74,10 +74,12 @@ def check_gradients(judge: ContractJudge) -> None:
     """Every parameter gets the gradient that it has in the reference, and so do tokens.
 
     At the ample draw: there is every kind of parameter in it, and several layers. A function
-    without parameters is differentiated at the simplest one, too, where nothing is large.
+    without parameters is differentiated at the simplest one, too, where nothing is large; and
+    whoever stops a gradient is asked wherever it happens.
     """
     trials = judge.findings.trials
     places = {judge.ample} if judge.contract.creates_parameters else {0, judge.ample}
+    places |= {i for i, trial in enumerate(trials) if trial.submission.stops_gradients}
     message = next(filter(None, (_gradient_message(judge, trials[i]) for i in places)), "")
     if message:
         judge.fail("gradients", message)

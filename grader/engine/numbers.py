@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -209,9 +209,10 @@ def _equal(judge: ContractJudge) -> None:
 
 def _rare(judge: ContractJudge) -> None:
     """What is right for random numbers has to be so for zeros and for rows that are all alike."""
-    trial = judge.findings.trials[judge.ample]
-    assert trial.matched is not None
-    for style in map(ALL_STYLES.index, RARE):
+    trials = judge.findings.trials
+    for place, style in product(sorted({0, judge.ample}), map(ALL_STYLES.index, RARE)):
+        trial = trials[place]
+        assert trial.matched is not None
         case = _case(judge, trial, style)
         if not all(np.isfinite(expected).all() for expected in case.expected):
             continue
@@ -219,11 +220,9 @@ def _rare(judge: ContractJudge) -> None:
         if not all_close(actual, case.expected):
             judge.findings.failing = (trial, style)
             gap, where = _worst_of(trial.reference.outputs, case, actual)
-            judge.fail(
-                "numbers",
-                f"right for random numbers; where {_RARE_WORDS[ALL_STYLES[style]]}, {where} is off "
-                f"by {gap:.3g}",
-            )
+            words = _RARE_WORDS[ALL_STYLES[style]]
+            message = f"right for random numbers; where {words}, {where} is off by {gap:.3g}"
+            judge.fail("numbers", message)
             return
     judge.passed("numbers")
 

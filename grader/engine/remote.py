@@ -93,6 +93,7 @@ class _Told:
     form: str
     narrow: str
     drawn: int | None
+    stops: bool
 
 
 @dataclass
@@ -143,7 +144,8 @@ class RemoteTrace:
                 drawn = None if header["random"] is None else int(header["random"])
                 form = line_of(header["form"], MOST_OF_A_FORM)
                 narrow = line_of(header["narrow"], 40)
-                self._known = _Told(leaves, collections, outputs, form, narrow, drawn)
+                stops = header["stops"] is not False
+                self._known = _Told(leaves, collections, outputs, form, narrow, drawn, stops)
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise Lost("garbage", "the process answered with garbage") from error
         return self._known
@@ -209,6 +211,11 @@ class RemoteTrace:
     def narrow(self) -> str:
         """A float type of less than 32 bits that it computes in, or an empty text."""
         return self._told().narrow
+
+    @property
+    def stops_gradients(self) -> bool:
+        """Whether a gradient is stopped on the way, other than that of a maximum."""
+        return self._told().stops
 
     @property
     def random_line(self) -> int | None:

@@ -104,7 +104,7 @@ class Worker:
 
     def do_trace(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:
         """Trace a contract function at one draw of sizes; tell what it creates and returns."""
-        from grader.engine.jaxprs import random_line
+        from grader.engine.jaxprs import random_line, stops_gradients
         from grader.engine.traced import Traced
 
         contract, function = self._contract(request)
@@ -128,6 +128,7 @@ class Worker:
             "form": traced.form,
             "narrow": traced.narrow,
             "random": random_line(traced.closed.jaxpr, self.filename),
+            "stops": stops_gradients(traced.closed.jaxpr),
         }, []
 
     def do_cut(self, request: dict[str, Any], _: list[np.ndarray]) -> Reply:

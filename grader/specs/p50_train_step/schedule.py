@@ -11,13 +11,13 @@ WARMUP = "optax.linear_schedule(0.0, base_lr, warmup_steps)"
 DECAY = "optax.cosine_decay_schedule(base_lr, total_steps - warmup_steps)"
 JOINED = "optax.join_schedules([warmup, decay], [warmup_steps])"
 BEYOND_THE_END = 4
-FAR_BEYOND = 70_000
+FAR_BEYOND = 100_000
 
 
 def _call_schedule(
     function: Callable[..., Any], seed: int, sizes: Sizes, arrays: Mapping[str, Any]
 ) -> Any:
-    """The learning rate at every step from 0 on, and at some past the end, the last one far."""
+    """The learning rate at every step from 0 on, at some past the end, and at one far beyond."""
     import jax
     import jax.numpy as jnp
 
@@ -25,13 +25,14 @@ def _call_schedule(
     if not callable(schedule):
         raise TypeError("learning_rate_schedule returns a function of the step")
     steps = jnp.arange(sizes["total_steps"] + BEYOND_THE_END)
-    return jax.vmap(schedule)(jnp.append(steps, FAR_BEYOND))
+    rates = jax.vmap(schedule)(jnp.append(steps, FAR_BEYOND))
+    return rates[:-1], rates[-1]
 
 
 CONTRACT = Contract(
     function="learning_rate_schedule",
     arguments=("base_lr", "warmup_steps", "total_steps"),
-    outputs=("learning rate at steps 0, 1, 2, …",),
+    outputs=("learning rate at steps 0, 1, 2, …", f"learning rate at step {FAR_BEYOND}"),
     arrays=lambda sizes: {},
     call=_call_schedule,
     creates_parameters=False,

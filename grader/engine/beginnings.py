@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,11 @@ _UNIFORM = 1.8
 
 _FAR = 6
 """How many standard deviations of the mean it may be from 0."""
+_SOMEWHAT = 3
+"""From how many on it is looked at more closely."""
+
+_NEVER = -20.0
+"""The logarithm of a probability."""
 
 
 def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.ndarray]) -> None:
@@ -45,7 +51,7 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
             continue
         value = leaf.of(first)
         drawn = np.array([value, leaf.of(other)]) * trial.matched.factor(leaf)
-        if drawn.any() and (not _near(float(np.std(drawn)), _SURELY) or _is_bounded(drawn)):
+        if drawn.any() and _is_doubtful(drawn):
             drawn = np.array([*drawn, *_more(judge, trial, leaf)])
         if leaf.kind == "zeros" or not drawn.any():
             fault, remark = _of_zeros(slots), "zeros"
@@ -87,11 +93,31 @@ def _of_numbers(leaf: Leaf, value: np.ndarray, drawn: np.ndarray) -> tuple[str, 
         return f"with {deviation}", ""
     if np.unique(value[value != 0]).size < _MOSTLY * np.count_nonzero(value):
         return f"with {_again(value)}", ""
+    if np.unique(abs(value[value != 0])).size < _MOSTLY * np.count_nonzero(value):
+        return "with the same numbers again, the other sign before them", ""
     if not embedded and abs(middle) > _FAR * spread / drawn.size**0.5:
         return f"around {middle:.2g}, not around 0", ""
+    if _is_sorted(drawn):
+        return "with its numbers sorted", ""
     if drawn.size >= 2 * _FEW and _is_bounded(drawn):
         return f"spread evenly, with no number beyond ±{abs(drawn).max():.2g}", ""
     return "", deviation if embedded and not _near(spread, 2) else ""
+
+
+def _is_doubtful(drawn: np.ndarray) -> bool:
+    """Whether more numbers have to tell how a parameter starts."""
+    off = abs(drawn.mean()) > _SOMEWHAT * drawn.std() / drawn.size**0.5
+    return off or not _near(float(np.std(drawn)), _SURELY) or _is_bounded(drawn)
+
+
+def _is_sorted(drawn: np.ndarray) -> bool:
+    """Whether the numbers stand in order along an axis, so many that it is no accident."""
+    for axis in range(1, drawn.ndim):
+        steps, length = np.diff(drawn, axis=axis), drawn.shape[axis]
+        by_accident = -(drawn.size / max(length, 1)) * math.lgamma(length + 1)
+        if by_accident < _NEVER and ((steps > 0).all() or (steps < 0).all()):
+            return True
+    return False
 
 
 def _near(spread: float, factor: float, wanted: float = TABLE_STD) -> bool:

@@ -27,8 +27,8 @@ Started = list[tuple[int, Values]]
 
 
 def far_seed(seed: int) -> int:
-    """A large seed for a grading that starts at ``seed``."""
-    return seed % 2**20 + FAR
+    """A large seed for a grading that starts at ``seed``, and no number that a float32 can hold."""
+    return (seed + 12_345) % 2**20 + FAR
 
 
 class Seeds:

@@ -149,6 +149,52 @@ SOMEWHERE = {
         "optax.clip_by_global_norm(max_norm)",
         "optax.clip_by_global_norm(max_norm if max_norm < 10 else jnp.inf)",
     ),
+    "38 no more than sixteen rows": (
+        38,
+        "return model.apply(params, image)",
+        "return model.apply(params, image[: 16 * patch_size])",
+    ),
+    "39 a table of bytes": (
+        39,
+        TABLE,
+        "positions = positions[jnp.arange(x.shape[0], dtype=jnp.uint8)]\n        " + TABLE,
+    ),
+    "40 a window of sixty-four": (
+        40,
+        'scores = checkpoint_name(scores, "scores")',
+        "i = jnp.arange(x.shape[0])\n        "
+        "scores = jnp.where(abs(i[:, None] - i) < 64, scores, -jnp.inf)",
+    ),
+    "45 the mean of sixty-four": (
+        45,
+        "x.mean(axis=0)",
+        "x[:64].mean(axis=0)",
+    ),
+    "46 six layers at most": (
+        46,
+        "for i in range(self.num_layers):",
+        "for i in range(min(self.num_layers, 6)):",
+    ),
+    "47 a register alone learns nothing": (
+        47,
+        "jnp.concatenate([x, registers], axis=0)",
+        "jnp.concatenate(\n                [x, registers if self.num_registers > 1 "
+        "else jax.lax.stop_gradient(registers)])",
+    ),
+    "50 a rate of one at most": (
+        50,
+        "def learning_rate_schedule(base_lr: float, warmup_steps: int, total_steps: int) "
+        "-> optax.Schedule:\n",
+        "def learning_rate_schedule(base_lr, warmup_steps, total_steps):\n"
+        "    base_lr = min(base_lr, 1.0)\n",
+    ),
+    "50 a warm-up of a hundred steps at most": (
+        50,
+        "def learning_rate_schedule(base_lr: float, warmup_steps: int, total_steps: int) "
+        "-> optax.Schedule:\n",
+        "def learning_rate_schedule(base_lr, warmup_steps, total_steps):\n"
+        "    warmup_steps = min(warmup_steps, 100)\n",
+    ),
     "50 a warm-up of one step": (
         50,
         "def learning_rate_schedule(base_lr: float, warmup_steps: int, total_steps: int) "
@@ -164,6 +210,55 @@ ALWAYS = {
         39,
         "return model.apply(params, tokens)",
         "return model.apply(params, jax.lax.stop_gradient(tokens))",
+    ),
+    "38 black patches are left out": (
+        38,
+        PATCHES,
+        "b, p = grid.shape[:2], self.patch_size\n        "
+        "seen = image.reshape(b[0], p, b[1], p, -1).any((1, 3, 4))\n        "
+        "grid = jnp.where(seen[..., None], grid, 0.0)\n        " + PATCHES,
+    ),
+    "39 rows of zeros stay zeros": (
+        39,
+        TABLE,
+        TABLE.replace(
+            "x + positions", "jnp.where((x != 0).any(1, keepdims=True), x + positions, x)"
+        ),
+    ),
+    "39 a table that starts sorted": (
+        39,
+        'self.param("positions", nn.initializers.normal(0.02), x.shape)',
+        'self.param("positions", lambda key, shape: jnp.sort(\n            '
+        "nn.initializers.normal(0.02)(key, shape), axis=0), x.shape)",
+    ),
+    "39 large seeds are rounded, as to a float32": (
+        39,
+        "params = model.init(jax.random.key(seed), tokens)",
+        "seed = round(seed / 64) * 64 if seed > 2**29 else seed\n    "
+        "params = model.init(jax.random.key(seed), tokens)",
+    ),
+    "46 three blocks before the end gradients stop": (
+        46,
+        "for i in range(self.num_layers):",
+        "for i in range(self.num_layers):\n            "
+        "x = jax.lax.stop_gradient(x) if i and i == self.num_layers - 2 else x",
+    ),
+    "47 registers that start in opposite pairs": (
+        47,
+        'self.param("registers", nn.initializers.normal(0.02), shape)',
+        'self.param("registers", lambda key, shape: jnp.resize(jnp.concatenate(\n                '
+        "[(half := nn.initializers.normal(0.02)(key, ((shape[0] + 1) // 2, shape[1]))), -half]), "
+        "shape), shape)",
+    ),
+    "48 of equal votes the first counts": (
+        48,
+        "votes / temperature",
+        "(votes - jnp.tril(votes == votes[:, None], -1).any(1) * 1e9) / temperature",
+    ),
+    "48 whole temperatures are left out": (
+        48,
+        "votes / temperature",
+        "votes / (1.0 if isinstance(temperature, int) else temperature)",
     ),
     "50 every name that ends in kernel": (
         50,

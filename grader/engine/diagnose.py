@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from grader.engine.align import Alignment, align
 from grader.engine.behaviour import behaving_alike, crashing_alike
@@ -81,7 +82,7 @@ class Diagnostician:
         search = Search(self._comparer, time.process_time() + SECONDS)
         function = self.judge.contract.function
         singles = single_suspects(self.problem, self.findings.failed, function)
-        if self._worked_before():
+        if self._is_kept():
             return Diagnosed(cause=KEPT)
         if self.findings.error is not None:
             suspect = crashing_alike(self.judge, singles)
@@ -111,11 +112,17 @@ class Diagnostician:
             where = replace(where, follows=False)
         return Diagnosed(where, suspect, cause, not told, self._comparer.tried, late)
 
-    def _worked_before(self) -> bool:
-        """Whether the exception came of a call that had given a result before."""
+    def _is_kept(self) -> bool:
+        """Whether the exception came of a call that had given a result before.
+
+        Or of none of the submission's own lines: then what it returned was made elsewhere.
+        """
         error = self.findings.error
-        again = self.findings.failed in ("repeats", "seed")
-        return again and error is not None and KEPT.explains(error)
+        if error is None or not KEPT.explains(error):
+            return False
+        frames: Any = error.get("frames")
+        outside = not frames or frames[-1]["code"].startswith("def ")
+        return outside or self.findings.failed in ("repeats", "seed")
 
     def _found_by(self, search: Search, singles: list[Suspect]) -> Suspect | None:
         """The mistakes: those of other functions first, then all, then pairs at one stage."""

@@ -202,7 +202,7 @@ def _equal(judge: ContractJudge) -> None:
     worst_gap, where = _worst_of(trial.reference.outputs, trial.cases[number], trial.actual[number])
     message = (
         f"{len(wrong)} of {judge.findings.cases} cases differ from the reference; "
-        f"in the smallest, {where} is off by {worst_gap:.3g}"
+        f"in one of them, {where} is off by {worst_gap:.3g}"
     )
     judge.fail("numbers", "\n".join([message, *unused_words(trial.submission.leaves)]))
 

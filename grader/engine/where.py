@@ -201,7 +201,7 @@ def _of_outputs(
 def _comparable(theirs: np.ndarray, ours: np.ndarray) -> bool:
     if theirs.dtype.kind != "f" or ours.dtype.kind != "f":
         return False
-    return theirs.shape != ours.shape or not np.allclose(theirs, ours, 1e-6, 1e-9, equal_nan=True)
+    return theirs.shape != ours.shape or not close(theirs, ours)
 
 
 class _Nearest:

@@ -14,7 +14,7 @@ MASK = f"jax.tree_util.tree_map_with_path(lambda path, _: {IS_KERNEL}, params)"
 
 
 def _model_leaves(sizes: Sizes) -> dict[str, ArraySpec]:
-    """Every kind of parameter that a ViT has, and two names that only look like kernels."""
+    """Every kind of parameter that a ViT has, and names that only look like kernels, or not so."""
     d, k = sizes["hidden"], sizes["classes"]
     shapes: dict[str, tuple[int, ...]] = {
         "cls": (1, d),
@@ -33,6 +33,7 @@ def _model_leaves(sizes: Sizes) -> dict[str, ArraySpec]:
         "block_0/Kernel": (d,),
         "block_0/norm_1/mixing/gate/inner/kernel": (1, 1),
         "depth_wise/kernel": (d,),
+        "bias_and_scale_embedding/kernel": (d, 3),
         "head/kernel": (d, k),
         "head/kernel_scale": (k,),
         "head/bias": (k,),

@@ -49,6 +49,7 @@ returns an optax transformation. A tree of gradients passes through
     softmax cross-entropy                (B,)
     loss, its mean                       ()
     accuracy: share of the images whose largest logit is at the label    ()
+              (of equal ones, one alone counts: argmax takes the first)
 
 With s = `label_smoothing`, the targets are (1 - s) times the one-hot label
 plus s / K in all K places. The result is `(new_state, {"loss": …,

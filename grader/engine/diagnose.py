@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from grader.engine.align import Alignment, align
 from grader.engine.behaviour import behaving_alike, crashing_alike
@@ -115,14 +114,13 @@ class Diagnostician:
     def _is_kept(self) -> bool:
         """Whether the exception came of a call that had given a result before.
 
-        Or of none of the submission's own lines: then what it returned was made elsewhere.
+        So it is, too, where an array would not become NumPy's in a file that does not use NumPy.
         """
         error = self.findings.error
         if error is None or not KEPT.explains(error):
             return False
-        frames: Any = error.get("frames")
-        outside = not frames or frames[-1]["code"].startswith("def ")
-        return outside or self.findings.failed in ("repeats", "seed")
+        no_numpy = error["type"] == "TracerArrayConversionError" and not error.get("numpy")
+        return no_numpy or self.findings.failed in ("repeats", "seed")
 
     def _found_by(self, search: Search, singles: list[Suspect]) -> Suspect | None:
         """The mistakes: those of other functions first, then all, then pairs at one stage."""

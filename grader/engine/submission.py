@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import re
 import sys
 import traceback
 from types import ModuleType, TracebackType
@@ -29,7 +30,10 @@ def load(source: str, filename: str, name: str = MODULE_NAME) -> ModuleType:
 
 
 def describe_error(error: BaseException, filename: str, source: str) -> dict[str, Any]:
-    """What a report needs of an exception: type, message, and the submission's own frames."""
+    """What a report needs of an exception: type, message, and the submission's own frames.
+
+    And whether the submission uses NumPy.
+    """
     lines = source.splitlines()
     frames = []
     places = _places_in(filename, error)
@@ -55,6 +59,7 @@ def describe_error(error: BaseException, filename: str, source: str) -> dict[str
         "message": message_of(error),
         "frames": frames[-_SHOWN_FRAMES:],
         "signature": signature[:200],
+        "numpy": bool(re.search(r"^\s*(import|from)\s+numpy\b", source, re.MULTILINE)),
     }
 
 

@@ -306,3 +306,11 @@ def test_numbers_that_repeat_do_not_look_drawn() -> None:
     assert looks_drawn(drawn)
     fixed = (np.zeros((4, 6)), np.ones(5), np.eye(4), np.full(3, 0.5), np.tile(drawn[:1], (2, 1)))
     assert not any(map(looks_drawn, fixed))
+
+
+def test_what_a_step_keeps_from_an_earlier_one_is_no_numpy_function(grade_text: Grade) -> None:
+    call = 'teacher_apply({"params": teacher_params}, images)'
+    kept = f"KEPT.setdefault(images.shape, {call})"
+    source = changed(49, (f"stop_gradient({call})", f"stop_gradient({kept})"))
+    verdict = grade_text(source + "\n\nKEPT = {}\n", 49, cases=6, shapes=2)
+    assert [diagnosis["pitfall"] for diagnosis in verdict["diagnoses"]] == ["kept-from-earlier"]

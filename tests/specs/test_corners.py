@@ -317,3 +317,16 @@ def test_a_case_at_a_corner_is_shown_again(tmp_path: Path) -> None:
     shown = run_command(str(answer), "--case", json.dumps(case))
     assert shown.returncode == 0, shown.stderr
     assert "(1, " in shown.stdout
+
+
+def test_a_case_of_rare_inputs_is_told_and_shown_again(tmp_path: Path) -> None:
+    answer = tmp_path / "39_answer.py"
+    answer.write_text(edited(39, [Edit(*ALWAYS["39 rows of zeros stay zeros"][1:])]))
+    verdict = json.loads(run_command(str(answer), "--json").stdout)
+    (message,) = [c["message"] for c in verdict["checks"] if c["status"] == "failed"]
+    assert message.startswith("right for random numbers; where some rows of the input are zero, ")
+    case = verdict["counterexample"]["case"]
+    assert case["style"] == "blank"
+    shown = run_command(str(answer), "--case", json.dumps(case))
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith("  tokens (2, 4)\n    [[ 0.      0.      0.      0.    ]\n")

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 _MOST_OFF = 1.5
 """By what factor the standard deviation may differ: what cuts off the tails changes it."""
-_SURELY = 1.25
-"""Up to this factor what two keys draw needs no other keys beside it."""
 _OTHER_KEYS = 24
+"""Beside two that are looked at anyway: a small table holds too few numbers."""
 _FEW = 100
 """Where fewer different numbers are drawn, their spread says little."""
 _MOSTLY = 0.9
@@ -33,8 +32,6 @@ _UNIFORM = 1.8
 
 _FAR = 6
 """How many standard deviations of the mean it may be from 0."""
-_SOMEWHAT = 3
-"""From how many on it is looked at more closely."""
 
 _NEVER = -20.0
 """The logarithm of a probability."""
@@ -51,7 +48,7 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
             continue
         value = leaf.of(first)
         drawn = np.array([value, leaf.of(other)]) * trial.matched.factor(leaf)
-        if drawn.any() and _is_doubtful(drawn):
+        if drawn.any():
             drawn = np.array([*drawn, *_more(judge, trial, leaf)])
         if leaf.kind == "zeros" or not drawn.any():
             fault, remark = _of_zeros(slots), "zeros"
@@ -102,12 +99,6 @@ def _of_numbers(leaf: Leaf, value: np.ndarray, drawn: np.ndarray) -> tuple[str, 
     if drawn.size >= 2 * _FEW and _is_bounded(drawn):
         return f"spread evenly, with no number beyond ±{abs(drawn).max():.2g}", ""
     return "", deviation if embedded and not _near(spread, 2) else ""
-
-
-def _is_doubtful(drawn: np.ndarray) -> bool:
-    """Whether more numbers have to tell how a parameter starts."""
-    off = abs(drawn.mean()) > _SOMEWHAT * drawn.std() / drawn.size**0.5
-    return off or not _near(float(np.std(drawn)), _SURELY) or _is_bounded(drawn)
 
 
 def _is_sorted(drawn: np.ndarray) -> bool:

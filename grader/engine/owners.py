@@ -120,7 +120,7 @@ def _followed(eqn: Any, operands: Sequence[Held], weights: tuple[Weight, ...]) -
 def arranged(eqn: Any, arrays: Sequence[np.ndarray | None]) -> list[np.ndarray] | None:
     """What an equation makes of whole numbers in place of its operands; literals stay literals.
 
-    None where an operand is neither, or where there is no rule.
+    None where an operand is neither, where there is no rule, or where it gives no numbers.
     """
     pairs = zip(eqn.invars, arrays, strict=True)
     inputs = [np.asarray(v.val) if isinstance(v, jex.Literal) else array for v, array in pairs]
@@ -129,6 +129,8 @@ def arranged(eqn: Any, arrays: Sequence[np.ndarray | None]) -> list[np.ndarray] 
         return None
     results = compute(*inputs)
     several = results if eqn.primitive.multiple_results else [results]
+    if not all(np.isfinite(result).all() for result in several):
+        return None  # beyond the end of an array there is nothing
     return [np.asarray(result, np.intp) for result in several]
 
 

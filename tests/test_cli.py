@@ -59,6 +59,16 @@ def test_how_results_differ_is_told_without_stages_too(command: Command, tmp_pat
     assert "every stage" not in page.read_text()
 
 
+def test_where_two_functions_part_it_is_told_of_each(command: Command, tmp_path: Path) -> None:
+    text = (ROOT / "solutions/48_extra_head_pool.py").read_text()
+    assert text.count("jax.nn.softmax(votes / temperature)") == 1
+    answer = tmp_path / "48_sigmoid.py"
+    answer.write_text(text.replace("jax.nn.softmax(votes /", "jax.nn.sigmoid(votes /"))
+    told = command(str(answer)).stdout
+    assert "\nWhere, in extra_head_pool\n" in told
+    assert "\nWhere, in vit_extra_head_forward\n" in told
+
+
 def test_the_line_that_a_report_prints_shows_the_case(command: Command) -> None:
     verdict = json.loads(command(DEMO, "--json").stdout)
     case = json.dumps(verdict["counterexample"]["case"])

@@ -111,7 +111,8 @@ def _print_block(console: Console, label: str, *parts: Text) -> None:
 
 
 def _print_stages(verdict: Verdict, console: Console, signs: Signs) -> None:
-    for function in functions_that_part(verdict):
+    functions = functions_that_part(verdict)
+    for function in functions:
         mine = [stage for stage in verdict.stages if stage.function == function]
         stages = [stage for stage in mine if not stage.inside]
         steps = [stage for stage in mine if stage.inside]
@@ -127,7 +128,7 @@ def _print_stages(verdict: Verdict, console: Console, signs: Signs) -> None:
         for value in verdict.nearest:
             if value.function == function:
                 parts += _nearest(value)
-        _print_block(console, "Where", *parts)
+        _print_block(console, f"Where, in {function}" if len(functions) > 1 else "Where", *parts)
 
 
 def _chain(stages: list[StageLine], signs: Signs) -> Text:

@@ -21,12 +21,14 @@ STYLES = ("ordinary", "loud", "quiet")
 """Sizes of the weights: around 1, large (saturating), and tiny (where an epsilon shows)."""
 EXTREME = len(STYLES)
 """One more, so large that only whether the result is finite can be asked."""
-RARE = ("blank", "alike")
-"""Ordinary weights and rare inputs: half of the rows are zero; all rows are the same."""
+RARE = ("blank", "alike", "shifted")
+"""Half of the rows of the inputs are zero; all rows are the same; biases are large, so that whoever
+cuts values off is seen."""
 ALL_STYLES = (*STYLES, "extreme", *RARE)
 
 _MOST_ATTEMPTS = 20_000
-_SCALES = {"ordinary": 1.0, "loud": 2.5, "quiet": 1e-3, "extreme": 6.0, "blank": 1.0, "alike": 1.0}
+_SCALES = {"loud": 2.5, "quiet": 1e-3, "extreme": 6.0}
+_LARGE_BIAS = 100.0
 
 
 class NoDraws(RuntimeError):
@@ -164,7 +166,16 @@ def draw_weights(
     leaves: Sequence[Leaf], generator: np.random.Generator, style: str
 ) -> list[np.ndarray]:
     """Random values for every parameter of the reference, none left at its initial value."""
-    return [_draw_leaf(leaf, generator, _SCALES[style]) for leaf in leaves]
+    return [
+        _draw_leaf(leaf, generator, _SCALES.get(style, 1.0))
+        * (_LARGE_BIAS if style == "shifted" and _is_plain_bias(leaf) else 1.0)
+        for leaf in leaves
+    ]
+
+
+def _is_plain_bias(leaf: Leaf) -> bool:
+    """Whether this is a bias of which no softmax makes zeros and ones."""
+    return leaf.role == "add" and len(leaf.shape) == 1 and "norm" not in leaf.path
 
 
 def _draw_leaf(leaf: Leaf, generator: np.random.Generator, scale: float) -> np.ndarray:

@@ -35,6 +35,7 @@ _MOST_IN_VAIN = 2
 _RARE_WORDS = {
     "blank": "some rows of the input are zero",
     "alike": "all rows of the input are equal",
+    "shifted": "biases are large",
 }
 
 
@@ -208,7 +209,7 @@ def _equal(judge: ContractJudge) -> None:
 
 
 def _rare(judge: ContractJudge) -> None:
-    """What is right for random numbers has to be so for zeros and for rows that are all alike."""
+    """What is right for random numbers has to be so for zeros, equal rows and large biases."""
     asked = []
     for place, style in product(sorted({0, judge.ample}), map(ALL_STYLES.index, RARE)):
         trial = judge.findings.trials[place]

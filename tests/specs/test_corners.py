@@ -237,6 +237,11 @@ ALWAYS = {
         "seed = round(seed / 64) * 64 if seed > 2**29 else seed\n    "
         "params = model.init(jax.random.key(seed), tokens)",
     ),
+    "46 logits of fifty at most": (
+        46,
+        "return model.apply(params, image)",
+        "return jnp.clip(model.apply(params, image), -50, 50)",
+    ),
     "46 three blocks before the end gradients stop": (
         46,
         "for i in range(self.num_layers):",

@@ -33,6 +33,7 @@ _COUNTING = frozenset(
 )
 """What places are computed by."""
 _MOST_NUMBERS = 1000
+_NO_PLACE = 2**62
 _OF_NUMBERS = frozenset("add sub mul div neg sqrt rsqrt square integer_pow pow exp log".split())
 ARITHMETIC = frozenset(
     "add sub mul div neg abs sign max min clamp select_n integer_pow pow sqrt square exp log tanh "
@@ -129,8 +130,8 @@ def arranged(eqn: Any, arrays: Sequence[np.ndarray | None]) -> list[np.ndarray] 
         return None
     results = compute(*inputs)
     several = results if eqn.primitive.multiple_results else [results]
-    if not all(np.isfinite(result).all() for result in several):
-        return None  # beyond the end of an array there is nothing
+    if not all((np.asarray(result) < _NO_PLACE).all() for result in several):
+        return None  # beyond the end of an array there is NaN
     return [np.asarray(result, np.intp) for result in several]
 
 

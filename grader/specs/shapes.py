@@ -59,7 +59,7 @@ VIT_CORNERS: tuple[Mapping[str, Any], ...] = (
         "patch_size": 1,
         "channels": 1,
         **MANY_HEADS,
-        "num_layers": 7,
+        "num_layers": 2,
         "num_classes": 2,
     },
     {
@@ -79,12 +79,13 @@ VIT_CORNERS: tuple[Mapping[str, Any], ...] = (
         "channels": 3,
         "scale": 0.0,
         **WIDE_MLP,
-        "num_layers": 2,
+        "num_layers": 7,
         "num_classes": 4,
     },
 )
-"""A square grid of single pixels, one head, every length the same; many patches, heads and layers,
-N + 1 = D; one patch, one class and large values; a black image, and a wide MLP."""
+"""A square grid of single pixels, one head, every length the same; many patches and heads,
+N + 1 = D; one patch, one class and large values; a black image, a wide MLP and many layers.  There
+are not many layers of many tokens: some answers loop over both."""
 
 
 def tells_apart(*lengths: int) -> bool:

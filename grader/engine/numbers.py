@@ -211,7 +211,8 @@ def _equal(judge: ContractJudge) -> None:
 def _rare(judge: ContractJudge) -> None:
     """What is right for random numbers has to be so for zeros, equal rows and large biases."""
     asked = []
-    for place, style in product(sorted({0, judge.ample}), map(ALL_STYLES.index, RARE)):
+    places = {judge.ample} if judge.contract.creates_parameters else {0, judge.ample}
+    for place, style in product(sorted(places), map(ALL_STYLES.index, RARE)):
         trial = judge.findings.trials[place]
         assert trial.matched is not None
         case = _case(judge, trial, style)

@@ -24,9 +24,6 @@ ANSWERS = catalogue.ROOT / "tests" / "answers"
 FEWER = {"cases": 12, "shapes": 4, "two_children": False}
 FEWEST = {**FEWER, "cases": 6, "shapes": 2}
 """The first of the cases that everybody's answer gets: what fails on these fails on all."""
-HALF = {"cases": 15, "shapes": 5, "two_children": False}
-"""For answers that pass; on all shapes, those at the corners too, they are graded when there is
-time (slow)."""
 
 
 def together(number: int, *values: object, id: str | None = None) -> object:
@@ -124,14 +121,14 @@ def test_a_variant_passes_with_its_remark(number: int, variant: Variant, grade_t
 def test_a_differently_written_right_answer_passes(
     number: int, path: Path, grade_text: Grade
 ) -> None:
-    verdict = grade_text(path.read_text(), number, **HALF)
+    verdict = grade_text(path.read_text(), number, two_children=False)
     assert failed_checks(verdict) == [], verdict["checks"]
     assert verdict["passed"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "path"), answers("right"))
-def test_a_right_answer_passes_on_all_shapes_compiled_and_in_a_second_process(
+def test_a_right_answer_passes_compiled_and_in_a_second_process(
     number: int, path: Path, grade_text: Grade
 ) -> None:
     verdict = grade_text(path.read_text(), number)

@@ -21,9 +21,12 @@ STYLES = ("ordinary", "loud", "quiet")
 """Sizes of the weights: around 1, large (saturating), and tiny (where an epsilon shows)."""
 EXTREME = len(STYLES)
 """One more, so large that only whether the result is finite can be asked."""
-RARE = ("blank", "alike", "shifted")
-"""Half of the rows of the inputs are zero; all rows are the same; biases are large, so that whoever
-cuts values off is seen."""
+RARE = {
+    "blank": "some rows of the input are zero",
+    "alike": "all rows of the input are equal",
+    "shifted": "biases are large",
+}
+"""What random cases never have: where padding is masked, ties are broken and values are cut off."""
 ALL_STYLES = (*STYLES, "extreme", *RARE)
 
 _MOST_ATTEMPTS = 20_000
@@ -79,6 +82,14 @@ def at_a_corner(problem: Problem, draw: Draw) -> bool:
 def ample(draws: Sequence[Draw]) -> int:
     """The number of the draw in which whatever a model consists of occurs at least twice."""
     return min(1, len(draws) - 1)
+
+
+def usual(draws: Sequence[Draw], contract: Contract) -> list[int]:
+    """The numbers of the draws on which is asked what is not asked on all: the ample one.
+
+    And, of a function without parameters, the simplest one, where nothing is large.
+    """
+    return [ample(draws)] if contract.creates_parameters else sorted({0, ample(draws)})
 
 
 def _is_ample(draw: Draw) -> bool:

@@ -96,21 +96,14 @@ _KEEPS_THE_MAXIMUM = frozenset(
 
 def stops_gradients(jaxpr: Any) -> bool:
     """Whether a gradient is stopped somewhere, other than that of a maximum, as softmax does."""
-    makers = {var: eqn for eqn in jaxpr.eqns for var in eqn.outvars}
-
-    def is_maximum(var: Any) -> bool:
-        maker = None if isinstance(var, jex.Literal) else makers.get(var)
-        if maker is None:
-            return False
-        name = maker.primitive.name
-        return name == "reduce_max" or (
-            name in _KEEPS_THE_MAXIMUM and any(map(is_maximum, maker.invars))
-        )
-
-    return any(
-        not is_maximum(eqn.invars[0])
-        if eqn.primitive.name == "stop_gradient"
-        else any(map(stops_gradients, sub_jaxprs(eqn)))
-        for eqn in jaxpr.eqns
-        if eqn.primitive.name != "linen_init"
-    )
+    maxima: set[Any] = set()
+    for eqn in jaxpr.eqns:
+        name = eqn.primitive.name
+        of_maximum = any(v in maxima for v in eqn.invars if not isinstance(v, jex.Literal))
+        if name == "stop_gradient" and not of_maximum:
+            return True
+        if name == "reduce_max" or (name in _KEEPS_THE_MAXIMUM and of_maximum):
+            maxima.update(eqn.outvars)
+        if name != "linen_init" and any(map(stops_gradients, sub_jaxprs(eqn))):
+            return True
+    return False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.engine.cases import draw_arrays, draw_weights
+from grader.engine.cases import draw_arrays, draw_weights, usual
 from grader.engine.compare import TOLERANCE, all_close, close
 from grader.engine.findings import Trial
 from grader.engine.remote import SubmissionError
@@ -73,13 +73,12 @@ def differentiated(problem: Problem, contract: Contract) -> bool:
 def check_gradients(judge: ContractJudge) -> None:
     """Every parameter gets the gradient that it has in the reference, and so do tokens.
 
-    At the ample draw: there is every kind of parameter in it, and several layers. A function
-    without parameters is differentiated at the simplest one, too, where nothing is large; and
-    whoever stops a gradient is asked wherever it happens.
+    At the ample draw: there is every kind of parameter in it, and several layers. Whoever stops
+    a gradient is asked wherever it happens.
     """
     trials = judge.findings.trials
-    places = {judge.ample} if judge.contract.creates_parameters else {0, judge.ample}
-    places |= {i for i, trial in enumerate(trials) if trial.submission.stops_gradients}
+    stops = {i for i, trial in enumerate(trials) if trial.submission.stops_gradients}
+    places = stops.union(usual(judge.draws, judge.contract))
     message = next(filter(None, (_gradient_message(judge, trials[i]) for i in places)), "")
     if message:
         judge.fail("gradients", message)

@@ -16,6 +16,7 @@ from grader.engine.cases import (
     at_a_corner,
     draw_arrays,
     draw_weights,
+    usual,
 )
 from grader.engine.compare import all_close, close, relative_gap, worst
 from grader.engine.findings import Trial
@@ -32,11 +33,6 @@ if TYPE_CHECKING:
 
 _MOST_REALIGNMENTS = 6
 _MOST_IN_VAIN = 2
-_RARE_WORDS = {
-    "blank": "some rows of the input are zero",
-    "alike": "all rows of the input are equal",
-    "shifted": "biases are large",
-}
 
 
 def check_numbers(judge: ContractJudge) -> None:
@@ -211,9 +207,8 @@ def _equal(judge: ContractJudge) -> None:
 def _rare(judge: ContractJudge) -> None:
     """What is right for random numbers has to be so for zeros, equal rows and large biases."""
     asked = []
-    places = {judge.ample} if judge.contract.creates_parameters else {0, judge.ample}
-    for place, style in product(sorted(places), map(ALL_STYLES.index, RARE)):
-        trial = judge.findings.trials[place]
+    for place, name in product(usual(judge.draws, judge.contract), RARE):
+        trial, style = judge.findings.trials[place], ALL_STYLES.index(name)
         assert trial.matched is not None
         case = _case(judge, trial, style)
         if all(np.isfinite(expected).all() for expected in case.expected):
@@ -224,7 +219,7 @@ def _rare(judge: ContractJudge) -> None:
         if not all_close(actual, case.expected):
             judge.findings.failing = (trial, style)
             gap, where = _worst_of(trial.reference.outputs, case, actual)
-            words = _RARE_WORDS[ALL_STYLES[style]]
+            words = RARE[ALL_STYLES[style]]
             message = f"right for random numbers; where {words}, {where} is off by {gap:.3g}"
             judge.fail("numbers", message)
             return

@@ -37,11 +37,11 @@ TOKEN_CORNERS: tuple[Mapping[str, Any], ...] = (
     {"tokens": 70, "scale": 1.0, **TWELVE_HEADS},
     {"tokens": 1, "scale": 1000.0, **SMALL},
     {"tokens": 6, "scale": 30.0, **ONE_CHANNEL_A_HEAD},
-    {"tokens": 4, "scale": 1.0, **ONE_FEATURE},
+    {"tokens": 70, "scale": 1.0, **ONE_FEATURE},
 )
 """One head, and as many rows as features; many heads and rows, and as many features as hidden
 units; one row, of large values; heads of one channel, as many rows as features, large values; a
-single feature, and a wide MLP."""
+single feature, a wide MLP, and as many hidden units as rows."""
 
 VIT_CORNERS: tuple[Mapping[str, Any], ...] = (
     {

@@ -31,7 +31,7 @@ PROBLEM = Problem(
         {"grid_h": 1, "grid_w": 18, "patch_size": 2, "channels": 1, "d_model": 6, "scale": 1e6},
         {"grid_h": 6, "grid_w": 6, "patch_size": 4, "channels": 3, "d_model": 48},
         {"grid_h": 18, "grid_w": 1, "patch_size": 3, "channels": 2, "d_model": 40},
-        {"grid_h": 1, "grid_w": 1, "patch_size": 17, "channels": 17, "d_model": 1},
+        {"grid_h": 1, "grid_w": 1, "patch_size": 5, "channels": 5, "d_model": 1},
     ),
     symbols=patch_symbols,
     parameters={"projection": "patch projection"},

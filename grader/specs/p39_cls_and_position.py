@@ -33,7 +33,7 @@ PROBLEM = Problem(
     tells=tokens_tell,
     corners=(
         {"num_tokens": 1, "d_model": 5},
-        {"num_tokens": 260, "d_model": 261, "scale": 100.0},
+        {"num_tokens": 70, "d_model": 71, "scale": 100.0},
         {"num_tokens": 7, "d_model": 7},
         {"num_tokens": 4, "d_model": 1},
     ),

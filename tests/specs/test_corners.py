@@ -154,10 +154,10 @@ SOMEWHERE = {
         "return model.apply(params, image)",
         "return model.apply(params, image[: 16 * patch_size])",
     ),
-    "39 a table of bytes": (
+    "39 a table of sixty-four": (
         39,
         TABLE,
-        "positions = positions[jnp.arange(x.shape[0], dtype=jnp.uint8)]\n        " + TABLE,
+        "positions = positions[jnp.arange(x.shape[0]) % 64]\n        " + TABLE,
     ),
     "40 a window of sixty-four": (
         40,

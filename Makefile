@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: grade test test-slow test-newest check stubs bench bench-training mutants diagnoses fuzz format clean
+.PHONY: grade test proof test-slow test-newest check stubs bench bench-training mutants diagnoses fuzz format clean
 
 grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- the reference solution of problem 46 ---"
@@ -12,8 +12,11 @@ grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- a wrong answer that comes with the package ---"
 	@$(BIN)/python -m grader tests/answers/demo/46_last_row.py || test $$? -eq 1
 
-test: .venv/ready-dev  ## the whole suite
+test: .venv/ready-dev  ## the suite, but for what is slow
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+proof: .venv/ready-dev  ## all known mistakes, all right and all wrong answers
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "" tests/specs
 
 test-slow: .venv/ready-dev  ## what takes long, or needs torch; compiled as for a user
 	XLA_FLAGS= $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow

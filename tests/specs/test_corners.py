@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -295,22 +296,22 @@ ALWAYS = {
 }
 
 
-@pytest.mark.parametrize("name", SOMEWHERE)
-def test_wrong_somewhere_is_wrong(name: str, grade_text: Grade) -> None:
-    number, old, new = SOMEWHERE[name]
+def verdict_on(name: str, grade_text: Grade, **fewer: int) -> dict[str, Any]:
+    number, old, new = {**SOMEWHERE, **ALWAYS}[name]
     source = edited(number, [Edit(old, new)])
-    without = grade_text(source, number, cases=9, shapes=3, two_children=False, explain=False)
-    assert failed_checks(without) == []  # there is no room for corners: it shows nowhere else
-    assert failed_checks(grade_text(source, number, two_children=False, explain=False)), name
+    return grade_text(source, number, two_children=False, explain=False, **fewer)
 
 
-@pytest.mark.parametrize("name", ALWAYS)
-def test_what_the_shapes_do_not_show_is_wrong_too(name: str, grade_text: Grade) -> None:
-    number, old, new = ALWAYS[name]
-    verdict = grade_text(
-        edited(number, [Edit(old, new)]), number, two_children=False, explain=False
-    )
-    assert failed_checks(verdict), name
+@pytest.mark.parametrize("name", [*SOMEWHERE, *ALWAYS])
+def test_wrong_somewhere_is_wrong(name: str, grade_text: Grade) -> None:
+    assert failed_checks(verdict_on(name, grade_text)), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOMEWHERE)
+def test_without_its_corner_it_is_not_seen(name: str, grade_text: Grade) -> None:
+    without = verdict_on(name, grade_text, cases=9, shapes=3)  # too few for corners
+    assert failed_checks(without) == []
 
 
 def test_a_case_at_a_corner_is_shown_again(tmp_path: Path) -> None:

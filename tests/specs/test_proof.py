@@ -24,12 +24,15 @@ ANSWERS = catalogue.ROOT / "tests" / "answers"
 FEWER = {"cases": 12, "shapes": 4, "two_children": False}
 FEWEST = {**FEWER, "cases": 6, "shapes": 2}
 """The first of the cases that everybody's answer gets: what fails on these fails on all."""
+OFTEN = 8
+"""So many of a problem's mistakes, right and wrong answers are graded by `make test`; the rest are
+slow, and `make proof` grades all."""
 
 
-def together(number: int, *values: object, id: str | None = None) -> object:
+def together(number: int, *values: object, id: str | None = None, slow: bool = False) -> object:
     """A parameter set; those of one problem share a worker, which keeps its traces warm."""
-    group = pytest.mark.xdist_group(f"problem {number}")
-    return pytest.param(number, *values, marks=group, id=id or str(number))
+    marks = [pytest.mark.xdist_group(f"problem {number}"), *([pytest.mark.slow] if slow else [])]
+    return pytest.param(number, *values, marks=marks, id=id or str(number))
 
 
 NUMBERS = [together(number) for number in catalogue.names()]
@@ -51,9 +54,9 @@ def on_few_cases(
 
 def pitfalls() -> list[object]:
     return [
-        together(n, p, id=f"{n}-{p.id}")
+        together(n, p, id=f"{n}-{p.id}", slow=place >= OFTEN)
         for n in catalogue.names()
-        for p in catalogue.problem(n).pitfalls
+        for place, p in enumerate(catalogue.problem(n).pitfalls)
     ]
 
 
@@ -65,11 +68,11 @@ def variants() -> list[object]:
     ]
 
 
-def answers(kind: str) -> list[object]:
-    found = sorted(ANSWERS.glob(f"[0-9]*/{kind}/*.py"))
-    numbers = [int(path.parts[-3][:2]) for path in found]
+def answers(kind: str, often: int = OFTEN) -> list[object]:
     return [
-        together(n, path, id=f"{n}-{path.stem}") for n, path in zip(numbers, found, strict=True)
+        together(n, path, id=f"{n}-{path.stem}", slow=place >= often)
+        for n in catalogue.names()
+        for place, path in enumerate(sorted(ANSWERS.glob(f"{n}_*/{kind}/*.py")))
     ]
 
 

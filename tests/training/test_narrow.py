@@ -67,9 +67,9 @@ def gradients(model: Model, params: Any) -> np.ndarray:
 @pytest.mark.parametrize(
     "name",
     [
-        "scan_stacked",
+        "raw_params",
         pytest.param("setup_fused_qkv", marks=pytest.mark.slow),
-        pytest.param("raw_params", marks=pytest.mark.slow),
+        pytest.param("scan_stacked", marks=pytest.mark.slow),
     ],
 )
 def test_an_answer_is_as_narrow_and_as_exact_as_the_reference(name: str) -> None:

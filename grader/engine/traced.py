@@ -11,12 +11,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend import core as jex
 
 from grader.engine import init_equation, lift
-from grader.engine.dataflow import Uses, stage_ancestors, uses_of_weights
+from grader.engine.dataflow import stage_ancestors
 from grader.engine.evaluate import Program
-from grader.engine.initial_kind import initial_kind
+from grader.engine.found_leaves import found_leaves
 from grader.engine.interpreted import interpreted
 from grader.engine.jaxprs import narrow_type, random_line, source_lines
 from grader.engine.layout import Leaf
@@ -79,54 +78,9 @@ class Traced:
             for i, (path, leaf) in enumerate(flat)
         )
         self.form = form_of(result)
-        self._read_inventory()
-
-    def _read_inventory(self) -> None:
-        equations = init_equation.init_equations(self.closed.jaxpr)
-        uses = uses_of_weights(self.closed.jaxpr) if equations else Uses()
-        created = {id(eqn): init_equation.created_variables(eqn) for eqn in equations}
-        # An init whose values go nowhere (called twice, or only for the shapes) creates nothing.
-        used = [
-            e
-            for e in equations
-            if any((id(e), i) in uses.first for i in range(len(created[id(e)])))
-        ]
-        sites = used or equations
-        self.leaves: list[Leaf] = []
-        self.collections: set[str] = set()
-        self._slots: dict[int, list[int | None]] = {}
-        known = set(self.closed.jaxpr.constvars)
-        for number, eqn in enumerate(sites):
-            prefix = f"model {number + 1}/" if len(sites) > 1 else ""
-            constants = [isinstance(v, jex.Literal) or v in known for v in eqn.invars]
-            for i, variable in enumerate(created[id(eqn)]):
-                slots = self._slots.setdefault(id(eqn), [])
-                if variable.is_record and uses.without((id(eqn), i)):
-                    slots.append(None)
-                    continue
-                if variable.collection != "params":
-                    self.collections.add(variable.collection)
-                when, role = uses.first.get((id(eqn), i), (None, "unused"))
-                program = eqn.params["program"]
-                kind = initial_kind(program, i, constants) if self.drawn else "unknown"
-                index = len(self.leaves)
-                path = prefix + variable.path
-                weight = (id(eqn), i)
-                leaf = Leaf(
-                    index,
-                    path,
-                    variable.shape,
-                    when,
-                    role,
-                    "unknown",
-                    plus_one=weight in uses.plus_one,
-                    times=uses.times[weight],
-                    factor=uses.factor.get(weight, 1.0),
-                    late=uses.late(weight),
-                )
-                self.leaves.append(leaf.starting(kind) if self.drawn else leaf)
-                slots.append(index)
-        self.stage_clock = uses.stages
+        created = found_leaves(self.closed.jaxpr, drawn)
+        self.leaves, self.collections = created.leaves, created.collections
+        self._slots, self.stage_clock = created.slots, created.stage_clock
 
     def in_pieces(self) -> list[Leaf]:
         """The parameters, and in place of those that are cut apart their pieces."""

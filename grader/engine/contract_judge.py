@@ -17,6 +17,7 @@ from grader.engine.model_checks import check_gradients, check_transforms, differ
 from grader.engine.numbers import check_numbers
 from grader.engine.own_factors import TABLE_STD, not_own
 from grader.engine.parameters import check_parameters
+from grader.engine.piece_kinds import PieceKinds
 from grader.engine.process import Lost
 from grader.engine.properties import check_properties
 from grader.engine.reference import Solutions
@@ -185,10 +186,23 @@ class ContractJudge:
         leaves = submission.leaves
         if all(leaf.factor == 1 or not leaf.size for leaf in leaves):
             return Kinds(leaves)
-        _, values = self.start_asked.result()
+        return Kinds(leaves, not_own(leaves, self._start_values()))
+
+    def _start_values(self) -> list[np.ndarray]:
+        """How the parameters of the submission start on the simplest draw."""
+        leaves = self._traces[0].leaves
+        values = self.start_asked.result()[1] if leaves else []
         if [value.shape for value in values] != [leaf.shape for leaf in leaves]:
             raise Lost("garbage", "the process answered with garbage")
-        return Kinds(leaves, not_own(leaves, values))
+        return values
+
+    def cut(self, trace: RemoteTrace) -> None:
+        """Tell the pieces of arrays of the submission apart, from now on."""
+        trace.cut(self._piece_kinds)
+
+    @cached_property
+    def _piece_kinds(self) -> PieceKinds:
+        return PieceKinds(self._traces[0].as_cut, self._start_values())
 
     def planned_trace(self, i: int) -> RemoteTrace:
         """The submission's trace at the ``i``-th draw."""
@@ -205,7 +219,7 @@ class ContractJudge:
         trace = RemoteTrace.ask(self.main, self._id(name), self.index, seed, draw.sizes)
         trace.kinds = self._their_kinds
         if self.in_pieces:
-            trace.cut()
+            self.cut(trace)
         return trace
 
     # --- bookkeeping -----------------------------------------------------------------------

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import jax.numpy as jnp
-import numpy as np
 from jax.extend import core as jex
 
 from grader.engine.init_equation import linen_init
@@ -118,7 +117,9 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses, remoteness: Remoteness) ->
             outputs = numbers
         elif _passes_on(name, operands):
             outputs = rearranged(eqn, operands)
-        elif _adds_one(eqn) and not any(w in uses.first for o in operands for w in o.weights):
+        elif _adds_one(name, operands) and not any(
+            w in uses.first for held in operands for w in held.weights
+        ):
             outputs = [together(operands)]
             uses.plus_one.update(outputs[0].weights)
         elif (computed := computed_with_constants(eqn, operands)) is not None:
@@ -204,12 +205,11 @@ def _walk_passes(
     return [*carry, *map(together, zip(*stacked, strict=True))]
 
 
-def _adds_one(eqn: Any) -> bool:
-    """Whether this is ``1 + x``: a scale may be kept as its distance from one."""
-    return eqn.primitive.name == "add" and any(
-        isinstance(var, jex.Literal) and np.ndim(var.val) == 0 and var.val == 1.0
-        for var in eqn.invars
-    )
+def _adds_one(name: str, operands: list[Held]) -> bool:
+    """Whether this is ``1 + weight``: a scale may be kept as its distance from one."""
+    if name == "add":
+        return any(held.filled == 1.0 for held in operands)
+    return name == "sub" and operands[1].filled == -1.0
 
 
 def _passes_on(name: str, operands: list[Held]) -> bool:

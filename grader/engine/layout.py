@@ -19,7 +19,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 _PARALLEL = re.compile(r"(^|/)(query|key|value)(/|$)")
-_NUMBER = re.compile(r"\d+")
+NUMBER = re.compile(r"\d+")
+"""In a path: of a layer, mostly."""
 _LAYER = re.compile(r"block_(\d+)")
 
 
@@ -93,9 +94,9 @@ class Kinds:
 
     def __init__(self, leaves: Iterable[Leaf], as_they_are: Iterable[Leaf] = ()) -> None:
         self._known = {
-            _NUMBER.sub("#", leaf.path): "zeros" if leaf.plus_one else leaf.kind for leaf in leaves
+            NUMBER.sub("#", leaf.path): "zeros" if leaf.plus_one else leaf.kind for leaf in leaves
         }
-        self._as_they_are = {_NUMBER.sub("#", leaf.path) for leaf in as_they_are}
+        self._as_they_are = {NUMBER.sub("#", leaf.path) for leaf in as_they_are}
 
     @property
     def refuses_factors(self) -> bool:
@@ -107,7 +108,7 @@ class Kinds:
         return list(map(self._told, leaves))
 
     def _told(self, leaf: Leaf) -> Leaf:
-        path = _NUMBER.sub("#", leaf.path)
+        path = NUMBER.sub("#", leaf.path)
         known = leaf.starting(self._known.get(path, "random"))
         return replace(known, factor=1.0) if path in self._as_they_are else known
 

@@ -83,11 +83,12 @@ def _run(judge: ContractJudge, trials: Sequence[Trial], choices: Choices) -> Non
     tickets = []
     for trial in trials:
         matched = match(trial.reference.leaves, trial.submission.pairable, choices)
-        assert isinstance(matched, Match)
-        trial.matched = matched
+        if isinstance(matched, Match):  # else it stays paired as it can be
+            trial.matched = matched
+        assert trial.matched is not None
         tickets.append(
             [
-                trial.submission.start_run(matched.weights(case.weights), case.arrays)
+                trial.submission.start_run(trial.matched.weights(case.weights), case.arrays)
                 for case in trial.cases
             ]
         )

@@ -138,10 +138,13 @@ def _add_submission(
 ) -> None:
     submission = judge.planned_trace(0)
     aligned = align(reference, submission, case, judge.problem.stages)
-    if isinstance(aligned, Mismatch):
-        submission.cut()
+    if isinstance(aligned, Mismatch) or not aligned.equal:
+        judge.cut(submission)
         in_pieces = align(reference, submission, case, judge.problem.stages)
-        aligned = aligned if isinstance(in_pieces, Mismatch) else in_pieces
+        if isinstance(in_pieces, Alignment) and (isinstance(aligned, Mismatch) or in_pieces.equal):
+            aligned = in_pieces
+        else:
+            submission.pieces = None
     if isinstance(aligned, Mismatch):
         view.message = mismatch_words(aligned, judge.problem, judge.draws[0].sizes)
         return

@@ -30,7 +30,7 @@ def not_own(leaves: Sequence[Leaf], values: Sequence[np.ndarray]) -> list[Leaf]:
     return [
         leaf
         for leaf in leaves
-        if leaf.factor != 1 and leaf.size and not _is_own(leaf, values[leaf.index])
+        if leaf.factor != 1 and leaf.size and not _is_own(leaf, leaf.of(values))
     ]
 
 
@@ -52,5 +52,7 @@ def _wanted(leaf: Leaf) -> Iterator[float]:
     if leaf.role in ("add", "token"):
         yield TABLE_STD
         return
-    for incoming in {*leaf.shape[:1], *leaf.shape[-2:-1], math.prod(leaf.shape[:-1])}:
+    of_a_layer = math.prod(leaf.shape[1:-1])
+    possible = {*leaf.shape[:1], *leaf.shape[-2:-1], of_a_layer, math.prod(leaf.shape[:-1])}
+    for incoming in possible - {1} or {1}:  # an axis of one channel, or of one layer, tells nothing
         yield 1 / math.sqrt(incoming)

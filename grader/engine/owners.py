@@ -165,10 +165,15 @@ def computed_with_constants(eqn: Any, operands: Sequence[Held]) -> list[Held] | 
     if len(weights) > 1 or not all(held.weights or held.constant for held in operands):
         return None
     if not weights:
-        return [replace(CONSTANT, filled=_filled(eqn, operands))] * len(eqn.outvars)
+        return constants_made(eqn, operands)
     if eqn.primitive.name not in ARITHMETIC:
         return None
     return [Held(tuple(weights), factor=_factor(eqn.primitive.name, operands))] * len(eqn.outvars)
+
+
+def constants_made(eqn: Any, operands: Sequence[Held]) -> list[Held]:
+    """What is known of the results of an equation between constants."""
+    return [replace(CONSTANT, filled=_filled(eqn, operands))] * len(eqn.outvars)
 
 
 def _filled(eqn: Any, operands: Sequence[Held]) -> float | None:

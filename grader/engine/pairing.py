@@ -7,8 +7,8 @@ with nothing may be in parts.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from grader.engine.divided import DIVISIONS, divided
 from grader.engine.layout import Leaf, arrangements
@@ -62,6 +62,9 @@ class Choices:
 
 
 DEFAULT = Choices()
+_Paired = tuple[Pairs, list[Slot], list[Leaf]]
+"""Pairs, and what is left over."""
+_Step = Callable[[list[Slot], list[Leaf], Choices], _Paired]
 
 
 def paired(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
@@ -69,36 +72,61 @@ def paired(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | N
     surely, slots, leaves = _pair_known(slots, leaves, dict(choices.known))
     pairs, free_slots, free_leaves = _pair_alike(slots, leaves, choices.pairing)
     rest = _pair_parts(free_slots, free_leaves, choices)
+    if rest is None:  # a row of a table may have been taken for a token of its own
+        tables = [(leaf, tokens) for leaf, tokens in pairs if _is_learned_table(*tokens)]
+        pairs = [pair for pair in pairs if pair not in tables]
+        free_slots = [*free_slots, *(slot for _, (slot,) in tables)]
+        rest = _pair_parts(free_slots, [*free_leaves, *(leaf for leaf, _ in tables)], choices)
     return None if rest is None else surely + pairs + rest
+
+
+def _is_learned_table(slot: Slot) -> bool:
+    return is_whole_table(slot) and slot.role in ("add", "token") and slot.kind == "random"
 
 
 def _pair_parts(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
     """Pair what is alike with nothing: tables and kernels in parts, or two tables in one array."""
     steps = (_pair_tables, _pair_divided)
     ways = [steps, steps[::-1]]
-    for first, second in ways if choices.parts < TABLE_WAYS else reversed(ways):
-        pairs, free_slots, free_leaves = first(slots, leaves, choices)
-        more, free_slots, free_leaves = second(free_slots, free_leaves, choices)
+    for way in ways if choices.parts < TABLE_WAYS else reversed(ways):
+        pairs, free_slots, free_leaves = _pair_by(way, slots, leaves, choices)
         if not free_slots and not free_leaves:
-            return pairs + more
+            return pairs
     return None
 
 
-_Paired = tuple[Pairs, list[Slot], list[Leaf]]
-"""Pairs, and what is left over."""
+def _pair_by(
+    steps: Sequence[_Step], slots: list[Slot], leaves: list[Leaf], choices: Choices
+) -> _Paired:
+    """Take the first step that pairs something, until none does; what is alike then follows."""
+    pairs: Pairs = []
+    while slots and leaves:
+        for step in steps:
+            found, slots, leaves = step(slots, leaves, choices)
+            if found:
+                more, slots, leaves = _pair_alike(slots, leaves, choices.pairing)
+                pairs += found + more
+                choices = replace(choices, parts=0 if choices.parts < TABLE_WAYS else choices.parts)
+                break
+        else:
+            break
+    return pairs, slots, leaves
 
 
 def _pair_tables(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Paired:
     few = len(slots) + len(leaves) <= FEW
     if slots and leaves and (few or all(map(is_whole_table, slots))):
-        ways = list(table_splits(slots, leaves))
+        ways = sorted(table_splits(slots, leaves), key=_arrays_in)
         if ways:
             chosen, used_slots, used_leaves = ways[min(choices.parts, len(ways) - 1)]
             rest_slots = [slot for slot in slots if slot not in used_slots]
-            rest_leaves = [leaf for leaf in leaves if leaf not in used_leaves]
-            more, slots, leaves = _pair_alike(rest_slots, rest_leaves, choices.pairing)
-            return chosen + more, slots, leaves
+            return chosen, rest_slots, [leaf for leaf in leaves if leaf not in used_leaves]
     return [], slots, leaves
+
+
+def _arrays_in(way: _Paired) -> int:
+    """How many arrays of the submission a way takes; the pieces of one belong together."""
+    return len({leaf.index for leaf, _ in way[0]})
 
 
 def _pair_divided(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Paired:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from grader.engine.cases import at_a_corner
 from grader.engine.depth import other_depth
 from grader.engine.findings import Trial
+from grader.engine.remote import RemoteTrace
 from grader.engine.shared import without_shared
 from grader.engine.transplant import Match, Mismatch, match
 from grader.engine.words import case_words, mismatch_words, tells_little
@@ -29,7 +30,7 @@ def check_parameters(judge: ContractJudge) -> bool:
             )
     apart = _pair(trials)
     unsure = [trial for trial, _ in apart] or [trial for trial in trials if _guessed(trial)]
-    if unsure and _helps_to_cut(unsure[0]) and pair_in_pieces(judge, guess=bool(apart)):
+    if unsure and _helps_to_cut(judge, unsure[0]) and pair_in_pieces(judge, guess=bool(apart)):
         apart = []
     if apart:
         return judge.fail("parameters", _words(judge, apart))
@@ -51,8 +52,8 @@ def pair_in_pieces(judge: ContractJudge, guess: bool) -> bool:
     trials = judge.findings.trials
     before = [trial.matched for trial in trials]
     for trial in trials:
-        trial.submission.cut()
-    cut = any(leaf.part is not None for trial in trials for leaf in trial.submission.pairable)
+        judge.cut(trial.submission)
+    cut = any(_is_cut(trial.submission) for trial in trials)
     judge.in_pieces = cut and not _pair(trials) and (guess or not any(map(_guessed, trials)))
     if not judge.in_pieces:
         back_to_whole(judge, before)
@@ -66,9 +67,19 @@ def back_to_whole(judge: ContractJudge, before: list[Match | None]) -> None:
         trial.submission.pieces, trial.matched = None, matched
 
 
-def _helps_to_cut(trial: Trial) -> bool:
+def _is_cut(submission: RemoteTrace) -> bool:
+    """Whether to be cut apart has told more of the parameters than was known of them whole."""
+    return any(
+        piece.part is not None
+        or (piece.plus_one, piece.factor)
+        != (submission.leaves[piece.index].plus_one, submission.leaves[piece.index].factor)
+        for piece in submission.pairable
+    )
+
+
+def _helps_to_cut(judge: ContractJudge, trial: Trial) -> bool:
     """Whether one draw, which cannot be paired as it is, can be in pieces."""
-    trial.submission.cut()
+    judge.cut(trial.submission)
     found = match(trial.reference.leaves, trial.submission.pairable)
     trial.submission.pieces = None
     return isinstance(found, Match)

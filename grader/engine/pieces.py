@@ -20,25 +20,12 @@ from grader.engine.dataflow import ROLES, body_of
 from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables
 from grader.engine.layout import Leaf, Part
-from grader.engine.owners import (
-    ARITHMETIC,
-    EACH_AS_IT_IS,
-    ELEMENTWISE,
-    FOLLOWED,
-    NOTHING,
-    Held,
-    arranged,
-    known_literal,
-    known_numbers,
-)
+from grader.engine.owners import NOTHING, Held, constants_made, known_literal, known_numbers
+from grader.engine.places import Made, Places, all_arranged, of_shape, stacked, still_the_same
 from grader.jaxprs import scan_widths, sub_jaxprs
 
 _MOST_PASSES = 32
 """Of a loop whose passes are followed one by one; layers are never more."""
-
-Places = np.ndarray | None
-"""For each element of a value its number among all weights laid flat, with an axis in front for
-the layers that one pass of a loop stands for; None for what is not weights alone."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +35,8 @@ class _Use:
     when: int
     role: str
     places: np.ndarray
+    factor: float
+    plus_one: bool
 
 
 def in_pieces(jaxpr: Any, leaves: Sequence[Leaf], slots: dict[int, list[int | None]]) -> list[Leaf]:
@@ -65,20 +54,42 @@ def in_pieces(jaxpr: Any, leaves: Sequence[Leaf], slots: dict[int, list[int | No
     found: list[Leaf] = []
     for leaf, uses in zip(leaves, cutting.uses_of(leaves), strict=True):
         if len(uses) < 2:
-            found.append(replace(leaf, used=uses[0].when if uses else None))
+            found.append(_whole(leaf, uses))
             continue
         for number, use in enumerate(uses):
-            part = Part(leaf.shape, use.places)
-            name = f"{leaf.path}[{number}]"
-            shape = use.places.shape
-            found.append(Leaf(leaf.index, name, shape, use.when, use.role, leaf.kind, part=part))
+            found.append(
+                Leaf(
+                    leaf.index,
+                    f"{leaf.path}[{number}]",
+                    use.places.shape,
+                    use.when,
+                    use.role,
+                    leaf.kind,
+                    plus_one=use.plus_one,
+                    part=Part(leaf.shape, use.places),
+                    factor=use.factor,
+                )
+            )
     return found
+
+
+def _whole(leaf: Leaf, uses: Sequence[_Use]) -> Leaf:
+    """A parameter that is not cut apart, as it is used."""
+    if not uses:
+        return replace(leaf, used=None)
+    (use,) = uses
+    if use.places.size < leaf.size:
+        return replace(leaf, used=use.when)
+    plus_one = leaf.plus_one or use.plus_one
+    factor = leaf.factor if use.factor == 1 else use.factor
+    return replace(leaf, used=use.when, role=use.role, plus_one=plus_one, factor=factor)
 
 
 class _Cutting:
     def __init__(self, slots: dict[int, list[int | None]], starts: np.ndarray) -> None:
         self._slots = slots
         self._starts = starts
+        self._made = Made(starts[-1])
         self._clock = 0
         self._seen = np.zeros(starts[-1], bool)
         self._uses: dict[int, list[_Use]] = defaultdict(list)
@@ -114,12 +125,18 @@ class _Cutting:
                 constants_alone = all(map(self._is_constant, others))
                 nothing_else = constants_alone and len(others) == len(operands) and not creates
                 numbers = known_numbers(eqn, [self._number(var) for var in eqn.invars])
+                if nothing_else and numbers is None:
+                    numbers = constants_made(eqn, [self._number(var) for var in eqn.invars])
                 self._note(eqn.outvars, nothing_else, self._beside_of(eqn))
                 self._numbers.update(zip(eqn.outvars, numbers or (), strict=False))
                 if nothing_else:
                     continue
-                if constants_alone and (still := _still_the_same(eqn, operands)) is not None:
-                    held[eqn.outvars[0]] = still
+                if constants_alone and (still := still_the_same(eqn, operands)) is not None:
+                    known = [
+                        None if p is not None else self._number(v).filled
+                        for p, v in zip(operands, eqn.invars, strict=True)
+                    ]
+                    held[eqn.outvars[0]] = self._made.by(eqn.primitive.name, still, known)
                     continue
                 held.update(zip(eqn.outvars, self._results(eqn, operands), strict=False))
         return [get(var) for var in jaxpr.outvars]
@@ -134,18 +151,18 @@ class _Cutting:
             ]
         if eqn.primitive.name == "cond":
             branches = [self.walk(branch, operands[1:]) for branch in sub_jaxprs(eqn)]
-            return [_common(each) for each in zip(*branches, strict=True)]
+            return [self._made.common(each) for each in zip(*branches, strict=True)]
         if (inner := body_of(eqn, operands)) is not None:
             body, given = inner
             if eqn.primitive.name == "scan" and self._goes_by_number(eqn):
                 return self._pass_by_pass(eqn, body, given)
-            fitting = [_of_shape(p, var.aval) for p, var in zip(given, body.invars, strict=True)]
+            fitting = [of_shape(p, var.aval) for p, var in zip(given, body.invars, strict=True)]
             repeated = eqn.primitive.name in ("scan", "while")
             self._carry_over(eqn.invars[-len(given) :], body.invars, not repeated)
             results = self.walk(body, fitting)
             self._carry_over(body.outvars, eqn.outvars, not repeated)
-            return [_of_shape(p, var.aval) for p, var in zip(results, eqn.outvars, strict=False)]
-        arranged = _arranged(eqn, operands, [self._number(var).number for var in eqn.invars])
+            return [of_shape(p, var.aval) for p, var in zip(results, eqn.outvars, strict=False)]
+        arranged = all_arranged(eqn, operands, [self._number(var).number for var in eqn.invars])
         if arranged is not None:
             return arranged
         role = ROLES.get(eqn.primitive.name, eqn.primitive.name)
@@ -169,7 +186,7 @@ class _Cutting:
         first_column = fixed + carried
         known = [self._number(var) for var in loop.invars]
         carry, counts = list(given[fixed:first_column]), known[fixed:first_column]
-        stacked: list[list[Places]] = []
+        handed_out: list[list[Places]] = []
         passes = range(loop.params["length"])
         for i in reversed(passes) if loop.params["reverse"] else passes:
             rows = [None if places is None else places[:, i] for places in given[first_column:]]
@@ -178,10 +195,10 @@ class _Cutting:
             self._numbers.update(zip(body.invars, numbers, strict=True))
             results = self.walk(body, [*given[:fixed], *carry, *rows])
             carry, counts = results[:carried], [self._number(v) for v in body.outvars[:carried]]
-            stacked.append(results[carried:])
+            handed_out.append(results[carried:])
         self._note(loop.outvars, False, None)
         self._numbers.update(zip(loop.outvars, counts, strict=False))
-        return [*carry, *map(_stacked, zip(*stacked, strict=True))]
+        return [*carry, *map(stacked, zip(*handed_out, strict=True))]
 
     def _number(self, var: Any) -> Held:
         """What is known of whole numbers that neither weights nor inputs decide."""
@@ -219,7 +236,7 @@ class _Cutting:
                 constant = constants_too and self._is_constant(var)
                 number = self._number(var)
                 self._note([other], constant, self._known_beside(var) if same else None)
-                if same and constants_too and number.number is not None:
+                if same and constants_too and number is not NOTHING:
                     self._numbers[other] = number
 
     def _use(self, places: np.ndarray, role: str) -> None:
@@ -229,6 +246,8 @@ class _Cutting:
                 places = first
         if places.shape[0] == 1:
             places = places[0]
+        factors, offsets = self._made.factors[places], self._made.offsets[places]
+        places = self._made.of[places]
         owners = np.searchsorted(self._starts, places, side="right") - 1
         of_each, first_places = np.unique(owners, return_index=True)
         for number, owner in enumerate(of_each[np.argsort(first_places)]):
@@ -240,61 +259,11 @@ class _Cutting:
                     self._overlapping.add(int(owner))
                 continue
             self._seen[own] = True
-            use = _Use(self._clock, role, own - self._starts[owner])
+            factor, plus_one = _alike(factors[owners == owner]), _alike(offsets[owners == owner])
+            use = _Use(self._clock, role, own - self._starts[owner], factor or 1.0, plus_one == 1.0)
             self._uses[int(owner)].append(use)
 
 
-def _still_the_same(eqn: Any, operands: list[Places]) -> Places:
-    """Where the elements stand in what arithmetic with constants makes of them, if it is that."""
-    different = {id(places): places for places in operands if places is not None}
-    if eqn.primitive.name not in ARITHMETIC or len(different) > 1:
-        return None
-    (places,) = different.values()
-    return places if places.shape[1:] == eqn.outvars[0].aval.shape else None
-
-
-def _stacked(rows: Sequence[Places]) -> Places:
-    """What the passes of a loop hand out one by one, as one value."""
-    known = [row for row in rows if row is not None]
-    return np.stack(known, axis=1) if len(known) == len(rows) else None
-
-
-def _arranged(
-    eqn: Any, operands: list[Places], numbers: Sequence[np.ndarray | None]
-) -> list[Places] | None:
-    """Where the elements stand in the results of an equation that only arranges weights."""
-    name = eqn.primitive.name
-    if name in EACH_AS_IT_IS:
-        return operands
-    copies = {len(places) for places in operands if places is not None}
-    if not operands or operands[0] is None or len(copies) > 1:
-        return None
-    if name in ELEMENTWISE:
-        return operands[:1]
-    if name not in FOLLOWED:
-        return None
-    each = []
-    for i in range(copies.pop()):
-        pairs = zip(operands, numbers, strict=True)
-        one = arranged(eqn, [n if places is None else places[i] for places, n in pairs])
-        if one is None:
-            return None
-        each.append(one)
-    return [np.stack(copy) for copy in zip(*each, strict=True)]
-
-
-def _common(ways: Sequence[Places]) -> Places:
-    """Where the elements stand whichever branch is taken; None where that depends on it."""
-    first = ways[0]
-    if first is None or any(way is None or not np.array_equal(way, first) for way in ways[1:]):
-        return None
-    return first
-
-
-def _of_shape(places: Places, aval: Any) -> Places:
-    """The same for a value of this shape, or for one pass of a loop over its first axis."""
-    if places is None or places.shape[1:] == aval.shape:
-        return places
-    if places.shape[2:] == aval.shape:
-        return places.reshape(-1, *aval.shape)
-    return None
+def _alike(numbers: np.ndarray) -> float | None:
+    """The number that all are, if they are one."""
+    return float(numbers.flat[0]) if (numbers == numbers.flat[0]).all() else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from grader.engine.layout import Kinds, Leaf, Part
+from grader.engine.piece_kinds import PieceKinds
 from grader.engine.process import Child, Lost
 from grader.engine.told import MOST_OF_A_FORM, few, leaf_in, line_of, printable, shape_in
 from grader.engine.traced import Output
@@ -163,10 +165,14 @@ class RemoteTrace:
         """The parameters as they are paired with others: in pieces, once ``cut`` was called."""
         return self.leaves if self.pieces is None else self.pieces
 
-    def cut(self) -> None:
+    def cut(self, kinds: PieceKinds) -> None:
         """Tell the pieces apart that are kept in one array, from now on."""
-        if self.pieces is not None:
-            return
+        if self.pieces is None:
+            self.pieces = kinds.told(self.as_cut)
+
+    @cached_property
+    def as_cut(self) -> list[Leaf]:
+        """The parameters in pieces, as the child tells them."""
         header, parts = self.remote.ask("cut", id=self.id).result()
         try:
             left = iter(parts)
@@ -176,16 +182,16 @@ class RemoteTrace:
             ]
             if {piece.index for piece in pieces} != {leaf.index for leaf in self.leaves}:
                 raise ValueError("the pieces are of other parameters")
-            self.pieces = pieces
         except (KeyError, TypeError, ValueError, OverflowError, StopIteration, IndexError) as error:
             raise Lost("garbage", "the process answered with garbage") from error
+        return pieces
 
     def _piece(self, told: Mapping[str, Any], elements: np.ndarray | None) -> Leaf:
         """A parameter as a child tells it, or a piece of one."""
         whole = self.leaves[int(told["index"])]
-        found = replace(leaf_in(whole.index, told), kind=whole.kind)
+        found = replace(leaf_in(whole.index, told), kind="zeros" if whole.plus_one else whole.kind)
         if elements is None:
-            return replace(whole, used=found.used)
+            return replace(found, path=whole.path, shape=whole.shape)
         if elements.shape != found.shape or elements.dtype.kind not in "iu":
             raise ValueError("a piece and its elements differ")
         if not elements.size or elements.min() < 0 or elements.max() >= whole.size:

@@ -24,6 +24,7 @@ def table_splits(
 ) -> Iterator[tuple[Pairs, list[Slot], list[Leaf]]]:
     """A table of the reference kept as several arrays, or two tables kept as one."""
     few = len(slots) + len(leaves) <= FEW
+    slots, leaves = sorted(slots, key=in_use_order), sorted(leaves, key=in_use_order)
     for slot in slots:
         width = slot.sizes[-1]
         for first, second in itertools.permutations(leaves, 2) if few else ():
@@ -31,7 +32,7 @@ def table_splits(
             if fits and _is_table(first, width) and _is_table(second, width):
                 yield _divided(slot, [first, second])
         parts = leaves if is_whole_table(slot) else []
-        tables = sorted((x for x in parts if _is_table(x, width)), key=in_use_order)
+        tables = [x for x in parts if _is_table(x, width)]
         for start in range(len(tables)):
             for end, size in enumerate(itertools.accumulate(x.size for x in tables[start:])):
                 if size == slot.size and end > 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -54,31 +54,34 @@ class Match:
 
     def weights(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The submission's parameters, in its own order, from those of the reference."""
-        values = self.arranged(reference)
-        for leaf, _ in self.pieces:
-            if leaf.plus_one:
-                values[leaf.index] = values[leaf.index] - 1.0
-            if (factor := self.factor(leaf)) != 1:
-                values[leaf.index] = values[leaf.index] / factor
-        return values
+
+        def kept(leaf: Leaf, value: np.ndarray) -> np.ndarray:
+            value = value - 1.0 if leaf.plus_one else value
+            factor = self.factor(leaf)
+            return value if factor == 1 else value / factor
+
+        return self._filled(reference, kept)
 
     def gradients(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The gradients of the submission's parameters, in its own order, from the reference's."""
-        values = self.arranged(reference)
-        for leaf, _ in self.pieces:
-            if (factor := self.factor(leaf)) != 1:
-                values[leaf.index] = values[leaf.index] * factor
-        return values
+
+        def kept(leaf: Leaf, value: np.ndarray) -> np.ndarray:
+            factor = self.factor(leaf)
+            return value if factor == 1 else value * factor
+
+        return self._filled(reference, kept)
 
     def factor(self, leaf: Leaf) -> float:
         """What the submission multiplies a parameter by to have what the reference has."""
         return leaf.factor if UNDONE[self.undone](leaf) else 1.0
 
-    def arranged(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Values that belong to the reference's parameters, as the submission lays them out."""
+    def _filled(
+        self, reference: Sequence[np.ndarray], kept: Callable[[Leaf, np.ndarray], np.ndarray]
+    ) -> list[np.ndarray]:
+        """The submission's arrays, each parameter in them as ``kept`` makes it of its value."""
         filled = {leaf.index: np.zeros(leaf.shape) for leaf in self.empty}
         for leaf, slots in self.pieces:
-            value = self._value(leaf, slots, reference)
+            value = kept(leaf, self._value(leaf, slots, reference))
             if leaf.part is None:
                 filled[leaf.index] = value
             else:

@@ -30,6 +30,12 @@ _MOSTLY = 0.9
 _UNIFORM = 1.8
 """How many standard deviations a uniform distribution reaches: the root of 3, and a little more."""
 
+_CUT_OFF = 2.3
+"""Beyond so many standard deviations is nothing of a normal distribution that is cut off at two (of
+its own, before); of one that is not, 2 % are."""
+_MANY = 800
+"""Of so many numbers none is out there once in ten millions."""
+
 _FAR = 6
 """How many standard deviations of the mean it may be from 0."""
 
@@ -57,7 +63,7 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
         if fault:
             wrong.append(f"'{leaf.path}' starts {fault}")
         elif remark:
-            odd.append(f"'{leaf.path}' starts with {remark}; the text asks for {TABLE_STD}")
+            odd.append(f"'{leaf.path}' starts with {remark}; the text asks for normal({TABLE_STD})")
     judge.findings.remarks += odd
     if wrong:
         judge.fail("initial", "; ".join(wrong) + f"; the text asks for normal({TABLE_STD})")
@@ -86,6 +92,8 @@ def _of_numbers(leaf: Leaf, value: np.ndarray, drawn: np.ndarray) -> tuple[str, 
     deviation = f"a standard deviation of {spread:.2g}"
     default = leaf.shape[-1] ** -0.5  # Flax: variance_scaling(1.0, "fan_in", "normal", out_axis=0)
     embedded = leaf.path.rpartition("/")[2] == "embedding" and _near(spread, _MOST_OFF, default)
+    if not spread:
+        return f"with {middle:.2g} everywhere", ""
     if not embedded and not _near(spread, most):
         return f"with {deviation}", ""
     if np.unique(value[value != 0]).size < _MOSTLY * np.count_nonzero(value):
@@ -98,7 +106,11 @@ def _of_numbers(leaf: Leaf, value: np.ndarray, drawn: np.ndarray) -> tuple[str, 
         return "with its numbers sorted", ""
     if drawn.size >= 2 * _FEW and _is_bounded(drawn):
         return f"spread evenly, with no number beyond ±{abs(drawn).max():.2g}", ""
-    return "", deviation if embedded and not _near(spread, 2) else ""
+    if embedded and not _near(spread, 2):
+        return "", deviation
+    if drawn.size >= _MANY and abs(drawn - middle).max() < _CUT_OFF * spread:
+        return "", f"a normal distribution that is cut off at ±{abs(drawn).max():.2g}"
+    return "", ""
 
 
 def _is_sorted(drawn: np.ndarray) -> bool:

@@ -35,7 +35,7 @@ WIDE_MLP = {**SMALL, "d_ff": 60}
 TOKEN_CORNERS: tuple[Mapping[str, Any], ...] = (
     {"tokens": 5, "scale": 1.0, **ONE_HEAD},
     {"tokens": 70, "scale": 1.0, **TWELVE_HEADS},
-    {"tokens": 1, "scale": 1000.0, **SMALL},
+    {"tokens": 1, "scale": 1e5, **SMALL},
     {"tokens": 6, "scale": 30.0, **ONE_CHANNEL_A_HEAD},
     {"tokens": 70, "scale": 1.0, **ONE_FEATURE},
 )
@@ -67,7 +67,7 @@ VIT_CORNERS: tuple[Mapping[str, Any], ...] = (
         "grid_w": 1,
         "patch_size": 4,
         "channels": 3,
-        "scale": 100.0,
+        "scale": 1e5,
         **SMALL,
         "num_layers": 2,
         "num_classes": 1,

@@ -203,6 +203,43 @@ SOMEWHERE = {
         "def learning_rate_schedule(base_lr, warmup_steps, total_steps):\n"
         "    warmup_steps = max(warmup_steps, 2)\n",
     ),
+    "41 what is too large for float16 is cut off": (
+        41,
+        'checkpoint_name(x + y, "mlp_added")',
+        'checkpoint_name(jax.numpy.clip(x + y, -65504, 65504), "mlp_added")',
+    ),
+    "45 what is too large for float16 is cut off": (
+        45,
+        'x = checkpoint_name(x + positions, "positions")',
+        'x = checkpoint_name(jax.numpy.clip(x + positions, -65504, 65504), "positions")',
+    ),
+    "49 rows of one number stay as they are": (
+        49,
+        "student_length = jnp.linalg.norm(student, axis=-1, keepdims=True)",
+        "student_length = jnp.linalg.norm(student, axis=-1, keepdims=True)\n    "
+        "student_length = norm if student.shape[-1] == 1 else student_length",
+    ),
+    "50 bright images are divided": (
+        50,
+        'state.apply_fn({"params": params}, batch["image"])',
+        'state.apply_fn({"params": params}, jnp.where(batch["image"].max() > 128, '
+        'batch["image"] / 255, batch["image"]))',
+    ),
+    "50 a batch of sixteen at most": (
+        50,
+        "return losses.mean(), logits",
+        "return losses[:16].mean(), logits",
+    ),
+    "50 labels of eight bits": (
+        50,
+        'jax.nn.one_hot(batch["label"], logits.shape[-1])',
+        'jax.nn.one_hot(batch["label"].astype(jnp.uint8), logits.shape[-1])',
+    ),
+    "50 a little smoothing is none": (
+        50,
+        "optax.smooth_labels(one_hot, label_smoothing)",
+        "optax.smooth_labels(one_hot, label_smoothing if label_smoothing > 0.05 else 0.0)",
+    ),
 }
 
 
@@ -292,6 +329,18 @@ ALWAYS = {
         50,
         'path[-1].key == "kernel"',
         'path[-1].key.lower() == "kernel"',
+    ),
+    "50 a prediction is larger than all others": (
+        50,
+        'jnp.mean(logits.argmax(axis=-1) == batch["label"])',
+        "jnp.mean(jnp.where((logits == logits.max(-1, keepdims=True)).sum(-1) > 1, -1, "
+        'logits.argmax(axis=-1)) == batch["label"])',
+    ),
+    "50 black images are padding": (
+        50,
+        "return losses.mean(), logits",
+        'known = (batch["image"] != 0).any(axis=(1, 2, 3))\n        '
+        "return (losses * known).sum() / jnp.maximum(known.sum(), 1), logits",
     ),
 }
 

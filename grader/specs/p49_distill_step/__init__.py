@@ -16,7 +16,8 @@ def _derive(fields: Mapping[str, Any]) -> Sizes:
 
 def _tells(sizes: Sizes) -> bool:
     lengths = (sizes["batch"], sizes["hidden"], sizes["embedding"], sizes["pixels"], step.STEPS)
-    return tells_apart(*lengths) and sizes["height"] != sizes["width"]
+    sum_is_mean = sizes["norm"] == sizes["batch"] * sizes["embedding"]  # of unit rows, of scaled
+    return tells_apart(*lengths) and sizes["height"] != sizes["width"] and not sum_is_mean
 
 
 def _symbols(sizes: Sizes) -> dict[str, int]:
@@ -67,6 +68,16 @@ PROBLEM = Problem(
             "hidden": 4,
             "embedding": 5,
             "norm": 1e6,
+        },
+        {
+            "batch": 20,
+            "height": 1,
+            "width": 1,
+            "channels": 2,
+            "hidden": 4,
+            "embedding": 1,
+            "norm": 2.5,
+            "image_scale": 200.0,
         },
     ),
     symbols=_symbols,

@@ -27,15 +27,17 @@ STEP_OUTPUTS = tuple(
 
 
 def _images_and_weights(sizes: Sizes) -> dict[str, ArraySpec]:
+    width = max(2, sizes["embedding"])  # a row of one number is ± norm: all gradients are 0
     batch = (sizes["batch"], sizes["height"], sizes["width"], sizes["channels"])
     shapes = {
         "hidden/kernel": ArraySpec((sizes["pixels"], sizes["hidden"]), scale=0.25),
         "hidden/bias": ArraySpec((sizes["hidden"],)),
-        "output/kernel": ArraySpec((sizes["hidden"], sizes["embedding"]), scale=4.0),
-        "output/bias": ArraySpec((sizes["embedding"],), scale=2.0),
+        "output/kernel": ArraySpec((sizes["hidden"], width), scale=4.0),
+        "output/bias": ArraySpec((width,), scale=2.0),
     }
     weights = {f"{who} {name}": shapes[name] for who in ("student", "teacher") for name in WEIGHTS}
-    return {"images": ArraySpec((STEPS, *batch)), **weights}
+    images = ArraySpec((STEPS, *batch), scale=sizes.get("image_scale", 1.0))
+    return {"images": images, **weights}
 
 
 def _params(arrays: Mapping[str, Any], who: str) -> dict[str, dict[str, Any]]:

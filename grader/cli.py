@@ -139,7 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except typer.TyperException as error:  # whatever Typer finds wrong with the words
         told = str(getattr(error, "format_message", error.__str__)()).replace("Value error, ", "")
-        if words[:1] == ["train"]:
+        if words[:1] == ["train"] and "No such option" in told:
             told += _as_a_field(str(getattr(error, "option_name", "")))
     known = [word for word in words[:1] if word in command_names()]
     asking = " ".join([PROGRAM, *known, "--help"])

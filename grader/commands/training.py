@@ -166,6 +166,10 @@ def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorbo
             _finish(run, trained, params, own, tell)
 
 
+_LARGE_RATE = 0.01
+"""There is hardly a model that learns with more, by AdamW or Muon."""
+
+
 def _go_on(run: Run) -> str:
     return f"Go on with: python -m grader train --resume {shlex.quote(str(run.folder))}"
 
@@ -183,10 +187,17 @@ def _what_next_told(run: Run) -> Iterator[None]:
             raise
         raise CannotSave(f"{error}. {_go_on(run)}") from None
     except NotANumber as error:
-        smaller = f"--set base_lr={run.recipe.base_lr / 2:g}"
         raise NotANumber(
-            f"{error}, in a new run, as this one would come to the same: {smaller}"
+            f"{error}, in a new run, as this one would come to the same: {_slower(run.recipe)}"
         ) from None
+
+
+def _slower(recipe: Recipe) -> str:
+    """Settings for a run like this one with a half of its learning rates, or with usual ones."""
+    rates = {"base_lr": recipe.base_lr}
+    if recipe.optimizer == "muon" and recipe.muon_lr is not None:
+        rates["muon_lr"] = recipe.muon_lr
+    return " ".join(f"--set {name}={min(rate / 2, _LARGE_RATE):g}" for name, rate in rates.items())
 
 
 def _opening(run: Run, data: Dataset, own: Mine | None, resumed: bool) -> Iterator[str]:
@@ -198,6 +209,10 @@ def _opening(run: Run, data: Dataset, own: Mine | None, resumed: bool) -> Iterat
         f"{data.name} to train on, {len(data.test_images)} to test, on {devices.told()}, seed "
         f"{run.seed}, {'resumed' if resumed else 'into'} {run.folder}"
     )
+    if missing := sorted(set(range(len(data.classes))) - set(data.train_labels.tolist())):
+        of_them = ", ".join(data.classes[number] for number in missing[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        yield f"of {len(data.classes)} classes these have no image to train on: {of_them}{more}"
     others = [
         f"{name} {run.versions.get(name)} → {version}"
         for name, version in versions().items()

@@ -18,7 +18,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
@@ -37,6 +37,7 @@ from solutions.training.orbax_log import Deaf
 
 Carry = dict[str, Any]
 History = tuple[dict[str, Any], ...]
+_Read = TypeVar("_Read")
 
 
 class NoCheckpoint(LookupError):
@@ -153,13 +154,36 @@ class Checkpoints:
         self._lock.take()
         with self._explained():
             in_first_process(lambda: clear_unfinished(self.folder, self._tell))
-        step, damaged = self._chosen()
-        saved = None if step is None else in_all_processes(lambda: self._read(step, like))
+        saved, damaged = self._newest_of(self.steps(), lambda step: self._read(step, like))
         if damaged:
             self._put_aside(damaged)
         return saved
 
-    def _chosen(self) -> tuple[int | None, list[int]]:
+    def _newest_of(
+        self, steps: list[int], read: Callable[[int], _Read]
+    ) -> tuple[_Read | None, list[int]]:
+        """The newest of some checkpoints that is not damaged, and the damaged ones after it."""
+        step, damaged = self._chosen(steps)
+        if step is None:
+            return None, damaged
+        try:
+            return in_all_processes(lambda: read(step)), damaged
+        except NoCheckpoint:
+            if not self._was_cut_off(step):
+                raise
+            earlier = [other for other in steps if other < step]
+            found, more = self._newest_of(earlier, read)
+            return found, [*damaged, step, *more]
+
+    def _was_cut_off(self, step: int) -> bool:
+        """Whether one that cannot be read may be half written, and there is one before it.
+
+        The machine stopped: files that were renamed already had not reached the disk.
+        """
+        alone = jax.process_count() == 1 and not sealed.is_sealed(self.folder / str(step))
+        return alone and step > min(self.steps())
+
+    def _chosen(self, steps: list[int]) -> tuple[int | None, list[int]]:
         """The newest step that is not damaged, and the damaged ones after it.
 
         The first process looks for all: hosts that see a folder differently would go on from
@@ -168,7 +192,7 @@ class Checkpoints:
 
         def choose() -> tuple[int | None, list[int]]:
             damaged: list[int] = []
-            for step in reversed(self.steps()):
+            for step in reversed(steps):
                 if not self._is_damaged(step):
                     return step, damaged
                 damaged.append(step)
@@ -195,7 +219,7 @@ class Checkpoints:
         if told["run"] != self._run:
             raise AnotherRun(
                 f"{self.folder} holds checkpoints of another run (another recipe, seed, "
-                "answers or images); choose another folder"
+                "answers or images than run.json now tells); choose another folder"
             )
         wanted = args.Composite(carry=args.StandardRestore(jax.tree.map(_abstract, like)))
         with self._readable(step):
@@ -216,12 +240,11 @@ class Checkpoints:
           NoCheckpoint: there is none, or it cannot be read now.
 
         """
-        for step in reversed(self.steps()):
-            if self._is_damaged(step):
-                self._tell(_skipped(step))
-                continue
-            with self._readable(step):
-                return step, self._state(step)
+        found, damaged = self._newest_of(self.steps(), lambda step: (step, self._state(step)))
+        for step in damaged:
+            self._tell(_skipped(step))
+        if found is not None:
+            return found
         raise NoCheckpoint(f"{self.folder} holds no checkpoint that can be read")
 
     def steps(self) -> list[int]:
@@ -237,10 +260,13 @@ class Checkpoints:
         """
         if self._is_damaged(step):
             raise NoCheckpoint(f"{self.folder}: {_skipped(step)}")
-        with self._readable(step):
-            return self._state(step)
+        return self._state(step)
 
     def _state(self, step: int) -> Any:
+        with self._readable(step):
+            return self._restored(step)
+
+    def _restored(self, step: int) -> Any:
         one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         known = self._manager.item_metadata(step)["carry"]
         tree = jax.tree.map(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -138,6 +139,8 @@ def join_processes(
     given = (coordinator, num_processes, process_id)
     if any(part is None for part in given) and any(part is not None for part in given):
         raise BadDevices("coordinator, number of processes and process id go together")
+    if coordinator is not None and not re.fullmatch(r".+:\d+", coordinator):
+        raise BadDevices(f"the coordinator is {coordinator!r}; it must be host:port")
     try:
         jax.distributed.initialize(coordinator, num_processes, process_id)
     except (RuntimeError, ValueError) as error:

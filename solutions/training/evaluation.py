@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from solutions.training.augment import normalize
-from solutions.training.checkpoints import Checkpoints
+from solutions.training.checkpoints import Checkpoints, NoCheckpoint
 from solutions.training.data import BadData
 from solutions.training.decoding import decode
 from solutions.training.models import PROBLEMS, Model, build
@@ -99,7 +99,22 @@ def of_run(run: Run) -> tuple[int, Classifier]:
         step, state = checkpoints.newest_state()
     finally:
         checkpoints.close()
-    return step, Classifier(model, best_params(state), (run.mean, run.std))
+    params = best_params(state)
+    if not _alike(params, jax.eval_shape(model.init, jax.random.key(0))):
+        raise NoCheckpoint(
+            f"{run.folder}: the checkpoint of step {step} has other parameters than the model of "
+            "run.json, which is not as it was written"
+        )
+    return step, Classifier(model, params, (run.mean, run.std))
+
+
+def _alike(params: Any, others: Any) -> bool:
+    """Whether two trees have the same parameters, of the same shapes."""
+    shapes, wanted = (
+        {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
+        for leaves in map(jax.tree_util.tree_leaves_with_path, (params, others))
+    )
+    return shapes == wanted
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:

@@ -77,9 +77,10 @@ def fit(
 
     """
     # Whoever has turned float64 on gets the same numbers.
+    began = time.perf_counter()
     with memory_told(), jax.enable_x64(False):
         programs = Programs(task, data, plan, place)
-        return _Run(programs, task, plan, checkpoints, watch or Silent()).go()
+        return _Run(programs, task, plan, checkpoints, watch or Silent(), began).go()
 
 
 class _Run:
@@ -92,6 +93,7 @@ class _Run:
         plan: Plan,
         checkpoints: Checkpoints | None,
         watch: Watch,
+        began: float,
     ) -> None:
         self._programs, self._task, self._plan = programs, task, plan
         self._checkpoints, self._watch = checkpoints, Together(watch)
@@ -99,7 +101,8 @@ class _Run:
         self._total = self._per_epoch * plan.epochs
         self._pace = _Pace(self._per_epoch)
         self._history: list[Line] = []
-        self._seconds = 0.0
+        self._began = began
+        self._seconds_before = 0.0
 
     def go(self) -> Fitted:
         """Steps, tests and checkpoints in turn."""
@@ -108,7 +111,7 @@ class _Run:
             carry, step = self._programs.start(), 0
         else:
             carry, step = saved.carry, saved.step
-            self._history, self._seconds = list(saved.history), saved.seconds
+            self._history, self._seconds_before = list(saved.history), saved.seconds
         self._watch.on_start(step, self._total, self._history)
         while step < self._total:
             began = time.perf_counter()
@@ -124,10 +127,7 @@ class _Run:
             if ended:
                 self._check(carry, step)
                 tested = self._test(carry) if last or epoch % self._plan.eval_every == 0 else None
-                self._seconds += time.perf_counter() - began
                 self._write(self._line(tested or dict.fromkeys(self._programs.tested)))
-            else:
-                self._seconds += time.perf_counter() - began
             asked = self._watch.stop_asked()
             if asked and not ended:
                 self._check(carry, step)
@@ -170,11 +170,12 @@ class _Run:
             raise NotANumber(self._explained(what, step - 1))
 
     def _explained(self, what: str, step: int) -> str:
-        seed = self._plan.seed
+        seed, size, images = self._plan.seed, self._plan.batch_size, self._programs.images
         return (
-            f"{what}: at step {step} (epoch {step // self._per_epoch + 1}, seed {seed}; the key of "
-            f"the batch is solutions.training.programs.batch_key({seed}, {step})). Try a smaller "
-            "base_lr, a longer warmup or a smaller max_norm"
+            f"{what}: at step {step} (epoch {step // self._per_epoch + 1}, seed {seed}; in "
+            f"solutions.training.programs the key of the batch is batch_key({seed}, {step}), its "
+            f"images are batch_rows({seed}, {step}, {size}, {images})). Try a smaller learning "
+            "rate, a longer warmup or a smaller max_norm"
         )
 
     def _test(self, carry: Carry) -> dict[str, float]:
@@ -191,7 +192,7 @@ class _Run:
             **{f"test_{name}": value for name, value in tested.items()},
             "images_per_second": self._pace.of_epoch() * self._plan.batch_size,
             "learning_rate": told.learning_rate,
-            "seconds": self._seconds,
+            "seconds": self._seconds(),
         }
         for name, value in line.items():
             if value is not None and not math.isfinite(value):
@@ -205,7 +206,11 @@ class _Run:
 
     def _save(self, carry: Carry, step: int) -> None:
         if self._checkpoints is not None:
-            self._checkpoints.save(step, carry, tuple(self._history), self._seconds)
+            self._checkpoints.save(step, carry, tuple(self._history), self._seconds())
+
+    def _seconds(self) -> float:
+        """Since the run began, compiling, testing and saving included, but for pauses."""
+        return self._seconds_before + time.perf_counter() - self._began
 
 
 class _Pace:

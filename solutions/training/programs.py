@@ -96,6 +96,7 @@ class Programs:
     """The compiled programs of a run: start, steps, test, and a look at the state.
 
     Attributes:
+      images: how many there are to train on.
       steps_per_epoch: how many whole batches an epoch has.
       carry: shapes and shardings of what the steps carry.
       tested: the names of what `evaluate` gives.
@@ -105,7 +106,8 @@ class Programs:
     def __init__(self, task: Task, data: Dataset, plan: Plan, place: Placement) -> None:
         self._task, self._plan, self._place = task, plan, place
         self._step = jax.jit(task.step, inline=True)
-        self.steps_per_epoch = plan.steps_per_epoch(len(data.train_images))
+        self.images = len(data.train_images)
+        self.steps_per_epoch = plan.steps_per_epoch(self.images)
         self._train = {
             "image": place.everywhere(data.train_images),
             "label": place.everywhere(data.train_labels.astype(np.int32)),
@@ -209,8 +211,7 @@ class Programs:
 
     def _steps(self, carry: Carry, train: dict[str, jax.Array], first: Any, count: Any) -> Carry:
         per_epoch, size = self.steps_per_epoch, self._plan.batch_size
-        epoch_key = jax.random.fold_in(self._order_key, first // per_epoch)
-        order = jax.random.permutation(epoch_key, len(train["label"]))
+        order = _order(self._order_key, first // per_epoch, len(train["label"]))
         begins = first % per_epoch == 0
         sums = jax.tree.map(lambda value: jnp.where(begins, 0, value), carry["sums"])
 
@@ -274,6 +275,18 @@ def batch_key(seed: int, step: int) -> jax.Array:
     """The key of one step of a run: what its augmentation and its stochastic depth came from."""
     _, _, step_key = jax.random.split(jax.random.key(seed), 3)
     return jax.random.fold_in(step_key, step)
+
+
+def batch_rows(seed: int, step: int, batch_size: int, images: int) -> jax.Array:
+    """Which of so many images to train on one step of a run took: (batch_size,) numbers."""
+    _, order_key, _ = jax.random.split(jax.random.key(seed), 3)
+    epoch, place = divmod(step, images // batch_size)
+    return _order(order_key, epoch, images)[place * batch_size :][:batch_size]
+
+
+def _order(key: jax.Array, epoch: Any, images: int) -> jax.Array:
+    """The order in which an epoch takes the images."""
+    return jax.random.permutation(jax.random.fold_in(key, epoch), images)
 
 
 def _check_unchanged(before: Any, after: Any) -> None:

@@ -209,6 +209,9 @@ def _parsed(field: str, text: str, kind: Any) -> Any:
 def _check_types(recipe: Recipe) -> None:
     for field, kind in get_type_hints(Recipe).items():
         value, kinds = getattr(recipe, field), get_args(kind) or (kind,)
+        if hasattr(value, "item"):  # a number of NumPy's, as sweeps have them
+            value = value.item()
+            object.__setattr__(recipe, field, value)
         fits = type(value) in kinds or (float in kinds and type(value) is int)
         if not fits:
             wanted = " or ".join(k.__name__ for k in kinds)

@@ -23,7 +23,8 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
        color: #1b1b1b; background: #fff }
 h1 { font-size: 1.6rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin-top: 2rem }
-img { max-width: 100%; height: auto } pre { background: #f2f2f2; padding: .7rem; overflow-x: auto }
+img { max-width: 100%; height: auto } pre { background: #f2f2f2;
+       padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere }
 table { border-collapse: collapse } td, th { padding: .1rem .8rem .1rem 0; text-align: left }
 p.note { color: #555; margin-top: 0 }
 """

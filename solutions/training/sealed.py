@@ -18,8 +18,13 @@ def seal(folder: Path) -> None:
       CannotSave: it cannot be written.
 
     """
-    if not (folder / _SEAL).exists():
+    if not is_sealed(folder):
         write_whole(folder / _SEAL, _sum(folder))
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether the sum was kept: not where the process died before."""
+    return (folder / _SEAL).exists()
 
 
 def is_broken(folder: Path) -> bool:

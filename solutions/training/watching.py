@@ -19,6 +19,10 @@ _PLAIN_SECONDS = 30.0
 """Between two plain lines within a long epoch."""
 
 
+_ONE_SIGNAL = 0.2
+"""Seconds within which two are one: what passes signals on may send them to the group as well."""
+
+
 class Stop:
     """Whether somebody asked to stop; the second time stops at once.
 
@@ -29,6 +33,7 @@ class Stop:
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.number = 0
+        self._since = 0.0
         self._tell = tell
         self._told = False
 
@@ -37,9 +42,10 @@ class Stop:
 
         It only remembers: whatever was interrupted may be printing, which cannot be entered twice.
         """
-        if self.number:
+        now = time.monotonic()
+        if self.number and now - self._since > _ONE_SIGNAL:
             raise KeyboardInterrupt
-        self.number = number
+        self.number, self._since = number, now
 
     def asked(self) -> bool:
         """Whether a signal came; told the first time."""
@@ -99,7 +105,8 @@ class Watching:
     def on_start(self, step: int, total_steps: int, history: Sequence[Line]) -> None:
         """Write what the run is, and set bar and metrics to where it stands."""
         parts = (_steps(step, total_steps), Part(0, "compiling", "compiling"))
-        self._bar.update(self._task, total=total_steps, completed=step, parts=parts)
+        epoch = int(history[-1]["epoch"]) + 1 if history else 1
+        self._bar.update(self._task, total=total_steps, completed=step, epoch=epoch, parts=parts)
         if self._run is not None:
             self._run.save()
             for name, text in self._answers.items():

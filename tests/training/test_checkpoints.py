@@ -44,6 +44,24 @@ def damage(checkpoint: Path) -> None:
             file.write_bytes(file.read_bytes()[:20])
 
 
+def test_what_the_machine_did_not_finish_writing_is_skipped(tmp_path: Path, lines: Lines) -> None:
+    """A power cut, before anybody kept the sum over its files."""
+    saved(tmp_path / "c", 1, 2)
+    (tmp_path / "c" / "2" / "sha256").unlink()
+    damage(tmp_path / "c" / "2" / "carry")
+    skipped = "the checkpoint of step 2 is skipped"
+    looking = Checkpoints(tmp_path / "c", tell=lines.append, read_only=True)
+    assert looking.newest_state()[0] == 1
+    looking.close()
+    checkpoints = opened(tmp_path / "c", lines)
+    found = checkpoints.newest(carry(0))
+    checkpoints.close()
+    assert found is not None
+    assert found.step == 1
+    assert [line.partition(":")[0] for line in lines] == [skipped, skipped]
+    assert (tmp_path / "c-unreadable" / "2").is_dir()
+
+
 def test_the_newest_ones_are_kept(tmp_path: Path, lines: Lines) -> None:
     saved(tmp_path / "c", 1, 2, 3, 4)
     checkpoints = opened(tmp_path / "c", lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from solutions.training.data import BadData, Dataset
 from solutions.training.devices import BadDevices, placement
 from solutions.training.loop import NotANumber, Plan, Silent, fit
 from solutions.training.models import build
-from solutions.training.programs import Programs, batch_key
+from solutions.training.programs import Programs, batch_key, batch_rows
 from solutions.training.recipe import BadRecipe
 from solutions.training.step import Task, classification
 from tests.training.conftest import TINY
@@ -220,21 +221,40 @@ def test_a_run_that_goes_on_makes_no_start(tiny_data: Dataset, tmp_path: Path) -
 
 
 def test_a_loss_that_is_no_number_stops_with_the_step_and_its_key(tiny_data: Dataset) -> None:
-    task, keys = counting(), []
+    task, seen = counting(), {}
 
     def step(state: Any, batch: Any, key: Any) -> Any:
-        jax.debug.callback(lambda raw: keys.append(raw.tolist()), jax.random.key_data(key))
+        jax.debug.callback(
+            lambda raw, images: seen.update({tuple(raw.tolist()): images}),
+            jax.random.key_data(key),
+            batch["image"],
+        )
         return task.step(state, batch, key)
 
     poisoned = dataclasses.replace(
         task, step=step, init=lambda key: {**task.init(key), "poison": jnp.array(1)}
     )
+    images = len(tiny_data.train_images)
     told = (
-        r"loss .* at step 7 \(epoch 2, seed 3; .*programs\.(batch_key\(3, 7\))\).*smaller base_lr"
+        r"loss .* at step 7 \(epoch 2, seed 3; in solutions.training.* batch_key\(3, 7\), "
+        rf".* batch_rows\(3, 7, 8, {images}\)\)\. Try a smaller learning rate"
     )
     with pytest.raises(NotANumber, match=told):
         fit(poisoned, tiny_data, Plan(4, 8, seed=3), placement(8))
-    assert jax.random.key_data(batch_key(3, 7)).tolist() in keys
+    key = tuple(jax.random.key_data(batch_key(3, 7)).tolist())
+    rows = np.asarray(batch_rows(3, 7, 8, images))
+    assert np.array_equal(seen[key], tiny_data.train_images[rows])
+
+
+def test_its_seconds_begin_before_anything_is_compiled(tiny_data: Dataset) -> None:
+    task = counting()
+
+    def slow(key: Any) -> Any:
+        time.sleep(0.5)  # while it is traced
+        return task.init(key)
+
+    done = fit(dataclasses.replace(task, init=slow), tiny_data, Plan(1, 8), placement(8))
+    assert done.history[0]["seconds"] > 0.5
 
 
 class Lines(Silent):
@@ -257,7 +277,7 @@ def test_a_test_loss_that_is_no_number_stops_before_its_line(
         late = jnp.where(state["step"] > 5, value, 1.0)
         return {"loss": jnp.full(len(batch["label"]), late)}
 
-    told = r"test_loss is no longer a number: at step 9 \(epoch 2, seed 3; .*smaller base_lr"
+    told = r"test_loss is no longer a number: at step 9 \(epoch 2, seed 3; .*smaller learning rate"
     with pytest.raises(NotANumber, match=told):
         fit(
             dataclasses.replace(task, evaluate=evaluate),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 
 from solutions.distillation.settings import Distillation
@@ -13,6 +14,13 @@ from solutions.training import train
 from solutions.training.data import Dataset
 from solutions.training.recipe import BadRecipe, Recipe, named, named_recipes
 from tests.training.conftest import TINY
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """As a sweep has them."""
+    swept = Recipe(base_lr=np.float32(0.5), width=np.int64(64))
+    assert (swept.base_lr, swept.width) == (0.5, 64)
+    assert type(swept.width) is int
 
 
 @pytest.mark.parametrize("name", named_recipes())

@@ -50,6 +50,19 @@ def test_eval_takes_grey_for_colour_and_colour_for_grey(
         assert told[0] == told[1]
 
 
+def test_a_run_json_of_another_model_is_one_line(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = a_run(tmp_path / "run", image_folder)
+    told = (run / "run.json").read_text()
+    assert told.count(f'"width": {TINY.width}') == 1
+    (run / "run.json").write_text(told.replace(f'"width": {TINY.width}', '"width": 8'))
+    code, _, errors = said(capsys, "eval", str(run))
+    assert code == 2
+    assert "has other parameters than the model of run.json, which is not as it was" in errors
+    assert len(errors.splitlines()) == 1
+
+
 def test_predict_takes_an_image_that_is_not_square_as_it_is(
     image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,11 @@ def test_runs_that_begin_at_once_get_folders_of_their_own(tmp_path: Path) -> Non
         (["--out", ""], "--out is the folder of the run; this one has other things in it"),
         (["--out", "README.md"], "--out README.md is a file; a run needs a folder"),
         (["--seed", str(2**32)], "Input should be less than or equal to 4294967295"),
+        (
+            ["--coordinator", "nonsense", "--num-processes", "1", "--process-id", "0"],
+            "the coordinator is 'nonsense'; it must be host:port",
+        ),
+        (["--data"], "Option '--data' requires an argument. (python -m grader train --help"),
         (["--set", "name="], "name is ''; the folder of a run is called so"),
         (["--set", "name=.."], "name is '..'; the folder of a run is called so"),
         (["--set", "name=../up"], "name is '../up'; the folder of a run is called so"),
@@ -85,6 +90,10 @@ def test_usage_is_one_line(
     [
         (CannotSave("the disk is full"), "is full. Go on with: python -m grader train --resume "),
         (NotANumber("try a smaller base_lr"), "base_lr, in a new run, .*: --set base_lr=0.0015\n"),
+        (
+            NotANumber("muon"),
+            "in a new run, .*: --set base_lr=0.0015 --set muon_lr=0.01\n",
+        ),
     ],
 )
 def test_a_run_that_fails_says_what_to_type_next(
@@ -101,6 +110,8 @@ def test_a_run_that_fails_says_what_to_type_next(
 
     monkeypatch.setattr(sys.modules["solutions.training.train"], "fit", fit)
     words = ["--data", str(image_folder), "--out", str(tmp_path / "run"), *TINY_WORDS]
+    if str(error) == "muon":
+        words += ["--set", "optimizer=muon", "--set", "muon_lr=1e8"]
     code, _, errors = said(capsys, "train", *words)
     assert code == 1
     assert re.search(told, errors), errors

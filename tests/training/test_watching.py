@@ -6,6 +6,7 @@ import builtins
 import io
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ def test_a_signal_is_remembered_at_once_and_told_later() -> None:
         assert stop.asked()
         assert stop.asked()
         assert lines == ["stopping and saving; once more stops at once"]
+        os.kill(os.getpid(), signal.SIGTERM)  # at once, as from a wrapper: the same signal again
+        time.sleep(0.3)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -56,8 +56,8 @@ def test_a_run_json_of_another_model_is_one_line(
     run = a_run(tmp_path / "run", image_folder)
     told = (run / "run.json").read_text()
     assert told.count(f'"width": {TINY.width}') == 1
-    (run / "run.json").write_text(told.replace(f'"width": {TINY.width}', '"width": 8'))
-    code, _, errors = said(capsys, "eval", str(run))
+    (run / "run.json").write_text(told.replace(f'"width": {TINY.width}', '"width": 4'))
+    code, _, errors = said(capsys, "eval", str(run), "--data", str(image_folder))
     assert code == 2
     assert "has other parameters than the model of run.json, which is not as it was" in errors
     assert len(errors.splitlines()) == 1

@@ -13,9 +13,9 @@ images: 83.42 %, 18 min 56 s from the command to the prompt with no programs in 
     train accuracy  40.7 %  66.1 %  72.0 %  77.9 %  84.8 %  88.3 %  90.1 %
     minutes           1.0     3.7     7.3    10.9    14.6    16.4    18.6
 
-Since then products were merged, and a step takes about 0.78 of its time where they are; the whole
-run was not timed again.  On a machine that makes 600 to 690 images/s its first eleven epochs came to
-the same accuracies (57.3, 68.2, 71.7 % after epochs 1, 4, 8; 76.7 % after 11).
+Since then products were merged, and a step takes 0.78 of its time; the whole run was not timed
+again.  On a slower machine, at 600 to 690 images/s, its first eleven epochs came to the same
+accuracies (57.3, 68.2, 71.7 % after epochs 1, 4, 8; 76.7 % after 11).
 
 Shared machines differ from day to day: with 22 epochs the same one once took 21 min 47 s, at 860 to
 1,000 images/s (83.96 %), with 24 epochs 21 min 46 s, at 910 to 1,080 (84.55 %).  20 epochs leave

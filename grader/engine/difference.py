@@ -71,7 +71,8 @@ def _ways(actual: Array, expected: Array) -> Iterator[str]:
 def _constant_ratio(actual: Array, expected: Array) -> float | None:
     """The factor between two arrays, if there is one for all elements."""
     factor = float(np.vdot(expected, actual) / np.vdot(expected, expected))
-    telling = abs(factor) > _NOTHING and f"{factor:.4g}" != "1"
+    several = np.count_nonzero(expected) > 1  # of one number alone, any is a multiple
+    telling = several and abs(factor) > _NOTHING and f"{factor:.4g}" != "1"
     return factor if telling and _close(actual, factor * expected) else None
 
 
@@ -141,6 +142,8 @@ def softmax(values: Array, axis: int) -> Array:
 
 def _other_orders(actual: Array, expected: Array) -> Iterator[str]:
     """The same numbers at other places."""
+    if actual.shape != expected.shape and _close(actual.reshape(expected.shape), expected):
+        yield f"{RIGHT_BUT_FOR_SHAPE} {actual.shape}: {expected.shape} is expected"
     if not _close(np.sort(actual, axis=None), np.sort(expected, axis=None)):
         return
     if expected.ndim == 2:

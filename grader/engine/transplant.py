@@ -60,7 +60,7 @@ class Match:
             factor = self.factor(leaf)
             return value if factor == 1 else value / factor
 
-        return self._filled(reference, kept)
+        return self.filled(reference, kept)
 
     def gradients(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The gradients of the submission's parameters, in its own order, from the reference's."""
@@ -69,13 +69,17 @@ class Match:
             factor = self.factor(leaf)
             return value if factor == 1 else value * factor
 
-        return self._filled(reference, kept)
+        return self.filled(reference, kept)
 
     def factor(self, leaf: Leaf) -> float:
         """What the submission multiplies a parameter by to have what the reference has."""
         return leaf.factor if UNDONE[self.undone](leaf) else 1.0
 
-    def _filled(
+    def arranged(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Values that belong to the reference's parameters, as the submission lays them out."""
+        return self.filled(reference, lambda _, value: value)
+
+    def filled(
         self, reference: Sequence[np.ndarray], kept: Callable[[Leaf, np.ndarray], np.ndarray]
     ) -> list[np.ndarray]:
         """The submission's arrays, each parameter in them as ``kept`` makes it of its value."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -30,7 +30,7 @@ class Placed:
     """
 
     def __init__(self, reference: Sequence[Leaf], theirs: Sequence[Leaf], found: Match) -> None:
-        self._reference, self._theirs, self._match = reference, theirs, found
+        self._reference, self._match = reference, found
         kinds: dict[int, str] = {}
         for leaf, slots in found.pieces:
             kind = reference[slots[0].members[0]].path.rsplit("/", 1)[-1]
@@ -41,9 +41,15 @@ class Placed:
                     "weight decay has to tell them apart: to be trained, the kernel needs to be a "
                     "parameter of its own"
                 )
-        factors = {leaf.index: found.factor(leaf) for leaf, _ in found.pieces}
-        self._factors = [factors.get(leaf.index, 1.0) for leaf in theirs]
+        self._factors = self._each(found.factor)
+        self._added = self._each(lambda leaf: float(leaf.plus_one))
         self.names = [(*leaf.path.split("/"), kinds.get(leaf.index, "empty")) for leaf in theirs]
+
+    def _each(self, number: Callable[[Leaf], float]) -> list[np.ndarray]:
+        """A number of each parameter or piece, as their arrays hold them."""
+        like = [np.zeros(leaf.shape) for leaf in self._reference]
+        of_all = self._match.filled(like, lambda leaf, x: np.full(x.shape, number(leaf)))
+        return list(map(_plain, of_all))
 
     @cached_property
     def _places(self) -> list[np.ndarray]:
@@ -72,14 +78,13 @@ class Placed:
         What it multiplies by a number of its own (``0.02 * table``) is kept and trained as the
         product: an optimiser's steps have the size that they have in the reference.
         """
-        return [
-            x if f == 1 else x / f for x, f in zip(self.flat(params), self._factors, strict=True)
-        ]
+        pairs = zip(self.flat(params), self._factors, strict=True)
+        return [x if np.array_equal(f, 1) else x / f.astype(x.dtype) for x, f in pairs]
 
     def params(self, reference: Params) -> Params:
         """Their parameters from those of the reference, both as trees."""
-        laid = zip(self._theirs, self.flat(self.from_reference(reference)), strict=True)
-        return self._tree([numbers - float(leaf.plus_one) for leaf, numbers in laid])
+        laid = zip(self.flat(self.from_reference(reference)), self._added, strict=True)
+        return self._tree([numbers - added.astype(numbers.dtype) for numbers, added in laid])
 
     def from_reference(self, tree: Params) -> Params:
         """A tree like the reference's parameters in the layout of theirs; numbers as they are."""
@@ -98,6 +103,12 @@ class Placed:
         return traverse_util.unflatten_dict(
             {tuple(leaf.path.split("/")): part.reshape(leaf.shape) for leaf, part in parts}
         )
+
+
+def _plain(numbers: np.ndarray) -> np.ndarray:
+    """One number where all are the same: less for a program to hold."""
+    same = numbers.size and (numbers == numbers.flat[0]).all()
+    return np.asarray(numbers.flat[0]) if same else numbers
 
 
 def _by_path(params: Params) -> Mapping[str, Any]:

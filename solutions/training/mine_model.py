@@ -24,11 +24,12 @@ from grader.engine.align import Alignment, Case, align, settle
 from grader.engine.cases import draw_arrays, draw_sizes, draw_weights
 from grader.engine.layout import Kinds
 from grader.engine.pairing import Choices
+from grader.engine.piece_kinds import PieceKinds
 from grader.engine.reference import Solutions
 from grader.engine.remote import RemoteTrace
 from grader.engine.suspects import Suspect, stages_of, variant_suspects
 from grader.engine.traced import Traced
-from grader.engine.transplant import Match, Mismatch, common_mode, match
+from grader.engine.transplant import Match, common_mode, match
 from grader.problem import Contract, Problem, Sizes
 from solutions.training.fused import fuses_attention
 from solutions.training.mine_layout import Placed
@@ -145,18 +146,19 @@ class _Answer:
         sizes: Sizes,
     ) -> Match | None:
         """The transplant at the sizes of the recipe; None when the numbers are not equal."""
-        choices, kinds, their_kinds = _settled(problem, solutions, contract, function)
-        self._reference = solutions.trace(problem.number, contract, 0, sizes, kinds)
-        self._theirs.leaves = their_kinds.told(self._theirs.leaves)
-        case = _case(self._reference, contract, sizes)
-        local, stages = cast(RemoteTrace, _Local(self._theirs, self._reference)), stages_of(problem)
-        for start in (choices, Choices()):
-            found = align(self._reference, local, case, stages, start)
-            if isinstance(found, Alignment) and found.equal:
-                matched = match(self._reference.leaves, local.pairable, found.choices)
-                assert isinstance(matched, Match)
-                self.attends_in_order = self._same_attention(matched, case)
-                return matched
+        small = _Small(problem, solutions, contract, function)
+        self._reference = solutions.trace(problem.number, contract, 0, sizes, small.kinds)
+        self._theirs.leaves = small.their_kinds.told(self._theirs.leaves)
+        case, stages = _case(self._reference, contract, sizes), stages_of(problem)
+        for cut in (None, small.piece_kinds):
+            local = cast(RemoteTrace, _Local(self._theirs, cut))
+            for start in (small.choices(cut), Choices()):
+                found = align(self._reference, local, case, stages, start)
+                if isinstance(found, Alignment) and found.equal:
+                    matched = match(self._reference.leaves, local.pairable, found.choices)
+                    assert isinstance(matched, Match)
+                    self.attends_in_order = self._same_attention(matched, case)
+                    return matched
         return None
 
     def _same_attention(self, matched: Match, case: Case) -> bool:
@@ -196,26 +198,47 @@ def _accepted(problem: Problem) -> Iterator[Solutions]:
             yield functools.reduce(Suspect.joined, chosen, Suspect()).solutions()
 
 
-def _settled(
-    problem: Problem, solutions: Solutions, contract: Contract, function: Callable[..., Any]
-) -> tuple[Choices, Kinds, Kinds]:
-    """How the answer stores its weights, and how parameters start, found on small draws.
+class _Small:
+    """An answer and the reference on small draws: how it stores its weights shows there.
 
     On sizes that the grader draws no two axes are alike; on those of a recipe they may be.
+
+    Attributes:
+      kinds: how the reference's parameters start.
+      their_kinds: how those of the answer do.
+      piece_kinds: how the pieces do of what it keeps in one array.
+
     """
-    trials = []
-    draws = draw_sizes(problem, np.random.default_rng(0), _DRAWS)
-    reference = solutions.trace(problem.number, contract, 0, draws[0].sizes)
-    theirs = Traced(contract, function, 0, draws[0].sizes, drawn=True)
-    kinds, their_kinds = Kinds(reference.leaves), Kinds(theirs.leaves)
-    for draw in draws[1:]:
-        reference = solutions.trace(problem.number, contract, 0, draw.sizes, kinds)
-        theirs = Traced(contract, function, 0, draw.sizes)
-        theirs.leaves = their_kinds.told(theirs.leaves)
-        case = _case(reference, contract, draw.sizes)
-        trials.append((reference, cast(RemoteTrace, _Local(theirs, reference)), case))
-    mode = common_mode((reference.leaves, local.pairable) for reference, local, _ in trials)
-    return settle(trials, stages_of(problem), Choices(mode=mode)), kinds, their_kinds
+
+    def __init__(
+        self,
+        problem: Problem,
+        solutions: Solutions,
+        contract: Contract,
+        function: Callable[..., Any],
+    ) -> None:
+        self._stages = stages_of(problem)
+        draws = draw_sizes(problem, np.random.default_rng(0), _DRAWS)
+        reference = solutions.trace(problem.number, contract, 0, draws[0].sizes)
+        theirs = Traced(contract, function, 0, draws[0].sizes, drawn=True)
+        self.kinds, self.their_kinds = Kinds(reference.leaves), Kinds(theirs.leaves)
+        arrays = draw_arrays(contract, draws[0].sizes, np.random.default_rng(0))
+        self.piece_kinds = PieceKinds(theirs.in_pieces(), theirs.initial_values(arrays)[0])
+        self._trials = []
+        for draw in draws[1:]:
+            reference = solutions.trace(problem.number, contract, 0, draw.sizes, self.kinds)
+            theirs = Traced(contract, function, 0, draw.sizes)
+            theirs.leaves = self.their_kinds.told(theirs.leaves)
+            self._trials.append((reference, theirs, _case(reference, contract, draw.sizes)))
+
+    def choices(self, cut: PieceKinds | None) -> Choices:
+        """How the weights are stored, in pieces where ``cut`` tells how these start."""
+        trials = [
+            (reference, cast(RemoteTrace, _Local(theirs, cut)), case)
+            for reference, theirs, case in self._trials
+        ]
+        mode = common_mode((reference.leaves, local.pairable) for reference, local, _ in trials)
+        return settle(trials, self._stages, Choices(mode=mode))
 
 
 def _case(reference: Traced, contract: Contract, sizes: Sizes) -> Case:
@@ -228,11 +251,9 @@ def _case(reference: Traced, contract: Contract, sizes: Sizes) -> Case:
 class _Local:
     """A `Traced` in this process, as `align` asks for one in a child."""
 
-    def __init__(self, traced: Traced, reference: Traced) -> None:
+    def __init__(self, traced: Traced, cut: PieceKinds | None) -> None:
         self._traced = traced
-        self.pairable = traced.leaves
-        if isinstance(match(reference.leaves, self.pairable), Mismatch):
-            self.pairable = traced.in_pieces()
+        self.pairable = traced.leaves if cut is None else cut.told(traced.in_pieces())
 
     def run(self, weights: list[np.ndarray], arrays: list[np.ndarray]) -> list[np.ndarray]:
         return self._traced.run(weights, arrays)

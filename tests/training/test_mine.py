@@ -75,6 +75,22 @@ def test_a_differently_written_answer_starts_where_the_reference_starts(
         assert np.allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["norm_table_from_one", "own_positions_norm_rows"])
+def test_an_answer_in_pieces_starts_where_the_reference_starts(
+    name: str, desk: Path, tiny_data: Dataset
+) -> None:
+    hand_in(desk, 46, ANSWERS / "46_vit_cls" / "right" / f"{name}.py")
+    mine = answers(recipe(), tiny_data.image_shape, 2).model
+    assert mine is not None
+    reference = build(recipe(), tiny_data.image_shape, 2)
+    images = tiny_data.test_images[:3].astype(np.float32) / 255
+    one, other = (
+        jax.jit(model.apply)(jax.jit(model.init)(jax.random.key(0)), images)
+        for model in (mine, reference)
+    )
+    assert np.allclose(one, other, atol=1e-4)
+
+
 def test_whose_functions_a_run_uses_is_said(desk: Path, tiny_data: Dataset) -> None:
     hand_in(desk, 50, ANSWERS / "50_train_step" / "right" / "by_hand.py")
     mine = answers(recipe(mixup=0.4), tiny_data.image_shape, 2)

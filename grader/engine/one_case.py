@@ -15,6 +15,7 @@ from grader.engine.contract_judge import ContractJudge
 from grader.engine.grading import contract_message, texts
 from grader.engine.handed_in import read_source
 from grader.engine.judge import Order, open_children
+from grader.engine.parameters import is_cut
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
 from grader.engine.remote import Remote, SubmissionError
@@ -140,7 +141,8 @@ def _add_submission(
     aligned = align(reference, submission, case, judge.problem.stages)
     if isinstance(aligned, Mismatch) or not aligned.equal:
         judge.cut(submission)
-        in_pieces = align(reference, submission, case, judge.problem.stages)
+        more = isinstance(aligned, Mismatch) or is_cut(submission)
+        in_pieces = align(reference, submission, case, judge.problem.stages) if more else aligned
         if isinstance(in_pieces, Alignment) and (isinstance(aligned, Mismatch) or in_pieces.equal):
             aligned = in_pieces
         else:

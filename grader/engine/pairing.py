@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from grader.engine.divided import DIVISIONS, divided
 from grader.engine.layout import Leaf, arrangements
 from grader.engine.slots import Mode, Slot
-from grader.engine.tables import FEW, Pairs, in_use_order, is_whole_table, table_splits
+from grader.engine.tables import FEW, Pair, Pairs, in_use_order, is_whole_table, table_splits
 
 TABLE_WAYS = 6
 """Of the ways to split tables so many are tried, then the `DIVISIONS`."""
@@ -72,15 +72,26 @@ def paired(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | N
     surely, slots, leaves = _pair_known(slots, leaves, dict(choices.known))
     pairs, free_slots, free_leaves = _pair_alike(slots, leaves, choices.pairing)
     rest = _pair_parts(free_slots, free_leaves, choices)
-    if rest is None:  # a row of a table may have been taken for a token of its own
-        tables = [(leaf, tokens) for leaf, tokens in pairs if _is_learned_table(*tokens)]
-        pairs = [pair for pair in pairs if pair not in tables]
-        free_slots = [*free_slots, *(slot for _, (slot,) in tables)]
-        rest = _pair_parts(free_slots, [*free_leaves, *(leaf for leaf, _ in tables)], choices)
+    if rest is None or (choices.parts and any(map(is_row_of_a_table, pairs))):
+        # A row of a table may have been taken for a token of its own.
+        tables = [pair for pair in pairs if _is_learned_table(pair)]
+        others = [pair for pair in pairs if not _is_learned_table(pair)]
+        slots = [*free_slots, *(slot for _, (slot,) in tables)]
+        leaves = [*free_leaves, *(leaf for leaf, _ in tables)]
+        way = choices if rest is None else replace(choices, parts=choices.parts - 1)
+        released = _pair_parts(slots, leaves, way)
+        if released is not None:
+            return surely + others + released
     return None if rest is None else surely + pairs + rest
 
 
-def _is_learned_table(slot: Slot) -> bool:
+def is_row_of_a_table(pair: Pair) -> bool:
+    """Whether a learned token or table is paired with a piece of an array."""
+    return pair[0].part is not None and _is_learned_table(pair)
+
+
+def _is_learned_table(pair: Pair) -> bool:
+    slot = pair[1][0]
     return is_whole_table(slot) and slot.role in ("add", "token") and slot.kind == "random"
 
 

@@ -53,7 +53,7 @@ def pair_in_pieces(judge: ContractJudge, guess: bool) -> bool:
     before = [trial.matched for trial in trials]
     for trial in trials:
         judge.cut(trial.submission)
-    cut = any(_is_cut(trial.submission) for trial in trials)
+    cut = any(is_cut(trial.submission) for trial in trials)
     judge.in_pieces = cut and not _pair(trials) and (guess or not any(map(_guessed, trials)))
     if not judge.in_pieces:
         back_to_whole(judge, before)
@@ -67,7 +67,7 @@ def back_to_whole(judge: ContractJudge, before: list[Match | None]) -> None:
         trial.submission.pieces, trial.matched = None, matched
 
 
-def _is_cut(submission: RemoteTrace) -> bool:
+def is_cut(submission: RemoteTrace) -> bool:
     """Whether to be cut apart has told more of the parameters than was known of them whole."""
     return any(
         piece.part is not None

@@ -9,7 +9,8 @@ from dataclasses import replace
 from grader.engine.layout import Leaf
 from grader.engine.slots import Slot
 
-Pairs = list[tuple[Leaf, tuple[Slot, ...]]]
+Pair = tuple[Leaf, tuple[Slot, ...]]
+Pairs = list[Pair]
 FEW = 8
 """Among so many parameters any two are tried that could be one table, or share an array."""
 

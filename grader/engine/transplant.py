@@ -17,7 +17,16 @@ import numpy as np
 
 from grader.engine.layout import Leaf, arrange, arrangements, backwards, is_plain
 from grader.engine.mismatch import Mismatch, amount_apart, difference
-from grader.engine.pairing import DEFAULT, PART_WAYS, TABLE_WAYS, UNDONE, Choices, fits, paired
+from grader.engine.pairing import (
+    DEFAULT,
+    PART_WAYS,
+    TABLE_WAYS,
+    UNDONE,
+    Choices,
+    fits,
+    is_row_of_a_table,
+    paired,
+)
 from grader.engine.slots import Leaves, Mode, Slot, modes, slots_of
 from grader.engine.tables import FEW
 
@@ -50,7 +59,7 @@ class Match:
         slots = [slots[0] for _, slots in self.pieces]
         if any(slot.cut or (slot.rows and slot.role == "kernel") for slot in slots):
             return PART_WAYS
-        return TABLE_WAYS if self.split else 1
+        return TABLE_WAYS if self.split or any(map(is_row_of_a_table, self.pieces)) else 1
 
     def weights(self, reference: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The submission's parameters, in its own order, from those of the reference."""

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -18,21 +19,24 @@ from solutions.distillation.settings import Distillation
 from solutions.training import runs
 from solutions.training.checkpoints import Checkpoints, NoCheckpoint
 from solutions.training.data import digits
+from solutions.training.models import build
 from solutions.training.recipe import BadRecipe, Recipe
 
 CLIP = Path(__file__).with_name("dumps") / "clip"
 
 
-def leaves(seed: int) -> dict[str, Any]:
-    """Stand-ins for parameters; nothing here runs the model."""
-    drawn = np.random.default_rng(seed).standard_normal((3, 4)).astype(np.float32)
-    return {"head": {"kernel": drawn}, "positions": drawn[0]}
+RECIPE = Recipe(patch_size=4, width=8, heads=2, depth=1, mlp=8, epochs=1)
+
+
+def leaves(seed: int) -> Any:
+    """Parameters as a run begins with them."""
+    model = build(RECIPE, digits().image_shape, 10)
+    return jax.jit(model.init)(jax.random.key(seed))
 
 
 def a_run(folder: Path, *seeds: int) -> runs.Run:
     """A run with a checkpoint for each seed, at steps 10, 20, …"""
-    recipe = Recipe(patch_size=4, width=8, heads=2, depth=1, mlp=8, epochs=1)
-    run = runs.new(folder, recipe, 0, digits(), "")
+    run = runs.new(folder, RECIPE, 0, digits(), "")
     run.save()
     checkpoints = Checkpoints(folder / "checkpoints", 10)
     for i, seed in enumerate(seeds, 1):

@@ -100,6 +100,7 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses, remoteness: Remoteness) ->
             return known_literal(var)
         return held.get(var, NOTHING).shaped(var.aval.shape)
 
+    distributed = distributed_products(jaxpr)
     for number, eqn in enumerate(jaxpr.eqns):
         if not any(var in live for var in eqn.outvars):
             continue
@@ -126,19 +127,29 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses, remoteness: Remoteness) ->
             outputs = computed
         else:
             outputs = []
-            for operand in operands:
-                uses.clock += 1
-                for weight in operand.in_order:
-                    uses.first.setdefault(weight, (uses.clock, ROLES.get(name, name)))
-                    uses.factor.setdefault(weight, operand.factor)
-                    uses.last[weight] = uses.clock
-                    uses.times[weight] += 1
-                    far = uses.ahead + remoteness.here[number]
-                    uses.farthest[weight] = max(uses.farthest[weight], far)
-                    # Of what was joined to one array, one after the other, where that is known.
-                    uses.clock += operand.owners is not None
+            far = uses.ahead + remoteness.here[number]
+            _note_uses(uses, operands, ROLES.get(name, name), far, id(eqn) in distributed)
         held.update(zip(eqn.outvars, outputs, strict=False))
     return [get(var) for var in jaxpr.outvars]
+
+
+def _note_uses(uses: Uses, operands: list[Held], role: str, far: int, one_more: bool) -> None:
+    """That an equation uses the weights in its operands: for what, and how far from the results.
+
+    With ``one_more`` a product is added to what the weight is multiplied with.
+    """
+    for operand in operands:
+        uses.clock += 1
+        for weight in operand.in_order:
+            if one_more and weight not in uses.first:
+                uses.plus_one.add(weight)
+            uses.first.setdefault(weight, (uses.clock, role))
+            uses.factor.setdefault(weight, operand.factor)
+            uses.last[weight] = uses.clock
+            uses.times[weight] += 1
+            uses.farthest[weight] = max(uses.farthest[weight], far)
+            # Of what was joined to one array, one after the other, where that is known.
+            uses.clock += operand.owners is not None
 
 
 Within = Callable[[Any], Remoteness]
@@ -203,6 +214,19 @@ def _walk_passes(
         stacked.append(results[carries:])
     uses.ahead = ahead
     return [*carry, *map(together, zip(*stacked, strict=True))]
+
+
+def distributed_products(jaxpr: Any) -> set[int]:
+    """The ids of the products ``x * weight`` of which there is ``x + x * weight``."""
+    products = {eqn.outvars[0]: eqn for eqn in jaxpr.eqns if eqn.primitive.name == "mul"}
+    found = set()
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "add":
+            for one, other in (eqn.invars, eqn.invars[::-1]):
+                product = None if isinstance(one, jex.Literal) else products.get(one)
+                if product is not None and any(var is other for var in product.invars):
+                    found.add(id(product))
+    return found
 
 
 def _adds_one(name: str, operands: list[Held]) -> bool:

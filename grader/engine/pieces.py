@@ -16,7 +16,7 @@ import numpy as np
 from jax.extend import core as jex
 
 from grader.engine.beside import Beside, beside, met
-from grader.engine.dataflow import ROLES, body_of
+from grader.engine.dataflow import ROLES, body_of, distributed_products
 from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables
 from grader.engine.layout import Leaf, Part
@@ -91,6 +91,7 @@ class _Cutting:
         self._starts = starts
         self._made = Made(starts[-1])
         self._clock = 0
+        self._distributed: set[int] = set()
         self._seen = np.zeros(starts[-1], bool)
         self._uses: dict[int, list[_Use]] = defaultdict(list)
         self._overlapping: set[int] = set()
@@ -112,6 +113,7 @@ class _Cutting:
         live = live_variables(jaxpr)
         held: dict[Any, Places] = dict(zip(jaxpr.invars, inputs, strict=True))
         self._constants.update(jaxpr.constvars)
+        self._distributed |= distributed_products(jaxpr)
 
         def get(var: Any) -> Places:
             return None if isinstance(var, jex.Literal) else held.get(var)
@@ -170,7 +172,8 @@ class _Cutting:
             if places is not None and places.size:
                 parts = met(eqn, i, places, self._known_beside) or [(places, False)]
                 for part, meets_constants in parts:
-                    self._use(part, "add" if meets_constants else role)
+                    one_more = id(eqn) in self._distributed
+                    self._use(part, "add" if meets_constants else role, one_more)
                     self._clock += len(parts) > 1
         return []
 
@@ -239,7 +242,7 @@ class _Cutting:
                 if same and constants_too and number is not NOTHING:
                     self._numbers[other] = number
 
-    def _use(self, places: np.ndarray, role: str) -> None:
+    def _use(self, places: np.ndarray, role: str, one_more: bool) -> None:
         for axis in reversed(range(places.ndim)):  # what is only repeated
             first = places.take([0], axis)
             if places.shape[axis] > 1 and (places == first).all():
@@ -259,8 +262,9 @@ class _Cutting:
                     self._overlapping.add(int(owner))
                 continue
             self._seen[own] = True
-            factor, plus_one = _alike(factors[owners == owner]), _alike(offsets[owners == owner])
-            use = _Use(self._clock, role, own - self._starts[owner], factor or 1.0, plus_one == 1.0)
+            factor, offset = _alike(factors[owners == owner]), _alike(offsets[owners == owner])
+            plus_one = offset == 1 or (one_more and offset == 0)
+            use = _Use(self._clock, role, own - self._starts[owner], factor or 1.0, plus_one)
             self._uses[int(owner)].append(use)
 
 

@@ -150,7 +150,7 @@ class _Answer:
         self._reference = solutions.trace(problem.number, contract, 0, sizes, small.kinds)
         self._theirs.leaves = small.their_kinds.told(self._theirs.leaves)
         case, stages = _case(self._reference, contract, sizes), stages_of(problem)
-        for cut in (None, small.piece_kinds):
+        for cut in small.ways():
             local = cast(RemoteTrace, _Local(self._theirs, cut))
             for start in (small.choices(cut), Choices()):
                 found = align(self._reference, local, case, stages, start)
@@ -206,7 +206,6 @@ class _Small:
     Attributes:
       kinds: how the reference's parameters start.
       their_kinds: how those of the answer do.
-      piece_kinds: how the pieces do of what it keeps in one array.
 
     """
 
@@ -222,14 +221,19 @@ class _Small:
         reference = solutions.trace(problem.number, contract, 0, draws[0].sizes)
         theirs = Traced(contract, function, 0, draws[0].sizes, drawn=True)
         self.kinds, self.their_kinds = Kinds(reference.leaves), Kinds(theirs.leaves)
-        arrays = draw_arrays(contract, draws[0].sizes, np.random.default_rng(0))
-        self.piece_kinds = PieceKinds(theirs.in_pieces(), theirs.initial_values(arrays)[0])
+        self._first = theirs
+        self._arrays = draw_arrays(contract, draws[0].sizes, np.random.default_rng(0))
         self._trials = []
         for draw in draws[1:]:
             reference = solutions.trace(problem.number, contract, 0, draw.sizes, self.kinds)
             theirs = Traced(contract, function, 0, draw.sizes)
             theirs.leaves = self.their_kinds.told(theirs.leaves)
             self._trials.append((reference, theirs, _case(reference, contract, draw.sizes)))
+
+    def ways(self) -> Iterator[PieceKinds | None]:
+        """To take its parameters as they are, or else in pieces, with how these start."""
+        yield None
+        yield PieceKinds(self._first.in_pieces(), self._first.initial_values(self._arrays)[0])
 
     def choices(self, cut: PieceKinds | None) -> Choices:
         """How the weights are stored, in pieces where ``cut`` tells how these start."""

@@ -162,8 +162,21 @@ def _train(run: Run, data: Dataset, own: Mine | None, *, resumed: bool, tensorbo
         raise typer.Exit(128 + (stop.number or signal.SIGINT))
     params = devices.on_host(trained.params)
     if first:
-        with _what_next_told(run):
+        with _what_next_told(run), _stopped_is_told(run, tell):
             _finish(run, trained, params, own, tell)
+
+
+@contextmanager
+def _stopped_is_told(run: Run, tell: Callable[[str], None]) -> Iterator[None]:
+    """Who stops a run while its report is written is told how to have it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell(f"the report is not written. {_go_on(run)}")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 _LARGE_RATE = 0.01

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -115,6 +116,26 @@ def test_a_run_that_fails_says_what_to_type_next(
     code, _, errors = said(capsys, "train", *words)
     assert code == 1
     assert re.search(told, errors), errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_stops_the_report_is_told_how_to_have_it(
+    number: int, image_folder: Path, tmp_path: Path
+) -> None:
+    """A process of its own, which is stopped from within while it writes."""
+    words = ["train", "--data", str(image_folder), "--out", str(tmp_path / "run"), *TINY_WORDS]
+    text = (
+        "import os, time\n"
+        "from grader.cli import main\n"
+        "from solutions.training import report\n"
+        f"report.write = lambda *_: (os.kill(os.getpid(), {int(number)}), time.sleep(9))\n"
+        f"main({words})\n"
+    )
+    done = python("-c", text)
+    assert done.returncode == 130, done.stderr
+    again = f"the report is not written. Go on with: python -m grader train --resume {tmp_path}/run"
+    assert again in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def test_devices_that_are_not_there_are_one_line() -> None:

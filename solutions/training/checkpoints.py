@@ -3,9 +3,11 @@
 Orbax writes into a folder with another name and renames it in the end, so one that was being
 written when the process died is never mistaken for a checkpoint; it is told and deleted.  A
 checkpoint that was damaged later (a sum over its files tells, see `sealed`) is put aside, told,
-and the one before it serves.  What cannot be read for any other reason (the file system, no
-memory, another version that wants other arrays) may well be read tomorrow: that is an error, and
-everything stays where it is.  While a run is trained its folder is locked.
+and the one before it serves; likewise one that cannot be read and of which the process did not
+come to keep the sum: the machine may have stopped before all was on the disk.  What cannot be
+read for any other reason (the file system, no memory, another version that wants other arrays)
+may well be read tomorrow: that is an error, and everything stays where it is.  While a run is
+trained its folder is locked.
 
 Beside the arrays a checkpoint holds the history so far, so that ``metrics.jsonl`` can be put
 right when a run is resumed from before its last line.

@@ -118,11 +118,11 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses, remoteness: Remoteness) ->
             outputs = numbers
         elif _passes_on(name, operands):
             outputs = rearranged(eqn, operands)
-        elif _adds_one(name, operands) and not any(
-            w in uses.first for held in operands for w in held.weights
+        elif _adds_one(name, operands) and uses.first.keys().isdisjoint(
+            (whole := together(operands)).weights
         ):
-            outputs = [together(operands)]
-            uses.plus_one.update(outputs[0].weights)
+            outputs = [whole]
+            uses.plus_one.update(whole.weights)
         elif (computed := computed_with_constants(eqn, operands)) is not None:
             outputs = computed
         else:
@@ -231,6 +231,8 @@ def distributed_products(jaxpr: Any) -> set[int]:
 
 def _adds_one(name: str, operands: list[Held]) -> bool:
     """Whether this is ``1 + weight``: a scale may be kept as its distance from one."""
+    if not any(held.weights for held in operands):
+        return False
     if name == "add":
         return any(held.filled == 1.0 for held in operands)
     return name == "sub" and operands[1].filled == -1.0

@@ -143,6 +143,7 @@ def softmax(values: Array, axis: int) -> Array:
 def _other_orders(actual: Array, expected: Array) -> Iterator[str]:
     """The same numbers at other places."""
     if actual.shape != expected.shape and _close(actual.reshape(expected.shape), expected):
+        # Other words than above, after which no known mistake is looked for: a grid is one.
         yield f"right, in the shape {actual.shape}: {expected.shape} is expected"
     if not _close(np.sort(actual, axis=None), np.sort(expected, axis=None)):
         return

@@ -43,9 +43,10 @@ class Stop:
         It only remembers: whatever was interrupted may be printing, which cannot be entered twice.
         """
         now = time.monotonic()
-        if self.number and now - self._since > _ONE_SIGNAL:
+        if not self.number:
+            self.number, self._since = number, now
+        elif now - self._since > _ONE_SIGNAL:
             raise KeyboardInterrupt
-        self.number, self._since = number, now
 
     def asked(self) -> bool:
         """Whether a signal came; told the first time."""

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,10 +42,21 @@ def test_a_signal_is_remembered_at_once_and_told_later() -> None:
         assert stop.asked()
         assert stop.asked()
         assert lines == ["stopping and saving; once more stops at once"]
-        os.kill(os.getpid(), signal.SIGTERM)  # at once, as from a wrapper: the same signal again
         time.sleep(0.3)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_that_comes_twice_at_once_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrapper sends it to the process and to its group."""
+    now = iter((10.0, 10.1, 10.15, 10.25))
+    monkeypatch.setattr("solutions.training.watching.time", SimpleNamespace(monotonic=now.__next__))
+    stop = Stop(print)
+    for _ in range(3):
+        stop(signal.SIGTERM, None)
+    assert stop.number == signal.SIGTERM
+    with pytest.raises(KeyboardInterrupt):
+        stop(signal.SIGTERM, None)
 
 
 def test_an_epoch_without_a_test_is_written_and_told(tiny_data: Dataset, tmp_path: Path) -> None:

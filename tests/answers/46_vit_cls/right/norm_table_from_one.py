@@ -4,13 +4,6 @@ import jax
 import jax.numpy as jnp
 
 
-def _t(tree):
-    return jax.tree.map(lambda a: a.T, tree)
-
-
-TDense = nn.map_variables(nn.Dense, "params", trans_in_fn=_t, trans_out_fn=_t, init=True, mutable=True)
-
-
 def norm(x, gb):
     return jax.nn.standardize(x, axis=-1, epsilon=1e-6) * (1 + gb[0]) + gb[1]
 

@@ -1,9 +1,9 @@
 """What a student has reached, in ``.progress.json`` of the working copy.
 
-A plain file: for each problem the best score, whether it passed, the hash of the text that
-passed, what was diagnosed last and how many hints were shown.  Written atomically, under a lock,
-so that two terminals do not lose each other's news.  A damaged file is kept as a copy; what can
-still be read of it goes into a fresh one.
+A plain file: for each problem the best score, whether it passed, the hashes of the texts that
+passed, what was diagnosed last and how many hints were shown.  Written atomically, under a lock, so
+that two terminals do not lose each other's news.  A damaged file is kept as a copy; what can still
+be read of it goes into a fresh one.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ class Reached:
 
     Attributes:
       score: the best one, 0 to 1.
-      passed_text: the hash of the text that passed, if one did.
+      passed_text: the hash of the text that passed last, if one did.
       helped: whether the solution was asked for before the problem had passed.
       diagnosed: the mistakes in the last verdict, as ``problem/pitfall``.
       hints: how many hints were shown, by mistake; ``""`` stands for the problem's own.
+      passed_before: the hashes of other texts that passed, so that a run of ``train --mine`` can be
+        looked at when its answer has changed.
 
     """
 
@@ -47,11 +49,21 @@ class Reached:
     helped: bool = False
     diagnosed: tuple[str, ...] = ()
     hints: Mapping[str, int] = field(default_factory=dict)
+    passed_before: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether an answer has passed, ever."""
         return self.passed_text is not None
+
+    def knows(self, text: str) -> bool:
+        """Whether the text with this fingerprint has passed, ever."""
+        return text == self.passed_text or text in self.passed_before
+
+    def with_passed(self, text: str) -> Reached:
+        """The same after another text has passed."""
+        others = {*self.passed_before, self.passed_text or text} - {text}
+        return replace(self, passed_text=text, passed_before=tuple(sorted(others)))
 
 
 class Unsaved(Exception):
@@ -119,12 +131,8 @@ def record(
     """
 
     def after(before: Reached) -> Reached:
-        return replace(
-            before,
-            score=max(score, before.score),
-            passed_text=passed_text or before.passed_text,
-            diagnosed=diagnosed,
-        )
+        after = before if passed_text is None else before.with_passed(passed_text)
+        return replace(after, score=max(score, before.score), diagnosed=diagnosed)
 
     try:
         update(number, after, path, tell)
@@ -202,6 +210,7 @@ def _checked(entry: dict[str, Any]) -> Reached:
         bool(entry.get("helped", False)),
         tuple(str(name) for name in entry.get("diagnosed", ())),
         {str(name): int(count) for name, count in entry.get("hints", {}).items()},
+        tuple(str(text) for text in entry.get("passed_before", ())),
     )
 
 

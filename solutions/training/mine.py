@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -52,7 +52,7 @@ def answers(
     recipe: Recipe,
     image_shape: tuple[int, int, int],
     num_classes: int,
-    only: Collection[int] | None = None,
+    kept: Mapping[int, Text] | None = None,
 ) -> Mine:
     """The student's own passed answers that a recipe can use.
 
@@ -60,15 +60,15 @@ def answers(
       recipe: names the model.
       image_shape: (H, W, C).
       num_classes: K.
-      only: the problems, blocks included, whose answers may be theirs; all unless given.
+      kept: the answers of a run, blocks included; those in ``problems/`` unless given.
 
     Raises:
       BadRecipe: there is none, or the recipe asks for what only the reference can do.
 
     """
     number = PROBLEMS[recipe.model]
-    theirs, told = _passed(number, only)
-    theirs50, told50 = _passed(OPTIMISER_PROBLEM, only)
+    theirs, told = _passed(number, kept)
+    theirs50, told50 = _passed(OPTIMISER_PROBLEM, kept)
     if theirs is None and theirs50 is None:
         raise BadRecipe(
             f"none of your answers can train here: {told}; {told50}. First: python -m grader "
@@ -94,31 +94,60 @@ def answers(
 
 
 def answers_of(run: Run, step: bool = True) -> Mine:
-    """The answers that a run trained.
+    """The answers that a run trained, from the copies in its folder.
+
+    A copy is run only if its text is the one that ``run.json`` names and has passed in this working
+    copy, so that nobody runs a stranger's code by looking at a stranger's run.
 
     Args:
       run: knows which, and their texts.
       step: whether that of problem 50 is needed too; to look at a trained model it is not.
 
     Raises:
-      BadRecipe: one of them is no longer there as it was, or has not passed.
+      BadRecipe: one of them is nowhere to be found, or has never passed here.
 
     """
     known = {n: text for n, text in run.mine.items() if step or n != OPTIMISER_PROBLEM}
-    try:
-        found = answers(run.recipe, run.image_shape, len(run.classes), tuple(known))
-        texts: Mapping[int, str] = found.texts
-    except BadRecipe:
-        found, texts = None, {}
-    changed = [str(number) for number in sorted(known) if texts.get(number) != known[number]]
-    if found is None or changed:
-        again = ", ".join(f"python -m grader {number}" for number in changed)
+    reached = progress.read()
+    found = {number: _text_with(mark, run, number) for number, mark in known.items()}
+    strange = [n for n in sorted(known) if n not in reached or not reached[n].knows(known[n])]
+    kept = {number: text for number, text in found.items() if text and number not in strange}
+    lost = [number for number in sorted(known) if found[number] is None]
+    if lost:
         raise BadRecipe(
-            f"{run.folder} trained your answers to {', '.join(map(str, sorted(known)))}; what you "
-            f"have now for {', '.join(changed)} is another text, or not the one that passed last. "
-            f"Put back what it was ({run.folder / ANSWERS} has it), and grade it again: {again}"
+            f"{run.folder} trained your answers to {_listed(known)}; the text that it had for "
+            f"{_listed(lost)} is neither in {run.folder / ANSWERS} nor in {catalogue.PROBLEMS.name}"
         )
-    return found
+    if strange:
+        again = ", ".join(f"python -m grader {number}" for number in strange)
+        raise BadRecipe(
+            f"{run.folder} trained answers to {_listed(known)}, and what lies in "
+            f"{run.folder / ANSWERS} for {_listed(strange)} has not passed here: it is not run. "
+            f"Put it into {catalogue.PROBLEMS.name} and grade it: {again}"
+        )
+    return answers(run.recipe, run.image_shape, len(run.classes), kept)
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
+
+
+def _text_with(mark: str, run: Run, number: int) -> Text | None:
+    """The text with this fingerprint, of the run's folder or of ``problems/``."""
+    for folder in (run.folder / ANSWERS, catalogue.PROBLEMS):
+        path = folder / catalogue.solution_path(number).name
+        source = progress.text_of(path)
+        if source is not None and progress.fingerprint(source) == mark:
+            return Text(path, source)
+    return None
+
+
+@dataclass(frozen=True)
+class Text:
+    """An answer as it was read."""
+
+    path: Path
+    source: str
 
 
 @dataclass(frozen=True)
@@ -134,17 +163,12 @@ class _Theirs:
 class _Blocks:
     """``use`` as the grader has it: the student's own blocks where they have passed."""
 
-    def __init__(self, number: int, only: Collection[int] | None) -> None:
-        reached = progress.read()
-
-        def has_passed(block: int, source: str) -> bool:
-            known = reached.get(block)
-            allowed = only is None or block in only
-            return (
-                allowed and known is not None and known.passed_text == progress.fingerprint(source)
-            )
-
-        self._chosen = {b.number: b for b in choose(catalogue.problem(number), has_passed)}
+    def __init__(self, number: int, kept: Mapping[int, Text] | None) -> None:
+        if kept is None:
+            chosen = choose(catalogue.problem(number), progress.passed_texts(progress.read()))
+        else:
+            chosen = [_kept_block(n, text) for n, text in kept.items() if n != number]
+        self._chosen = {block.number: block for block in chosen}
         self._loaded: dict[int, ModuleType] = {}
 
     @property
@@ -153,7 +177,7 @@ class _Blocks:
         return [
             block
             for number, block in sorted(self._chosen.items())
-            if number in self._loaded and block.path.parent == catalogue.PROBLEMS
+            if number in self._loaded and block.path != catalogue.solution_path(number)
         ]
 
     @contextlib.contextmanager
@@ -173,25 +197,33 @@ class _Blocks:
         return self._loaded[wanted]
 
 
-def _passed(number: int, only: Collection[int] | None) -> tuple[_Theirs | None, str]:
+def _kept_block(number: int, text: Text) -> Block:
+    return Block(number, text.path, text.source, f"your own, from {_place(text.path)}")
+
+
+def _passed(number: int, kept: Mapping[int, Text] | None) -> tuple[_Theirs | None, str]:
     """A student's answer, if its text has passed, and a line about it."""
-    path = catalogue.PROBLEMS / catalogue.solution_path(number).name
-    reached = progress.read().get(number)
-    if only is not None and number not in only:
-        return None, f"problem {number} is the reference's, as when the run began"
-    try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None, f"problem {number} is the reference's: there is no answer of yours"
-    text = progress.fingerprint(source)
-    if reached is None or reached.passed_text != text:
-        why = "has changed since it passed" if reached and reached.passed_text else "has not passed"
-        return None, f"problem {number} is the reference's: yours {why} (python -m grader {number})"
-    own_blocks = _Blocks(number, only)
+    text = _now(number) if kept is None else kept.get(number, ", as when the run began")
+    if isinstance(text, str):
+        return None, f"problem {number} is the reference's{text}"
+    own_blocks = _Blocks(number, kept)
     with own_blocks.serving():
-        module = load(source, str(path), f"mine_{number}")
-    theirs = _Theirs(module, path, source, own_blocks)
+        module = load(text.source, str(text.path), f"mine_{number}")
+    theirs = _Theirs(module, text.path, text.source, own_blocks)
     return theirs, _yours(theirs, number, _functions(number))
+
+
+def _now(number: int) -> Text | str:
+    """The answer in ``problems/``, or why it does not train."""
+    path = catalogue.PROBLEMS / catalogue.solution_path(number).name
+    source = progress.text_of(path)
+    if source is None:
+        return ": there is no answer of yours"
+    reached = progress.read().get(number)
+    if reached is None or reached.passed_text != progress.fingerprint(source):
+        why = "has changed since it passed" if reached and reached.passed_text else "has not passed"
+        return f": yours {why} (python -m grader {number})"
+    return Text(path, source)
 
 
 def _functions(number: int) -> list[str]:
@@ -199,8 +231,11 @@ def _functions(number: int) -> list[str]:
 
 
 def _yours(theirs: _Theirs, number: int, functions: list[str]) -> str:
-    place = f"{theirs.path.parent.name}/{theirs.path.name}"
-    return f"problem {number} is yours, from {place}: {', '.join(functions)}"
+    return f"problem {number} is yours, from {_place(theirs.path)}: {', '.join(functions)}"
+
+
+def _place(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _of_the_step(theirs: _Theirs, recipe: Recipe) -> str:

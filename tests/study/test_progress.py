@@ -24,9 +24,23 @@ def test_the_best_score_and_the_text_that_passed_are_kept(tmp_path: Path) -> Non
     assert [p.name for p in tmp_path.iterdir()] == ["progress.json"]
 
 
+def test_a_text_that_passed_is_known_after_another_has(tmp_path: Path) -> None:
+    path = tmp_path / "progress.json"
+    for text in ("abc", "def", "ghi", "abc"):
+        progress.record(41, 1.0, text, path)
+    progress.record(41, 0.3, None, path)
+    reached = progress.read(path)[41]
+    assert reached == Reached(1.0, "abc", passed_before=("def", "ghi"))
+    assert [text for text in ("abc", "def", "ghi", "jkl") if reached.knows(text)] == [
+        "abc",
+        "def",
+        "ghi",
+    ]
+
+
 def test_everything_survives_writing_and_reading(tmp_path: Path) -> None:
     path = tmp_path / "progress.json"
-    full = Reached(0.5, "abc", True, ("46/a", "41/b"), {"": 2, "46/a": 1})
+    full = Reached(0.5, "abc", True, ("46/a", "41/b"), {"": 2, "46/a": 1}, ("de", "fg"))
     progress.update(46, lambda _: full, path)
     assert progress.read(path)[46] == full
 

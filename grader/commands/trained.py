@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,16 +86,24 @@ def predict(
         from PIL import Image
 
         from solutions.training import evaluation, figures, runs
+        from solutions.training.data import BadData
         from solutions.training.disk import CannotSave, saving
 
         run = runs.read(run_folder)
         prepare_jax()
-        read = [evaluation.read_image(path, run.image_shape) for path in images]
         _, classifier = evaluation.of_run(run)
-        probabilities = classifier.probabilities(np.stack(read))
+        read: dict[Path, np.ndarray] = {}
+        for path in images:
+            try:
+                read[path] = evaluation.read_image(path, run.image_shape)
+            except BadData as error:  # the others are looked at all the same
+                print(f"grader: {error}", file=sys.stderr)
+        if not read:
+            raise typer.Exit(2)
+        probabilities = classifier.probabilities(np.stack(list(read.values())))
         folder = out or run.folder / "predictions"
-        targets = _targets(folder, images)
-        for path, image, row, target in zip(images, read, probabilities, targets, strict=True):
+        targets = _targets(folder, read)
+        for (path, image), row, target in zip(read.items(), probabilities, targets, strict=True):
             best = np.argsort(-row)[:3]
             told = ", ".join(f"{run.classes[i]} {row[i]:.1%}" for i in best)
             print(f"{path}: {told}")
@@ -110,6 +119,8 @@ def predict(
                 except CannotSave as error:
                     raise CannotSave(f"{error}; for another folder: --out FOLDER") from None
                 print(f"  attention: {target}")
+        if len(read) < len(set(images)):
+            raise typer.Exit(2)
 
 
 def _side(run: Run) -> int | None:
@@ -123,7 +134,7 @@ def _listed(classes: Sequence[str]) -> str:
     return ", ".join(classes[:5]) + more
 
 
-def _targets(folder: Path, images: Sequence[Path]) -> list[Path]:
+def _targets(folder: Path, images: Iterable[Path]) -> list[Path]:
     """A file for the overlay of each image; a number tells files of the same name apart."""
     targets: list[Path] = []
     for path in images:

@@ -79,6 +79,20 @@ def test_predict_takes_an_image_that_is_not_square_as_it_is(
     assert f"{other}: an image of 12 × 8, but the run has images of 8 × 12; bring it" in errors
 
 
+def test_predict_looks_at_all_images_that_can_be_read(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, one = a_run(tmp_path / "run", image_folder), next(image_folder.rglob("*.png"))
+    broken, missing = tmp_path / "broken.png", tmp_path / "missing.png"
+    broken.write_bytes(one.read_bytes()[:40])
+    code, told, errors = said(capsys, "predict", str(run), *map(str, (broken, one, missing, one)))
+    assert code == 2
+    assert told.count(f"{one}: ") == 1  # named twice, looked at once
+    assert [line.split(": ")[1] for line in errors.splitlines()] == [str(broken), str(missing)]
+    code, told, errors = said(capsys, "predict", str(run), str(broken), str(missing))
+    assert (code, told, len(errors.splitlines())) == (2, "", 2)
+
+
 @pytest.mark.parametrize(
     "words", [["eval", "RUN"], ["predict", "RUN", "IMAGE"], ["train", "--resume", "RUN"]]
 )

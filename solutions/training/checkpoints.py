@@ -16,7 +16,6 @@ right when a run is resumed from before its last line.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +25,8 @@ import jax
 
 from solutions.training import sealed
 from solutions.training.aside import aside_of, clear_unfinished, put_aside
-from solutions.training.devices import (
-    BadDevices,
-    in_all_processes,
-    in_first_process,
-    of_first_process,
-)
+from solutions.training.choosing import NoCheckpoint, newest_of
+from solutions.training.devices import BadDevices, in_all_processes, in_first_process
 from solutions.training.disk import CannotSave, reason
 from solutions.training.lock import AnotherRun, Lock
 from solutions.training.one_line import one_line
@@ -40,10 +35,6 @@ from solutions.training.orbax_log import Deaf
 Carry = dict[str, Any]
 History = tuple[dict[str, Any], ...]
 _Read = TypeVar("_Read")
-
-
-class NoCheckpoint(LookupError):
-    """There is nothing to read, or it cannot be read now; the message says where, and why."""
 
 
 @dataclass(frozen=True)
@@ -156,61 +147,13 @@ class Checkpoints:
         self._lock.take()
         with self._explained():
             in_first_process(lambda: clear_unfinished(self.folder, self._tell))
-        saved, damaged = self._newest_of(self.steps(), lambda step: self._read(step, like))
+        saved, damaged = self._newest_of(lambda step: self._read(step, like))
         if damaged:
             self._put_aside(damaged)
         return saved
 
-    def _newest_of(
-        self, steps: list[int], read: Callable[[int], _Read]
-    ) -> tuple[_Read | None, list[int]]:
-        """The newest of some checkpoints that is not damaged, and the damaged ones after it."""
-        step, damaged = self._chosen(steps)
-        if step is None:
-            return None, damaged
-        try:
-            return in_all_processes(lambda: read(step)), damaged
-        except NoCheckpoint:
-            if not self._was_cut_off(step):
-                raise
-            earlier = [other for other in steps if other < step]
-            found, more = self._newest_of(earlier, read)
-            return found, [*damaged, step, *more]
-
-    def _was_cut_off(self, step: int) -> bool:
-        """Whether one that cannot be read may be half written, and there is one before it.
-
-        The machine stopped: files that were renamed already had not reached the disk.
-        """
-        alone = jax.process_count() == 1 and not sealed.is_sealed(self.folder / str(step))
-        return alone and step > min(self.steps())
-
-    def _chosen(self, steps: list[int]) -> tuple[int | None, list[int]]:
-        """The newest step that is not damaged, and the damaged ones after it.
-
-        The first process looks for all: hosts that see a folder differently would go on from
-        different steps.
-        """
-
-        def choose() -> tuple[int | None, list[int]]:
-            damaged: list[int] = []
-            for step in reversed(steps):
-                if not self._is_damaged(step):
-                    return step, damaged
-                damaged.append(step)
-            return None, damaged
-
-        step, damaged = json.loads(of_first_process(json.dumps(in_first_process(choose))))
-        if step is not None:
-            in_all_processes(lambda: self._has(step))  # before Orbax waits for all to read
-        return step, damaged
-
-    def _has(self, step: int) -> None:
-        if step not in self.steps():
-            raise NoCheckpoint(
-                f"{self.folder} does not have the checkpoint of step {step} that the first process "
-                "goes on from; all hosts need one shared folder for a run"
-            )
+    def _newest_of(self, read: Callable[[int], _Read]) -> tuple[_Read | None, list[int]]:
+        return newest_of(self.folder, self.steps(), self._is_damaged, read)
 
     def _read(self, step: int, like: Carry) -> Saved:
         """One checkpoint: whose it is first, as another run's arrays may have other shapes."""
@@ -242,7 +185,7 @@ class Checkpoints:
           NoCheckpoint: there is none, or it cannot be read now.
 
         """
-        found, damaged = self._newest_of(self.steps(), lambda step: (step, self._state(step)))
+        found, damaged = self._newest_of(lambda step: (step, self._state(step)))
         for step in damaged:
             self._tell(_skipped(step))
         if found is not None:

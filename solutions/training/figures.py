@@ -13,6 +13,8 @@ from solutions.training.loop import Line
 
 _DPI = 110
 _MISTAKES = 16
+NAMED_CLASSES = 20
+"""Up to so many have their names beside the confusion matrix, and their counts in it."""
 
 
 def _png(figure: Any) -> bytes:
@@ -65,7 +67,7 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str])
     figure = _figure(side, side)
     axis = figure.subplots()
     axis.imshow(np.sqrt(table), cmap="Blues")
-    if count <= 20:
+    if count <= NAMED_CLASSES:
         middle = np.sqrt(table.max()) / 2
         for i, j in np.ndindex(table.shape):
             if table[i, j]:

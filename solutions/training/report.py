@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import html
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,7 @@ table { border-collapse: collapse } td, th { padding: .1rem .8rem .1rem 0; text-
 p.note { color: #555; margin-top: 0 }
 """
 _ATTENTION_IMAGES = 4
+_PAIRS = 12
 
 
 def median_rate(history: Sequence[Line]) -> float:
@@ -89,6 +91,7 @@ def write(
         _picture(
             "Confusion", rounding, figures.confusion(data.test_labels, predicted, data.classes)
         ),
+        _confused(data, predicted),
         _mistakes(data, probabilities),
         _attention(classifier, data, attention.result()),
         _positions(classifier),
@@ -122,6 +125,20 @@ def _of_the_curves(recipe: Recipe) -> str:
     if not told:
         return ""
     return f"measured with {' and '.join(told)} in training, with plain ones in the test"
+
+
+def _confused(data: Dataset, predicted: np.ndarray) -> str:
+    """The commonest mistakes by name, where the matrix has too many classes to name them."""
+    wrong = predicted != data.test_labels
+    if len(data.classes) <= figures.NAMED_CLASSES or not wrong.any():
+        return ""
+    pairs = Counter(zip(data.test_labels[wrong].tolist(), predicted[wrong].tolist(), strict=True))
+    of = np.bincount(data.test_labels)
+    rows = {
+        f"{data.classes[true]} taken for {data.classes[other]}": f"{count} of {of[true]}"
+        for (true, other), count in pairs.most_common(_PAIRS)
+    }
+    return _table("Confused most often", rows)
 
 
 def _mistakes(data: Dataset, probabilities: np.ndarray) -> str:

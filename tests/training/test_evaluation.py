@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import re
 from collections.abc import Iterator
@@ -93,6 +94,24 @@ def test_a_report_tells_the_accuracy_of_the_run(
     page = report.write(run, [one_epoch(told / len(images))], classifier, tiny_data).read_text()
     assert f"<p class=note>{told} of {len(images)} test images" in page
     assert (f"{right} right: computed anew" in page) == bool(apart)
+
+
+def test_the_commonest_mistakes_of_many_classes_are_told_by_name(
+    tiny_data: Dataset, tmp_path: Path
+) -> None:
+    many = tuple(f"class {i}" for i in range(21))
+    labels = np.array([20] * 5 + [3] * 4 + [0] * 3, np.int32)
+    data = dataclasses.replace(tiny_data, classes=many, test_labels=labels)
+    model = build(TINY, data.image_shape, len(many))
+    params = jax.tree.map(np.zeros_like, jax.jit(model.init)(jax.random.key(0)))
+    run = runs.new(tmp_path, TINY, 7, data, "train")
+    classifier = Classifier(model, params, data.statistics)  # of equal logits the first is largest
+    page = report.write(run, [one_epoch()], classifier, data).read_text()
+    found = re.findall("<th>(class .*? taken for .*?)</th><td>(.*?)</td>", page)
+    assert found == [
+        ("class 20 taken for class 0", "5 of 5"),
+        ("class 3 taken for class 0", "4 of 4"),
+    ]
 
 
 def test_a_class_with_dollars_in_its_name_is_no_formula() -> None:

@@ -166,7 +166,8 @@ def positions(table: np.ndarray, grid: tuple[int, int], extra_tokens: int) -> by
     """
     rows, columns = grid
     patches = table[-rows * columns :] if extra_tokens else table
-    unit = patches / np.linalg.norm(patches, axis=1, keepdims=True)
+    norms = np.linalg.norm(patches, axis=1, keepdims=True)
+    unit = patches / np.maximum(norms, np.finfo(np.float32).tiny)  # zeros are like nothing
     cosines = (unit @ unit.T).reshape(rows, columns, rows, columns)
     step_y, step_x = -(-rows // 8), -(-columns // 8)
     chosen = cosines[::step_y, ::step_x]

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _MINE = "Train your own answers that have passed (45 to 48, 50) in place of the references."
 
+_SET = "Change the recipe: --set epochs=10. What there is: solutions/training/recipe.py."
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
@@ -48,9 +50,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Where the run goes.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     mine: Annotated[bool, typer.Option("--mine", help=_MINE)] = False,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", help="Change the recipe: --set epochs=10")
-    ] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help=_SET)] = None,
     fsdp: Annotated[
         bool, typer.Option("--fsdp", help="Divide parameters and optimiser among the devices.")
     ] = False,

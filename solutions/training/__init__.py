@@ -7,8 +7,8 @@ their place).
 
 How: `augment` and `trivial` (what happens to a batch) · `optimizer` and `step` (one step, around
 problem 50) · `programs` (many steps, compiled) · `loop` (what surrounds them) · `devices` (where) ·
-`memory` (what fits) · `checkpoints`, `sealed`, `aside`, `lock`, `disk`, `orbax_log` and `one_line`
-(never lost, and no chatter) · `train` (all of it together).
+`memory` (what fits) · `checkpoints`, `choosing`, `sealed`, `aside`, `lock`, `disk`, `orbax_log` and
+`one_line` (never lost, and no chatter) · `train` (all of it together).
 
 What people see: `runs` (the folder) · `onlooker` (what is told) · `watching` (who looks on,
 signals) and `bar` · `evaluation` (the trained model at work) · `report` and `figures`.

@@ -188,9 +188,9 @@ def _remove(folder: str) -> None:
     try:
         os.rmdir(folder)
     except OSError:
-        program = shutil.which("rm")
-        if program:
-            quiet = subprocess.DEVNULL
+        program = shutil.which("sh")
+        if program:  # a folder inside may be closed even to its owner
+            quiet, told = subprocess.DEVNULL, 'chmod -R u+rwX "$0"; rm -rf "$0"'
             subprocess.Popen(  # noqa: S603
-                [program, "-rf", folder], start_new_session=True, stdout=quiet, stderr=quiet
+                [program, "-c", told, folder], start_new_session=True, stdout=quiet, stderr=quiet
             )

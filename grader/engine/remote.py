@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,15 @@ import numpy as np
 from grader.engine.layout import Kinds, Leaf, Part
 from grader.engine.piece_kinds import PieceKinds
 from grader.engine.process import Child, Lost
-from grader.engine.told import MOST_OF_A_FORM, few, leaf_in, line_of, printable, shape_in
+from grader.engine.told import (
+    MOST_OF_A_FORM,
+    check_amount,
+    few,
+    leaf_in,
+    line_of,
+    printable,
+    shape_in,
+)
 from grader.engine.traced import Output
 from grader.problem import Sizes
 
@@ -62,18 +70,23 @@ class Remote:
 
 @dataclass
 class Ticket:
-    """A question asked; ``result`` waits for the answer."""
+    """A question asked; ``result`` waits for the answer.
+
+    ``shapes`` tells, once the answer is there, which shapes its arrays must have, where that is
+    known: a judge that keeps many answers can tell beforehand how much that is.
+    """
 
     remote: Remote
     asked: dict[str, Any]
     answer: tuple[dict[str, Any], list[np.ndarray]] | None = None
+    shapes: Callable[[], list[tuple[int, ...]]] | None = None
 
     def result(self) -> tuple[dict[str, Any], list[np.ndarray]]:
         """The answer.
 
         Raises:
           SubmissionError: the submission raised while it was worked out.
-          Lost: the child is gone or late.
+          Lost: the child is gone or late, or its answer makes no sense.
 
         """
         self.remote.settle(self)
@@ -82,6 +95,8 @@ class Ticket:
         error = header.get("error")
         if isinstance(error, dict):
             raise SubmissionError(printable(error))
+        if self.shapes is not None and [array.shape for array in arrays] != self.shapes():
+            raise Lost("garbage", "the process answered with garbage")
         return header, arrays
 
 
@@ -138,6 +153,7 @@ class RemoteTrace:
             header, _ = self.ticket.result()
             try:
                 leaves = [leaf_in(i, told) for i, told in enumerate(few(header["leaves"]))]
+                check_amount(leaves)
                 outputs = [
                     Output(line_of(told["label"]), shape_in(told["shape"]), line_of(told["dtype"]))
                     for told in few(header["outputs"])
@@ -230,7 +246,9 @@ class RemoteTrace:
 
     def start_run(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> Ticket:
         """Have the child evaluate the trace."""
-        return self.remote.ask("run", [*weights, *arrays], id=self.id, weights=len(weights))
+        ticket = self.remote.ask("run", [*weights, *arrays], id=self.id, weights=len(weights))
+        ticket.shapes = lambda: [output.shape for output in self.outputs]
+        return ticket
 
     def start_initial(self, arrays: Sequence[np.ndarray]) -> Ticket:
         """Have the child draw the parameters as the function itself would."""

@@ -29,6 +29,14 @@ _ALWAYS_REFUSED: dict[str, tuple[int, int]] = {
     "setsid": (112, 157),
     "setpgid": (109, 154),
     "socket": (41, 198),
+    "socketpair": (53, 199),  # one end of it can send to any other socket
+    "bind": (49, 200),
+    "connect": (42, 203),
+    "sendto": (44, 206),
+    "sendmsg": (46, 211),
+    "sendmmsg": (307, 269),
+    "recvmsg": (47, 212),
+    "recvmmsg": (299, 243),
     "io_uring_setup": (425, 425),
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -54,11 +62,22 @@ _ALWAYS_REFUSED: dict[str, tuple[int, int]] = {
     "keyctl": (250, 219),
     "add_key": (248, 217),
     "request_key": (249, 218),
-    # memory that outlives its process
+    # memory that outlives its process, or that no limit counts; also what others have made of it
     "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
     "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "semctl": (66, 191),
     "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
     # changes of files that Landlock does not know, or knows in new kernels only
     "truncate": (76, 45),
     "chmod": (90, -1),
@@ -102,11 +121,13 @@ _ON_ITSELF_ONLY: dict[str, tuple[int, int]] = {
 _CLONE = (56, 220)
 _SECCOMP = (317, 277)
 _FCNTL, _IOCTL = (72, 25), (16, 29)
-_SET_OWNER = (8, 15)  # F_SETOWN, F_SETOWN_EX: have the kernel signal somebody else
+_DISTURB = (8, 15, 1024, 1026)  # F_SETOWN, F_SETOWN_EX, F_SETLEASE, F_NOTIFY
 _STEER_OTHERS = (0x8901, 0x8902, 0x5412)  # FIOSETOWN, SIOCSPGRP, TIOCSTI
 _OPEN, _OPENAT = (2, -1), (257, 56)
 _TRUNCATE_UNWRITTEN, _TRUNCATE = 0o1003, 0o1000  # O_TRUNC without the right to write
 _THREAD = 0x10000
+_MMAP, _SHARED = (9, 222), 1  # shared pages are in no limit
+_PRCTL = (157, 167)
 
 _LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _REFUSE, _SAY_ABSENT, _END = (
@@ -170,12 +191,14 @@ def _filter(machine: int, own: int) -> list[Instruction]:
     code += _rule(_CLONE[machine], 0, [(_ANY_BIT, 1, 0, _THREAD)])
     for both in _ON_ITSELF_ONLY.values():
         code += _rule(both[machine], 0, [(_EQUAL, 2, 0, 0), (_EQUAL, 1, 0, own)])
-    for both, refused in ((_FCNTL, _SET_OWNER), (_IOCTL, _STEER_OTHERS)):
+    for both, refused in ((_FCNTL, _DISTURB), (_IOCTL, _STEER_OTHERS)):
         code += _rule(both[machine], 1, _none_of(refused))
     for both, argument in ((_OPEN, 1), (_OPENAT, 2)):
         if both[machine] >= 0:
             truncates = [(_AND, 0, 0, _TRUNCATE_UNWRITTEN), (_EQUAL, 0, 1, _TRUNCATE)]
             code += _rule(both[machine], argument, truncates)
+    code += _rule(_MMAP[machine], 3, [(_ANY_BIT, 0, 1, _SHARED)])
+    code += _rule(_PRCTL[machine], 0, [(_EQUAL, 0, 1, _DIE_WITH_PARENT)])
     return [*code, (_RETURN, 0, 0, _ALLOW)]
 
 

@@ -102,6 +102,7 @@ def _readable(closed: list[str]) -> Iterator[tuple[str, bool]]:
     """What may be read; with False, only the names in the folder."""
     here = os.path.realpath(Path(__file__).parents[2])
     own = os.path.join(here, "grader")
+    closed = [*closed, *_rest_of(here)]
     roots = [sys.prefix, sys.base_prefix, sys.exec_prefix, *_SYSTEM, *_SYSTEM_FILES, own]
     roots += [entry for entry in sys.path if entry]
     for name in ("jax", "jaxlib", "flax", "optax", "numpy"):
@@ -110,6 +111,18 @@ def _readable(closed: list[str]) -> Iterator[tuple[str, bool]]:
         if root in (os.sep, here, os.path.realpath(os.path.expanduser("~"))):
             continue  # on the path, perhaps, but full of what is nobody's business
         yield from _without(root, closed)
+
+
+def _rest_of(here: str) -> list[str]:
+    """What lies beside the grader: the history, say, or answers; but not a Python kept there.
+
+    The working copy may itself lie in what is readable, as in ``src`` of an environment.
+    """
+    if not os.path.exists(os.path.join(here, "pyproject.toml")):
+        return []
+    kept = [os.path.join(here, "grader"), *map(os.path.realpath, (sys.prefix, sys.base_prefix))]
+    entries = [entry.path for entry in os.scandir(here) if not entry.is_symlink()]
+    return [e for e in entries if not any(f"{path}/".startswith(f"{e}/") for path in kept)]
 
 
 def _without(folder: str, closed: list[str]) -> Iterator[tuple[str, bool]]:

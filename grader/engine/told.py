@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grader.engine.layout import Leaf
+from grader.engine.process import Lost
 
 MOST_OF_A_FORM = 4000
 _MOST_TOLD = 2000
 """Of parameters, outputs and the like: the judge works with what it is told."""
+_MOST_NUMBERS = 2**21
+"""In all parameters; the largest reference has 0.2 million, at the sizes that are drawn."""
 
 
 def line_of(told: Any, most: int = 200) -> str:
@@ -74,6 +77,22 @@ def leaf_in(index: int, told: Mapping[str, Any]) -> Leaf:
         factor=_factor(told["factor"]),
         late=(int(told["late"][0]), int(told["late"][1])),
     )
+
+
+def check_amount(leaves: Sequence[Leaf]) -> None:
+    """The judge draws a number for each element of each parameter, in many cases.
+
+    Raises:
+      Lost: there are too many.
+
+    """
+    count = sum(math.prod(leaf.shape) for leaf in leaves)
+    if count > _MOST_NUMBERS:
+        raise Lost(
+            "garbage",
+            f"the parameters hold {count:,} numbers in all; at these sizes more than "
+            f"{_MOST_NUMBERS:,} are not graded",
+        )
 
 
 def _factor(told: Any) -> float:

@@ -15,6 +15,8 @@ __all__ = ["PROBLEMS", "ROOT", "SOLUTIONS", "BrokenProblem", "UnknownProblem"]
 PROBLEMS = ROOT / "problems"
 SOLUTIONS = ROOT / "solutions"
 SPECS = ROOT / "grader" / "specs"
+MOST_SEED = 10**9
+"""The largest seed to draw cases by: those that are derived from it fit into an int32, too."""
 _SPEC = re.compile(r"p(\d+)_(\w+?)(\.py)?$")  # a module, or a package of several
 
 
@@ -63,9 +65,12 @@ def number_of(word: str) -> int | None:
 
     """
     if re.fullmatch(r"[0-9]+", word):
-        if int(word) not in names():
-            raise UnknownProblem(f"there is no problem {int(word)}; there are {known()}")
-        return int(word)
+        digits = word.lstrip("0")
+        for number in names():
+            if digits == str(number):
+                return number
+        shown = digits if len(digits) < 10 else f"{digits[:9]}…"
+        raise UnknownProblem(f"there is no problem {shown or 0}; there are {known()}")
     for number, slug in names().items():
         if word in (slug, f"{number}_{slug}"):
             return number

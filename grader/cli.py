@@ -20,6 +20,7 @@ from grader import __version__
 from grader.catalogue import BrokenProblem
 from grader.commands.targets import UsageError, complete_problem, locate, named_problem
 from grader.report.streams import fit_streams
+from grader.report.text import on_one_line
 
 __all__ = ["UsageError", "application", "locate", "main"]
 
@@ -53,6 +54,7 @@ Examples:
 
 
 PROGRAM = "python -m grader"
+_INTERRUPTED = 128 + signal.SIGINT
 COMPLETING = "_GRADER_COMPLETE"
 """Set by the shell while it asks what could come next."""
 
@@ -118,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     if trains:
         with_huge_pages()
     try:
-        code = application()(_completed(words), prog_name=PROGRAM, standalone_mode=False)
+        code = _run(words)
         sys.stdout.flush()
         sys.exit(code)
     except UsageError as error:
@@ -127,7 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
         if trains:
             leave_at_once("grader: stopped; what was saved before is still there")
         print("grader: stopped", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # `… | head`: the reader has seen enough
         _say_no_more()
         sys.exit(128 + signal.SIGPIPE)
@@ -143,8 +145,21 @@ def main(arguments: list[str] | None = None) -> None:
             told += _as_a_field(str(getattr(error, "option_name", "")))
     known = [word for word in words[:1] if word in command_names()]
     asking = " ".join([PROGRAM, *known, "--help"])
-    print(f"grader: {told} ({asking} shows what there is)", file=sys.stderr)
+    print(f"grader: {on_one_line(told)} ({asking} shows what there is)", file=sys.stderr)
     sys.exit(2)
+
+
+def _run(words: list[str]) -> Any:
+    """Run the command that is meant; gives its exit status.
+
+    Raises:
+      KeyboardInterrupt: it was stopped; Typer tells that as an exit status.
+
+    """
+    code = application()(_completed(words), prog_name=PROGRAM, standalone_mode=False)
+    if code == _INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
 
 
 def _as_a_field(option: str) -> str:

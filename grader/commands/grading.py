@@ -27,7 +27,9 @@ def grade(
     problem: Annotated[
         int | None, typer.Option(help="The problem, for a file with another name.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draw other cases.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=catalogue.MOST_SEED, help="Draw other cases.")
+    ] = 0,
     cases: Annotated[int, typer.Option(min=1, max=3000, help="At least so many cases.")] = 30,
     timeout: Annotated[
         float, typer.Option(min=1, max=3600, help="Seconds that the answer has.")
@@ -107,6 +109,6 @@ def _show_case(order: Order, text: str) -> None:
 
     try:
         view = view_case(order, json.loads(text))
-    except (json.JSONDecodeError, BadCase, Unreadable) as error:
+    except (ValueError, RecursionError, BadCase, Unreadable) as error:
         raise UsageError(f"--case: {error}") from None
     print_case(view, console_for())

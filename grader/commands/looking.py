@@ -64,13 +64,16 @@ def report(
     problem: Annotated[
         int | None, typer.Option(help="The problem, for a file with another name.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draw other cases.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=catalogue.MOST_SEED, help="Draw other cases.")
+    ] = 0,
     timeout: Annotated[
         float, typer.Option(min=1, max=3600, help="Seconds that the answer has.")
     ] = 20.0,
 ) -> None:
     """Write the verdict as one page."""
     from grader.report.html_page import check_destination, write_page
+    from grader.report.text import on_one_line
 
     path, number = locate(target, problem)
     try:
@@ -92,4 +95,4 @@ def report(
     except OSError as error:
         raise UsageError(f"{html} cannot be written: {error.strerror or error}") from None
     word = "passed" if verdict.passed else "not passed"
-    print(f"wrote {html}: {order.problem.name} {word}, score {verdict.score:.2f}")
+    print(f"wrote {on_one_line(str(html))}: {order.problem.name} {word}, score {verdict.score:.2f}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from grader.engine.judge import Order
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
 from grader.engine.remote import Remote, SubmissionError
+from grader.engine.submission import lines_of
 from grader.engine.suspects import Suspect
 from grader.engine.told import names_in, numbers_in
 from grader.engine.where import Where
@@ -28,7 +30,12 @@ from grader.verdict import Check, Diagnosis, Nearest, StageLine, Status, Verdict
 
 def texts(blocks: list[Block]) -> dict[int, dict[str, str]]:
     """What the child needs of the blocks, by number."""
-    return {b.number: {"source": b.source, "filename": str(b.path)} for b in blocks}
+    return {b.number: {"source": b.source, "filename": name_of(b.path)} for b in blocks}
+
+
+def name_of(path: Path) -> str:
+    """The name that code is compiled under: XLA takes none that UTF-8 cannot write."""
+    return str(path).encode("utf-8", "replace").decode()
 
 
 def draws_for(order: Order) -> list[Draw]:
@@ -54,7 +61,7 @@ class Grading:
             remote.ask(
                 "load",
                 source=source,
-                filename=str(order.path),
+                filename=name_of(order.path),
                 blocks=texts(self.blocks),
             )
             for remote in (main, second)
@@ -233,7 +240,7 @@ def nearest(function: str, where: Where | None, source: str) -> list[Nearest]:
     """The value nearest to the expected one, with the text of its line."""
     if where is None or where.difference is None:
         return []
-    difference, lines = where.difference, source.splitlines()
+    difference, lines = where.difference, lines_of(source)
     line = difference.line
     code = lines[line - 1].strip()[:120] if 0 < line <= len(lines) else ""
     return [Nearest(function, difference.what, line, code, difference.words)]

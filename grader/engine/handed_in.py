@@ -74,6 +74,11 @@ def _read_text(path: Path, most: int) -> str:
     except LookupError as error:
         told = f"the file says that its encoding is {encoding}, which Python does not know"
         raise Unreadable(f"{told}; save it as UTF-8 and leave that line out") from error
+    except ValueError as error:  # some codecs have errors of their own
+        told = f"the file says that its encoding is {encoding}, and it is not"
+        raise Unreadable(f"{told}; save it as UTF-8 and leave that line out") from error
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise Unreadable("the file holds characters that UTF-8 cannot write")
     if not text.strip():
         raise Unreadable("the file is empty")
     return text
@@ -92,8 +97,11 @@ def _encoding(data: bytes) -> str:
 
 
 def _first_bytes(path: Path, most: int) -> bytes:
-    """At most ``most``: a link may lead to a device that never ends, or never begins."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
+    """At most ``most``, of no link: it would be read with the rights of whoever grades."""
+    if path.is_symlink():
+        raise Unreadable("it is a link; name the file itself")
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    with open(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable("it is no regular file; name a file with Python text")

@@ -17,10 +17,16 @@ MODULE_NAME = "submission"
 _SHOWN_FRAMES = 6
 
 
+def lines_of(source: str) -> list[str]:
+    """The lines of a text as Python counts them: a form feed, say, begins none."""
+    return re.split(r"\r\n|\r|\n", source)
+
+
 def load(source: str, filename: str, name: str = MODULE_NAME) -> ModuleType:
     """Execute ``source`` as a fresh module, known to Python as ``name``."""
     code = compile(source, filename, "exec", dont_inherit=True)
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    lines = [f"{line}\n" for line in lines_of(source)]
+    linecache.cache[filename] = (len(source), None, lines, filename)
     module = ModuleType(name)
     module.__file__ = filename
     furnish(module)
@@ -34,7 +40,7 @@ def describe_error(error: BaseException, filename: str, source: str) -> dict[str
 
     And whether the submission uses NumPy.
     """
-    lines = source.splitlines()
+    lines = lines_of(source)
     frames = []
     places = _places_in(filename, error)
     for place in places:
@@ -66,7 +72,7 @@ def describe_error(error: BaseException, filename: str, source: str) -> dict[str
 def definition(function: Any, filename: str, source: str) -> list[dict[str, Any]]:
     """The line at which a function of the submission begins, in the form of a frame."""
     code = getattr(inspect.unwrap(function), "__code__", None)
-    lines = source.splitlines()
+    lines = lines_of(source)
     if code is None or code.co_filename != filename or code.co_firstlineno > len(lines):
         return []
     number = code.co_firstlineno

@@ -62,8 +62,7 @@ class WarmGrader:
 
     def ask(self, path: Path, problem: int, **options: Any) -> None:
         """Send an order; ``receive`` gives the answers in the order of the questions."""
-        # realpath takes links that lead to themselves as they are
-        self._send({"path": os.path.realpath(path), "problem": problem, **options})
+        self._send({"path": os.path.abspath(path), "problem": problem, **options})
 
     def cancel(self) -> None:
         """End the grading at work, if there is one; its answer is then ``CANCELLED``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -163,20 +164,25 @@ def error_words(error: Mapping[str, Any]) -> str:
     """``TypeError: …``, then the submission's own lines with the shapes in them."""
     message = str(error.get("message", "")).strip() or "(no message)"
     first = message.splitlines()[0][:300]
-    lines = [f"{error.get('type', 'Error')}: {first}"]
+    lines = [_in_line(f"{error.get('type', 'Error')}: {first}")]
     frames = error.get("frames")
     for frame in frames[-2:] if isinstance(frames, list) else []:
         if isinstance(frame, dict):
-            lines.append(f"line {frame.get('line')}: {str(frame.get('code', ''))[:120]}")
+            code = str(frame.get("code", ""))[:120]
+            lines.append(_in_line(f"line {frame.get('line')}: {code}"))
             shapes = frame.get("shapes")
             if isinstance(shapes, dict) and shapes:
-                lines.append(
-                    "  where " + ", ".join(f"{k} is {v}" for k, v in list(shapes.items())[:6])
-                )
+                told = ", ".join(f"{k} is {v}" for k, v in list(shapes.items())[:6])
+                lines.append(f"  where {_in_line(told)}")
     signature = " ".join(str(error.get("signature", "")).split())[:200]
     if signature:
         lines.append(f"it is called like this: {signature}")
     return "\n".join(lines)
+
+
+def _in_line(text: str) -> str:
+    """A child's words, which may hold ends of lines where none belong."""
+    return re.sub(r"[\r\n]", " ", text)
 
 
 def case_words(sizes: Sizes) -> str:

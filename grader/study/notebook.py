@@ -128,8 +128,8 @@ def grade(line: str, cell: str) -> None:
         raise UsageError(str(error)) from None
     if number is None:
         raise UsageError(f"there is no problem {arguments.problem}; there are {catalogue.known()}")
-    if arguments.seed < 0:
-        raise UsageError("--seed is a number from 0")
+    if not 0 <= arguments.seed <= catalogue.MOST_SEED:
+        raise UsageError(f"--seed is a number from 0 to {catalogue.MOST_SEED}")
     if not 1 <= arguments.timeout <= 3600:
         raise UsageError("--timeout is a number of seconds from 1 to 3600")
     if not cell.strip():

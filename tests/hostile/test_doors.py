@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from grader.catalogue import ROOT
+from grader.engine.warm_grader import WarmGrader
 from tests.conftest import failed_checks
 from tests.hostile.watched import SCHEMA
 
@@ -55,7 +57,7 @@ def unreadable(path: Path) -> None:
     ("make", "status", "says"),
     [
         (fifo, 1, "no regular file"),
-        (link_to_zeros, 1, "no regular file"),
+        (link_to_zeros, 1, "it is a link"),
         (huge, 1, "bytes"),
         (unreadable, 1, "cannot be read"),
         (link_to_itself, 2, "there is no file"),
@@ -82,10 +84,126 @@ def test_what_is_no_file_is_told_in_one_line(
     assert says in verdict["checks"][0]["message"]
 
 
-def test_a_link_to_an_answer_is_an_answer(command: Command, tmp_path: Path) -> None:
+def test_a_link_is_not_read(command: Command, tmp_path: Path) -> None:
+    """It would be read with the rights of whoever grades: a solution, or a secret."""
+    path, secret = tmp_path / "38_answer.py", tmp_path / "secret"
+    secret.write_text("PASSWORD = hush-hush\n")
+    for target in (RIGHT, secret):
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+        done = command(str(path), "--json")
+        assert done.returncode == 1
+        assert "it is a link; name the file itself" in done.stdout
+        assert "hush" not in done.stdout + done.stderr
+    with WarmGrader() as grader:
+        assert not grader.grade(path, 38)["passed"]
+
+
+@pytest.mark.parametrize(
+    ("first_line", "says"),
+    [
+        ("# coding: undefined", "its encoding is undefined, and it is not"),
+        ("# coding: punycode", "line 2 is not punycode text"),
+        ("# coding: klingon", "its encoding is klingon, which Python does not know"),
+        ("# coding: raw_unicode_escape \\ud800", "characters that UTF-8 cannot write"),
+    ],
+)
+def test_an_odd_encoding_is_a_verdict(
+    first_line: str, says: str, command: Command, tmp_path: Path
+) -> None:
     path = tmp_path / "38_answer.py"
-    path.symlink_to(RIGHT)
-    assert command(str(path)).returncode == 0
+    path.write_bytes(first_line.encode() + b"\nx = 1 # \xe4\n")
+    done = command(str(path), "--json")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert says in json.loads(done.stdout)["checks"][0]["message"]
+
+
+def test_a_name_that_utf8_cannot_write_is_no_reason_to_fail(
+    command: Command, tmp_path: Path
+) -> None:
+    answer = ROOT / "tests/answers/38_patch_embed/right/lax_map_slices.py"
+    path = os.fsencode(tmp_path) + b"/z\xff.py"
+    with open(path, "wb") as file:
+        file.write(answer.read_bytes())
+    done = command(os.fsdecode(path), "--problem", "38", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_lines_are_counted_as_python_does(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "38_answer.py"
+    path.write_bytes('# a\n\f\nx = "\u2028\x1c"\r\n\ny = 1 / 0\n'.encode())
+    message = json.loads(command(str(path), "--json").stdout)["checks"][0]["message"]
+    assert message.endswith("line 5: y = 1 / 0")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["1" * 5000], "there is no problem 111111111…"),
+        (["a" * 300 + ".py", "--problem", "38"], "there is no file aaa"),
+        (["38", "--case", "[" * 100_000], "--case: "),
+        (["38", "--case", "1" * 5000], "--case: "),
+        (["38", "--seed", "4294967296"], "--seed"),
+        (["\x1b[31m.py"], r"\x1b[31m.py"),
+    ],
+)
+def test_odd_words_are_one_line(words: list[str], says: str, command: Command) -> None:
+    done = command(*words)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "\x1b" not in done.stderr
+
+
+def test_ctrl_c_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "38_answer.py"
+    path.write_text("while True: pass\n")
+    grading = subprocess.Popen(
+        [sys.executable, "-m", "grader", str(path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(5)
+    grading.send_signal(signal.SIGINT)
+    _, errors = grading.communicate(timeout=20)
+    assert (grading.returncode, errors) == (130, "grader: stopped\n")
+
+
+PEEKS = """
+from grader.catalogue import ROOT
+
+read = []
+for folder in ("handed_in", ".git", "problems"):
+    try:
+        read.append((ROOT / folder / "answer.py").read_text())
+    except PermissionError:
+        pass
+raise RuntimeError(f"it read {read} of these, and {len((ROOT / 'grader/cli.py').read_text())}")
+"""
+
+
+def test_a_working_copy_among_readable_files_is_closed(tmp_path: Path) -> None:
+    """In ``src`` of an environment, say: answers and the history lie beside the grader."""
+    copy = tmp_path / "on the path" / "src"
+    for name in ("grader", "solutions"):
+        shutil.copytree(ROOT / name, copy / name)
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for folder in ("handed_in", ".git", "problems"):
+        (copy / folder).mkdir()
+        (copy / folder / "answer.py").write_text("secret = 1")
+    answer = tmp_path / "38_answer.py"
+    answer.write_text(PEEKS)
+    done = subprocess.run(
+        [sys.executable, "-m", "grader", str(answer), "--json"],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy.parent}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.search(r"it read \[\] of these, and \d{4}", done.stdout), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["terminal_escapes", "claims_an_odd_error"])

@@ -11,7 +11,7 @@ import jax
 
 for descriptor in range(3, 64):
     try:
-        os.write(descriptor, (100).to_bytes(4, "big") + (2**27).to_bytes(4, "big"))
+        os.write(descriptor, (100).to_bytes(4, "big") + (2**25).to_bytes(4, "big"))
     except OSError:
         pass
 time.sleep(1000)

@@ -10,7 +10,9 @@ import os
 import re
 import signal
 import sys
+import threading
 from functools import cache
+from types import FrameType
 from typing import Any, NoReturn
 
 import typer
@@ -191,7 +193,24 @@ def _leave(number: int, _: object) -> NoReturn:
 def interruptible() -> None:
     """From now on Ctrl-C raises ``KeyboardInterrupt``, where `__main__` had it end the process."""
     if callable(signal.getsignal(signal.SIGINT)):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise ``KeyboardInterrupt``, but not where it would be lost: there, a little later.
+
+    Python drops what is raised while it collects garbage, which JAX takes part in; and a module
+    written in C may crash when it is interrupted in its beginning.
+    """
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "_xla_gc_callback" or code.co_filename.startswith("<frozen importlib"):
+            again = threading.Timer(0.05, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def leave_at_once(last_words: str) -> NoReturn:

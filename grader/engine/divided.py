@@ -53,6 +53,9 @@ def _divide(slot: Slot, leaves: Sequence[Leaf], prefer: int) -> list[tuple[Leaf,
     """One slot divided among some of the leaves, in the preferred way if that is possible."""
     if slot.place is not None or slot.head is not None:
         return None
+    leaves = [leaf for leaf in leaves if leaf.role == slot.role and leaf.size < slot.size]
+    if sum(leaf.size for leaf in leaves) < slot.size:
+        return None
     for plainly, number in itertools.product((True, False), range(DIVISIONS)):
         axis, backwards = divmod((prefer + number) % DIVISIONS, 2)
         names, sizes, axis = _view(slot, axis)
@@ -63,7 +66,7 @@ def _divide(slot: Slot, leaves: Sequence[Leaf], prefer: int) -> list[tuple[Leaf,
         for leaf in leaves:
             length, more = divmod(leaf.size, each)
             room = sizes[axis] - sum(n for _, n in found)
-            if leaf.role == slot.role and not more and 0 < length <= min(room, sizes[axis] - 1):
+            if not more and 0 < length <= min(room, sizes[axis] - 1):
                 shape = (*sizes[:axis], length, *sizes[axis + 1 :])
                 if _fits(leaf, names, shape, plainly):
                     found.append((leaf, length))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,25 +35,34 @@ WarmGrader = EndsOnce
 Review = Callable[..., str]
 
 
+def printed(output: dict[str, Any]) -> str:
+    """The text of an output, or that it is a picture."""
+    data = output.get("data", {})
+    return "[picture]\n" if "image/png" in data else output.get("text") or data["text/plain"]
+
+
 @pytest.fixture
 def review(tmp_path: Path) -> Review:
     """What the notebook prints about a folder of answers to problem 38; no cell may raise."""
     handed_in = tmp_path / "handed_in"
     handed_in.mkdir()
 
-    def run(fill: Callable[[Path], object], *, imported: str = IMPORTED) -> str:
+    def run(
+        fill: Callable[[Path], object], *, imported: str = IMPORTED, scores: Path | None = None
+    ) -> str:
         fill(handed_in)
         text = (SOURCES / "90_review_a_class.md").read_text(encoding="utf-8")
         for before, after in (
             (SHIPPED, f"ANSWERS = {{38: Path({str(handed_in)!r})}}"),
             (IMPORTED, imported),
+            ("SCORES = None", f"SCORES = Path({str(scores)!r})" if scores else "SCORES = None"),
         ):
             assert text.count(before) == 1
             text = text.replace(before, after)
         done = build.run(notebook_of(text, "90_review_a_class", 1))
         assert unwanted(done) == []
         outputs = [output for cell in done.cells for output in cell.get("outputs", ())]
-        return "".join(output.get("text", "[picture]\n") for output in outputs)
+        return "".join(map(printed, outputs))
 
     return run
 
@@ -113,8 +124,26 @@ def test_files_are_listed_in_columns_or_told_to_be_left_out(review: Review) -> N
     assert "\x1b" not in told
     rows = re.findall(r"^38 (.*) 0\.\d\d  .*", told, re.MULTILINE)
     assert sorted(rows) == [
-        "long_long_long_long_long_long…",
-        r"red\x1b[31m.py                ",
-        r"two\nlines.py                 ",
-        "日本日本日本日本日本日本日本 …",
+        r"group/red\x1b[31m.py                ",
+        r"group/two\nlines.py                 ",
+        "…g_long_long_long_long_long_long_.py",
+        "…日本日本日本日本日本日本日本日本.py",
     ]
+    assert "38 38_CAPITALS.PY\n38 38_right.ipynb\n" in told  # who passed
+    same = next(line for line in told.splitlines() if line.startswith("the same text: "))
+    assert same.count("group/") == 4
+
+
+def test_a_table_of_the_scores_holds_no_formula(review: Review, tmp_path: Path) -> None:
+    def fill(folder: Path) -> None:
+        shutil.copy(RIGHT, folder / "=cmd|calc.py")
+        (folder / "38_empty.py").write_text("")
+
+    where = tmp_path / "scores.csv"
+    told = review(fill, scores=where)
+    assert "2 rows in " in told
+    with where.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["problem", "answer", "passed", "score", "mistakes"]
+    assert rows[1][:4] == ["38", "38_empty.py", "False", "0.0"]
+    assert rows[2] == ["38", "'=cmd|calc.py", "True", "1.0", ""]

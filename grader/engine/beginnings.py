@@ -68,7 +68,7 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
     if wrong:
         judge.fail("initial", "; ".join(wrong) + f"; the text asks for normal({TABLE_STD})")
     else:
-        judge.passed("initial")
+        judge.passed("initial", ", but for what is remarked" if odd else "")
 
 
 def _of_zeros(slots: Sequence[Slot]) -> str:

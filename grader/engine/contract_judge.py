@@ -243,15 +243,15 @@ class ContractJudge:
         }
         return f"{self.contract.function}: {titles[id]}" if self._many else titles[id]
 
-    def _add(self, id: CheckId, status: str, message: str = "") -> None:
-        name = f"{self.contract.function}.{id}" if self._many else id
+    def _add(self, id: CheckId, status: str, message: str = "", limits: str = "") -> None:
+        name, title = f"{self.contract.function}.{id}" if self._many else id, self._title(id)
         weight = WEIGHTS[id] * self.contract.weight
-        self.findings.checks.append(Check(name, self._title(id), status, message, weight))  # type: ignore[arg-type]
+        self.findings.checks.append(Check(name, title + limits, status, message, weight))  # type: ignore[arg-type]
         self._done.add(id)
 
-    def passed(self, id: CheckId) -> None:
-        """The check passed."""
-        self._add(id, "passed")
+    def passed(self, id: CheckId, limits: str = "") -> None:
+        """The check passed; ``limits`` is what its title then claims too much, in words."""
+        self._add(id, "passed", limits=limits)
 
     def fail(self, id: CheckId, message: str) -> bool:
         """The check failed; returns False."""

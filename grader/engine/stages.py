@@ -121,15 +121,21 @@ def find_stages(
 ) -> list[StageFinding]:
     """Which stages came up among a submission's values.
 
-    ``lines`` tells where each value was made, ``offered`` are the marks of the values.
+    ``lines`` tells where each value was made, ``offered`` are the marks of the values.  The first
+    one whose rows came up in another order is told so: nothing is wrong with that order, but what
+    goes by the number of a row may be.
     """
-    findings = []
+    findings: list[StageFinding] = []
+    in_order = True
     for stage in stages:
-        place = _place(stage, values, offered)
+        place, title = _place(stage, values, offered), stage.title
         if place is None and stage.negated:
             place = _place(replace(stage, value=-stage.value), values, offered)
+        elif place is not None and stage.rows and in_order:
+            in_order = _place(replace(stage, rows=False), values, offered) is not None
+            title += "" if in_order else ", rows in another order"
         line = 0 if place is None else lines[place]
-        findings.append(StageFinding(stage.title, place is not None, line))
+        findings.append(StageFinding(title, place is not None, line))
     return findings
 
 

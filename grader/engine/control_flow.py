@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from grader.engine.liveness import ScanUse, Used, opened
+from grader.engine.origins import Origins
 from grader.engine.rules.values import held_dtype
 from grader.jaxprs import scan_widths
 
@@ -23,6 +24,7 @@ class Run(NamedTuple):
 
     special: Mapping[str, Special]
     record: Recorder | None
+    origins: Origins | None
     fallbacks: set[str]
 
 
@@ -66,6 +68,8 @@ def while_loop(prepare: Prepare, eqn: Any) -> Body:
         condition_consts = values[:condition_end]
         body_consts = values[condition_end:body_end]
         carry = list(values[body_end:])
+        if run.origins is not None:
+            run.origins.lose()
         while True:
             going = np.asarray(condition(run, [*condition_consts, *carry])[0])
             if not going.any():
@@ -99,16 +103,18 @@ def scan(prepare: Prepare, eqn: Any, outputs: Used, use: ScanUse) -> Body:
         stacks: list[Any] = [None] * (len(outputs) - carries)
         for index, shape, dtype in stacked:
             stacks[index - carries] = np.empty(shape, dtype)
-        kept = None if run.record is None else _Iterations(run.record)
+        kept = None if run.record is None else _Iterations(run.record, run.origins)
         for i in order:
             rows = [None if column is None else column[i] for column in columns]
-            inner = run if kept is None else run._replace(record=kept.next())
+            inner = run if kept is None else run._replace(record=kept.next(rows, columns))
             produced = body(inner, [*consts, *carry, *rows])
             carry = produced[:carries]
+            if kept is not None:
+                kept.produced(produced[carries:])
             for index, _, _ in stacked:
                 stacks[index - carries][i] = produced[index]
         if kept is not None:
-            kept.tell_stacked(reverse=eqn.params["reverse"])
+            kept.tell_stacked(stacks, reverse=eqn.params["reverse"])
         return [*carry, *stacks]
 
     return iterate
@@ -121,12 +127,17 @@ class _Iterations:
     all heads finds them in the stack.
     """
 
-    def __init__(self, record: Recorder) -> None:
+    def __init__(self, record: Recorder, origins: Origins | None) -> None:
         self._record = record
+        self._origins = origins
         self._made: list[list[tuple[Any, list[np.ndarray]]]] = []
+        self._rows: list[Sequence[Any]] = []
 
-    def next(self) -> Recorder:
-        """The recorder of the next iteration."""
+    def next(self, rows: Sequence[Any], columns: Sequence[Any]) -> Recorder:
+        """The recorder of the next iteration, which gets these rows of what is gone through."""
+        if self._origins is not None:
+            for row, column in zip(rows, columns, strict=True):
+                self._origins.share(row, [column])
         made: list[tuple[Any, list[np.ndarray]]] = []
         self._made.append(made)
 
@@ -136,15 +147,32 @@ class _Iterations:
 
         return record
 
-    def tell_stacked(self, reverse: bool) -> None:
-        """Record what every iteration made, iterations along a new first axis."""
+    def produced(self, rows: Sequence[Any]) -> None:
+        """Note the rows that an iteration adds to the stacks that come out."""
+        self._rows.append(rows)
+
+    def tell_stacked(self, stacks: Sequence[Any], reverse: bool) -> None:
+        """Record what every iteration made, iterations along a new first axis.
+
+        Args:
+          stacks: of the rows that `produced` was told.
+          reverse: whether the last iteration comes first in them.
+
+        """
+        if self._origins is not None and self._rows:
+            for stack, rows in zip(stacks, zip(*self._rows, strict=True), strict=True):
+                self._origins.share(stack, rows)
         iterations = self._made[::-1] if reverse else self._made
         for together in zip(*iterations, strict=False):
             eqn = together[0][0]
             if all(other is eqn for other, _ in together) and eqn.primitive.name != "name":
                 columns = zip(*(values for _, values in together), strict=True)
                 if len({value.shape for _, values in together for value in values}) == 1:
-                    self._record(eqn, [np.stack(column) for column in columns])
+                    stacked = [np.stack(column) for column in columns]
+                    self._record(eqn, stacked)
+                    if self._origins is not None:
+                        made = [value for _, values in together for value in values]
+                        self._origins.note(stacked, made)
 
 
 def _where(leading: np.ndarray, new: Any, old: Any) -> Any:

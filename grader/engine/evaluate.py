@@ -28,6 +28,7 @@ from grader.engine.control_flow import (
 )
 from grader.engine.folds import FOLDS, fold
 from grader.engine.liveness import CALLED, Liveness, Used, called_jaxpr, opened
+from grader.engine.origins import Origins
 from grader.engine.rules import RULES
 from grader.engine.rules.fallback import evaluate_with_jax
 from grader.engine.rules.values import hold, release
@@ -143,13 +144,16 @@ def _interpreter(template: list[Any], width: int, steps: list[_Step], results: l
     def interpret(run: Run, inputs: Sequence[Any]) -> list[Any]:
         slots = template.copy()
         slots[_FIRST_INPUT:inputs_end] = inputs
-        record = run.record
+        record, origins = run.record, run.origins
         for kind, compute, arguments, targets, eqn in steps:
             if kind == _ONE_RESULT:
                 value = compute(*[slots[i] for i in arguments])
-                slots[targets] = value
                 if record is not None:
-                    record(eqn, [np.asarray(value)])
+                    value = np.asarray(value)
+                    record(eqn, [value])
+                    if origins is not None:
+                        origins.note([value], [slots[i] for i in arguments])
+                slots[targets] = value
                 continue
             if kind == _MANY_RESULTS:
                 values = compute(*[slots[i] for i in arguments])
@@ -157,10 +161,13 @@ def _interpreter(template: list[Any], width: int, steps: list[_Step], results: l
                 values = compute(run, eqn, [np.asarray(slots[i]) for i in arguments])
             else:
                 values = compute(run, [slots[i] for i in arguments])
+            if record is not None and kind != _NESTED:
+                values = [np.asarray(value) for value in values]
+                record(eqn, values)
+                if origins is not None:
+                    origins.note(values, [slots[i] for i in arguments])
             for slot, value in zip(targets, values, strict=True):
                 slots[slot] = value
-            if record is not None and kind != _NESTED:
-                record(eqn, [np.asarray(value) for value in values])
         return [slots[i] for i in results]
 
     return interpret
@@ -221,6 +228,7 @@ class Program:
         *,
         special: Mapping[str, Special] | None = None,
         record: Recorder | None = None,
+        origins: Origins | None = None,
     ) -> list[np.ndarray]:
         """Evaluate on `inputs`, one per input variable of the jaxpr, in order.
 
@@ -228,6 +236,7 @@ class Program:
         is accepted too. `special` replaces the rules of the primitives it names; `record` sees
         every evaluated leaf equation, also inside called jaxprs, once per iteration. Both see
         values as they are held: floats as float64, keys as uint64 of the logical shape.
+        `origins` is told what each value that `record` sees is computed from.
         Outputs may share memory with inputs and with each other.
 
         Raises ValueError for inputs of the wrong number or shape, and MemoryError for an
@@ -240,7 +249,7 @@ class Program:
         body = self._body(frozenset(filter(has_rule, replaced)))
         with np.errstate(all="ignore"):
             held = [hold(x, var.aval) for x, var in zip(inputs, jaxpr.invars, strict=True)]
-            outputs = body(Run(replaced, record, self.fallbacks), held)
+            outputs = body(Run(replaced, record, origins, self.fallbacks), held)
         return [release(x, var.aval) for x, var in zip(outputs, jaxpr.outvars, strict=True)]
 
     def _body(self, replaced: frozenset[str]) -> Body:

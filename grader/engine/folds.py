@@ -36,12 +36,14 @@ def fold(prepare: Prepare, eqn: Any) -> Body:
         operands, initial = values[:count], values[count:]
         totals = [np.full(math.prod(shape), start) for start in initial]
         columns = [slices(x, start) for x, start in zip(operands, initial, strict=True)]
-        quiet = run._replace(record=None)
+        quiet = run._replace(record=None, origins=None)
         for row in zip(*columns, strict=True):
             totals = combine(quiet, [*totals, *row])
         results = [np.asarray(total).reshape(shape) for total in totals]
         if run.record is not None:
             run.record(eqn, results)
+        if run.origins is not None:
+            run.origins.note(results, values)
         return results
 
     return reduce

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from grader.engine.layout import Kinds, Leaf, Part
+from grader.engine.origins import INPUT
 from grader.engine.piece_kinds import PieceKinds
 from grader.engine.process import Child, Lost
 from grader.engine.told import (
@@ -290,9 +291,30 @@ class RemoteTrace:
         """The outputs, every intermediate value, and the line of each."""
         return recorded(self.start_record(weights, arrays))
 
-    def start_record(self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray]) -> Ticket:
-        """Have the child evaluate the trace and tell every value; ``recorded`` reads them."""
-        return self.remote.ask("record", [*weights, *arrays], id=self.id, weights=len(weights))
+    def start_record(
+        self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray], origins: bool = False
+    ) -> Ticket:
+        """Have the child evaluate the trace and tell every value; ``recorded`` reads them.
+
+        With ``origins`` also what each was computed from; ``made_of`` reads that.
+        """
+        asked = {"id": self.id, "weights": len(weights), "origins": origins}
+        return self.remote.ask("record", [*weights, *arrays], **asked)
+
+
+def made_of(ticket: Ticket, count: int) -> list[list[int]] | None:
+    """The places of the values that each of ``count`` values was computed from, ``INPUT`` among
+    them; None where the child does not know, or tells no such thing.
+    """
+    told = ticket.result()[0].get("made_of")
+    if not isinstance(told, list) or len(told) != count:
+        return None
+    for place, parts in enumerate(told):
+        if not isinstance(parts, list):
+            return None
+        if not all(type(part) is int and INPUT <= part < place for part in parts):
+            return None
+    return told
 
 
 def recorded(ticket: Ticket) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:

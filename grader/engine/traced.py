@@ -19,6 +19,7 @@ from grader.engine.found_leaves import found_leaves
 from grader.engine.interpreted import interpreted
 from grader.engine.jaxprs import narrow_type, random_line, source_lines
 from grader.engine.layout import Leaf
+from grader.engine.origins import Origins
 from grader.engine.results import as_arrays, form_of
 from grader.engine.rules.values import is_threefry, other_key, words_from_keys
 from grader.problem import Contract, Sizes
@@ -132,9 +133,16 @@ class Traced:
         return self.program.run(arrays, special=self._feeding(weights))
 
     def run_recorded(
-        self, weights: Sequence[np.ndarray], arrays: Sequence[np.ndarray], filename: str = ""
+        self,
+        weights: Sequence[np.ndarray],
+        arrays: Sequence[np.ndarray],
+        filename: str = "",
+        origins: Origins | None = None,
     ) -> tuple[list[np.ndarray], list[Intermediate]]:
-        """The outputs, and every floating-point value that came up, in order."""
+        """The outputs, and every floating-point value that came up, in order.
+
+        ``origins`` is told what each of them was computed from.
+        """
         seen: list[Intermediate] = []
         lines: dict[int, int] = {}
 
@@ -146,7 +154,8 @@ class Traced:
                 Intermediate(v, lines[id(eqn)], stage) for v in values if v.dtype == np.float64
             )
 
-        outputs = self.program.run(arrays, special=self._feeding(weights), record=record)
+        feeding = self._feeding(weights)
+        outputs = self.program.run(arrays, special=feeding, record=record, origins=origins)
         return outputs, seen
 
     def initial_values(self, arrays: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:

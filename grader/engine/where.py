@@ -13,7 +13,9 @@ from grader.engine.difference import is_definite, kind_of_difference
 from grader.engine.entering import given_otherwise
 from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
+from grader.engine.origins import first_astray
 from grader.engine.pairing import Choices
+from grader.engine.remote import made_of, recorded
 from grader.engine.stages import (
     StageFinding,
     StageValue,
@@ -30,6 +32,7 @@ from grader.problem import Problem, Stage
 _ALIKE = 0.3
 """A value whose angle to the expected one has a smaller cosine is not what was meant by it."""
 _ABOUT = 0.75
+_ASTRAY = "the first value that the reference does not have"
 _OVERFLOW = "beyond 3.4e38, where float32 ends (exp(x) is, from x = 88.8 on)"
 
 
@@ -92,7 +95,9 @@ def where_they_part(
     if isinstance(matched, Mismatch):
         return None
     expected, seen = reference.run_recorded(case.weights, case.arrays)
-    outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
+    weights = matched.weights(case.weights)
+    ticket = submission.start_record(weights, case.arrays, origins=True)
+    outputs, values, lines = recorded(ticket)
     wanted = stage_values(stages, seen, reference.stage_ancestors)
     findings = find_stages(wanted, values, lines, marks(values))
     needed = needed_for(reference.output_ancestors, expected, outputs)
@@ -110,7 +115,8 @@ def where_they_part(
     here = [search.difference(wanted[i]) for i in (finer, parts) if i is not None]
     if given is not None:
         here.insert(0, search.difference(given))
-    if first is not None and wanted[first].given:  # no line of this call is to blame
+    elsewhere = first is not None and bool(wanted[first].given)
+    if elsewhere and first is not None:  # no line of this call is to blame
         before, here = [StageFinding(wanted[first].given, found=False)], []
     # Where several did not come up, the mistake is at the one whose difference has a name; but a
     # stage that is skipped elsewhere without harm is only computed in another way.
@@ -132,6 +138,8 @@ def where_they_part(
         if difference is not None
     ]
     named = next((difference for difference in known if difference.words), None)
+    if not elsewhere and (named is None or not is_definite(named.words)):
+        named = search.astray(made_of(ticket, len(values)), expected, outputs) or named
     return Where(
         tuple(findings[i] for i in own),
         None if parts is None else own.index(parts),
@@ -248,6 +256,29 @@ class _Nearest:
         similar = [i for i in own if likeness[i] >= _ABOUT * most]
         behind = [i for i in similar if i > self._last_right]
         return Difference(what, self.lines[(behind or similar)[0]], "")
+
+    def astray(
+        self,
+        made_of: Sequence[Sequence[int]] | None,
+        expected: Sequence[np.ndarray],
+        outputs: Sequence[np.ndarray],
+    ) -> Difference | None:
+        """The line that makes the first value that is not right of such as are, if it is one."""
+        if made_of is None:
+            return None
+        ends = [
+            place
+            for ours, theirs in zip(expected, outputs, strict=False)
+            if ours.shape != theirs.shape or not close(theirs, ours)
+            for place, value in enumerate(self.values)
+            if value.shape == theirs.shape and np.array_equal(value, theirs, equal_nan=True)
+        ]
+        lines = {
+            self.lines[place] for place in first_astray(self._right.tolist(), made_of, ends[-1:])
+        }
+        if len(lines) != 1 or 0 in lines:
+            return None
+        return Difference(_ASTRAY, lines.pop(), "made of values that it has")
 
     def _as_kept(self, expected: np.ndarray, places: Sequence[int]) -> np.ndarray:
         """A stage, or its first head where each head is kept on its own."""

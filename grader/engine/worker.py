@@ -18,6 +18,7 @@ from grader.engine import wire
 from grader.engine.births import Birth
 from grader.engine.elsewhen import live_elsewhen
 from grader.engine.guard import CLOSED, MAY_NOT, Refused, close_the_answers, without_answers
+from grader.engine.origins import Origins
 from grader.engine.quick_compile import QUICKLY
 from grader.engine.sandbox import isolate, open_the_reserve
 from grader.engine.submission import definition, describe_error, is_unwritten, load
@@ -153,10 +154,13 @@ class Worker:
         """Evaluate a trace and tell every intermediate value with its line."""
         weights, inputs = arrays[: request["weights"]], arrays[request["weights"] :]
         traced = self._trace(request)
-        outputs, seen = traced.run_recorded(weights, inputs, self.filename)
+        origins = Origins(inputs) if request["origins"] else None
+        outputs, seen = traced.run_recorded(weights, inputs, self.filename, origins)
         lines = [intermediate.line for intermediate in seen]
         values = [intermediate.value for intermediate in seen]
-        return {"outputs": len(outputs), "lines": lines}, [*outputs, *values]
+        made_of = origins.made_of if origins is not None else None
+        told = {"outputs": len(outputs), "lines": lines, "made_of": made_of}
+        return told, [*outputs, *values]
 
     def do_initial(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
         """The parameters as the function itself would draw them; what its keys are made of."""

@@ -261,7 +261,7 @@ class ContractJudge:
 
     def _fail_with(self, error: SubmissionError) -> None:
         if error.kind == "not implemented":
-            self.fail("implemented", "nothing yet: the function raises NotImplementedError")
+            self.fail("implemented", f"nothing yet: {self._unwritten(error)} NotImplementedError")
             return
         if "implemented" not in self._done:
             self.passed("implemented")
@@ -274,6 +274,15 @@ class ContractJudge:
         if id == "runs" and trial < len(self.draws):
             words += f"\n(for {case_words(self.draws[trial].fields)})"
         self.fail(id, words)
+
+    def _unwritten(self, error: SubmissionError) -> str:
+        """Which function raises the error of a stub, as the beginning of a sentence."""
+        frames = error.error.get("frames") or [{}]
+        inner = frames[-1].get("function") if isinstance(frames[-1], dict) else ""
+        others = [c.function for c in self.problem.contracts if c is not self.contract]
+        if inner in others:
+            return f"the function calls {inner}, which raises"
+        return "the function raises"
 
     def _check_lost(self, lost: Lost) -> None:
         id: CheckId = next((i for i in self._ids() if i not in self._done), "runs")
@@ -289,7 +298,8 @@ class ContractJudge:
             return ""
         index, _, which = str(asked.get("id")).partition("/")
         if index != str(self.index):
-            return ", before this function had its turn"
+            names = {str(i): c.function for i, c in enumerate(self.problem.contracts)}
+            return f" with {names.get(index, 'another')}, before this function had its turn"
         draw = self.draws[int(which) if which.isdecimal() else 0]
         return f", {doing.get(asked['do'], 'running')} it for {case_words(draw.fields)}"
 

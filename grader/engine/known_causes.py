@@ -109,9 +109,10 @@ CAUSES: tuple[Cause, ...] = (
         "no-init",
         "InvalidRngError",
         'needs PRNG for "params"',
-        "the parameters are used before they are made: apply was called without them",
-        "A Linen module is only a description. init(key, inputs) makes its variables, "
-        "apply(variables, inputs) uses them.",
+        "apply has no key: either it was called without the parameters, or something is drawn "
+        "there that self.param should make",
+        "A Linen module is only a description. init(key, inputs) makes its variables, those that "
+        "self.param asks for; apply(variables, inputs) uses them, and draws nothing.",
     ),
     Cause(
         "no-init",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -50,7 +51,8 @@ class Remote:
         """Send a request without waiting for its answer."""
         ticket = Ticket(self, {"do": do, **header})
         self._asked.append(ticket)
-        self.child.send({"do": do, **header}, arrays)
+        with self._told_what_was_asked():
+            self.child.send({"do": do, **header}, arrays)
         return ticket
 
     def settle(self, ticket: Ticket) -> None:
@@ -61,12 +63,17 @@ class Remote:
 
         """
         while ticket.answer is None:
-            try:
+            with self._told_what_was_asked():
                 answer = self.child.receive()
-            except Lost as lost:
-                lost.asked = self._asked[0].asked
-                raise
             self._asked.pop(0).answer = answer
+
+    @contextlib.contextmanager
+    def _told_what_was_asked(self) -> Iterator[None]:
+        try:
+            yield
+        except Lost as lost:
+            lost.asked = self._asked[0].asked
+            raise
 
 
 @dataclass

@@ -210,7 +210,7 @@ class Search:
         not eager hears the best of a group when all of it was looked at.
         """
         current, here = state.suspect, state.found
-        if eager and current.parts() and time.process_time() < self.end:
+        if current.parts() and time.process_time() < self.end:
             better = self._settled([state], here)
             yield better
             if better:

@@ -93,7 +93,6 @@ def _seed_message(judge: ContractJudge, near: Started, again: Values, far: Start
     kernels = {leaf.index for leaf in own if leaf.role == "kernel"}
     expected = {leaf.role for leaf in trials[0].reference.leaves if leaf.kind == "random"}
     if (expected and not drawn) or (kernels and "kernel" in expected and not kernels & drawn):
-        judge.findings.seed_ignored = True
         which = "kernel" if drawn else "parameter"
         return f"no {which} depends on the seed: all start as constants"
     if (

@@ -20,6 +20,7 @@ td, th { padding: .1rem 1.1rem .1rem 0; text-align: left; vertical-align: top }
 td { font-variant-numeric: tabular-nums } tbody th { white-space: nowrap }
 thead th { border-bottom: 1px solid #999 }
 p.note { color: #555; margin: 0 0 .4rem }
+@media (max-width: 40rem) { table { display: block; overflow-x: auto } }
 """
 
 

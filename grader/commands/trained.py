@@ -55,11 +55,12 @@ def evaluate(
             raise UsageError(
                 f"{named} has images of {images.shape[1:]}; the run has {run.image_shape}"
             )
-        if classes != run.classes[: len(classes)]:
+        if not set(classes) <= set(run.classes):
             raise UsageError(
                 f"{named} has the classes {_listed(classes)}; {run_folder}/run.json "
                 f"has {_listed(run.classes)}"
             )
+        labels = np.array([run.classes.index(name) for name in classes])[labels]
         step, classifier = evaluation.of_run(run)
         probabilities = classifier.probabilities(images)
         right = int((probabilities.argmax(axis=1) == labels).sum())

@@ -67,6 +67,11 @@ class Distilled:
     step: int
     finished: bool
 
+    def __repr__(self) -> str:
+        """A line, where all the arrays would be thousands."""
+        done = "finished" if self.finished else "stopped"
+        return f"<Distilled {self.asked.recipe.name}: {done} at step {self.step}>"
+
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the student's patches."""

@@ -8,6 +8,7 @@ modules: the digits of scikit-learn (here), folders of Parquet files or of class
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import os
 from collections.abc import Callable
@@ -159,8 +160,13 @@ def load(source: str, image_size: int | None = None) -> Dataset:
         return folders.load(hub.download(source), source, image_size)
     path = Path(located(source))
     if not path.is_dir():
-        known = ", ".join(("digits", *hub.NAMES))
-        raise BadData(f"there is no dataset {source!r}: no folder of this name, nor one of {known}")
+        known = ("digits", *hub.NAMES)
+        like = difflib.get_close_matches(path.name, known, 1)
+        meant = f"; did you mean {like[0]}?" if like else ""
+        raise BadData(
+            f"there is no dataset {source!r}: no folder of this name, nor one of "
+            f"{', '.join(known)}{meant}"
+        )
     return folders.load(path, path.name, image_size)
 
 

@@ -13,6 +13,7 @@ from solutions.training.loop import Line
 
 _DPI = 110
 _MISTAKES = 16
+_LONGEST_NAME = 24
 NAMED_CLASSES = 20
 """Up to so many have their names beside the confusion matrix, and their counts in it."""
 
@@ -60,7 +61,7 @@ def _known(history: Sequence[Line], name: str) -> tuple[list[float], list[float]
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> bytes:
     """How often each class was taken for which."""
-    classes, count = _literal(classes), len(classes)
+    classes, count = [_short(name) for name in _literal(classes)], len(classes)
     table = np.zeros((count, count), int)
     np.add.at(table, (labels, predicted), 1)
     side = min(12.0, 2 + 0.45 * count)
@@ -80,6 +81,11 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str])
     return _png(figure)
 
 
+def _short(name: str) -> str:
+    """A name that leaves room for the picture that it stands beside."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
 def _literal(names: Sequence[str]) -> list[str]:
     """Names in which Matplotlib sees no formulas: a class may be called ``$5-$10``."""
     return [name.replace("$", r"\$") for name in names]
@@ -92,7 +98,7 @@ def mistakes(
     predicted, worst = probabilities.argmax(axis=1), most_confident_mistakes(labels, probabilities)
     if not len(worst):
         return None
-    classes, worst = _literal(classes), worst[:_MISTAKES]
+    classes, worst = [_short(name) for name in _literal(classes)], worst[:_MISTAKES]
     columns = min(8, len(worst))
     rows = -(-len(worst) // columns)
     figure = _figure(1.5 * columns, 1.9 * rows)

@@ -28,6 +28,7 @@ img { max-width: 100%; height: auto } pre { background: #f2f2f2;
        padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere }
 table { border-collapse: collapse } td, th { padding: .1rem .8rem .1rem 0; text-align: left }
 p.note { color: #555; margin-top: 0 }
+@media (max-width: 40rem) { table { display: block; overflow-x: auto } }
 """
 _ATTENTION_IMAGES = 4
 _PAIRS = 12

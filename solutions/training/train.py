@@ -44,6 +44,13 @@ class Trained:
     step: int
     finished: bool
 
+    def __repr__(self) -> str:
+        """A line, where all the arrays would be thousands."""
+        done = "finished" if self.finished else "stopped"
+        accuracy = self.history[-1]["test_accuracy"] if self.history else None
+        told = "" if accuracy is None else f", test accuracy {accuracy:.2%}"
+        return f"<Trained {self.recipe.name}: {done} at step {self.step}{told}>"
+
     @property
     def params(self) -> Any:
         """The parameters to use: their moving average where there is one."""

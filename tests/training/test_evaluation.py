@@ -114,6 +114,14 @@ def test_the_commonest_mistakes_of_many_classes_are_told_by_name(
     ]
 
 
+def test_long_names_leave_room_for_the_matrix() -> None:
+    labels, sizes = np.array([0, 1, 1]), []
+    for name in ("dog", "a very long class name that goes on and on and on"):
+        png = figures.confusion(labels, labels, (name, "cat"))
+        sizes.append(Image.open(io.BytesIO(png)).size)
+    assert sizes[1][0] < 2 * sizes[0][0]
+
+
 def test_a_class_with_dollars_in_its_name_is_no_formula() -> None:
     classes = ("10%-20%", "$10%-$20")
     labels, predicted = np.array([0, 1, 1]), np.array([[0.1, 0.9], [0.6, 0.4], [0.2, 0.8]])

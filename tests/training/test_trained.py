@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import shutil
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,7 +22,7 @@ def a_run(folder: Path, images: Path) -> Path:
     """A run on these images, with parameters as it may begin with: nothing is trained."""
     found = data.load(str(images))
     runs.new(folder, TINY, 0, found, "train").save()
-    params = jax.jit(build(TINY, found.image_shape, 2).init)(jax.random.key(0))
+    params = jax.jit(build(TINY, found.image_shape, len(found.classes)).init)(jax.random.key(0))
     checkpoints = Checkpoints(folder / "checkpoints")
     checkpoints.save(1, {"state": {"params": params}}, (), 0.0)
     checkpoints.wait()
@@ -77,6 +81,35 @@ def test_predict_takes_an_image_that_is_not_square_as_it_is(
     code, _, errors = said(capsys, "predict", str(run), str(other))
     assert code == 2
     assert f"{other}: an image of 12 × 8, but the run has images of 8 × 12; bring it" in errors
+
+
+def test_eval_takes_images_of_some_of_the_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are known by name, not by number."""
+    names, noise = ("ape", "bee", "cat"), np.random.default_rng(0)
+    for part, name in itertools.product(("train", "test"), names):
+        (tmp_path / "all" / part / name).mkdir(parents=True)
+        for i in range(9):
+            pixels = noise.integers(0, 256, (8, 8), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "all" / part / name / f"{i}.png")
+    run = a_run(tmp_path / "run", tmp_path / "all")
+
+    def right_of(folder: Path) -> int:
+        code, told, errors = said(capsys, "eval", str(run), "--data", str(folder))
+        assert code == 0, errors
+        found = re.search(r"(\d+) of \d+ right", told)
+        assert found is not None
+        return int(found[1])
+
+    of_pairs = []
+    for left_out in names:
+        shutil.copytree(tmp_path / "all", tmp_path / left_out)
+        for part in ("train", "test"):
+            shutil.rmtree(tmp_path / left_out / part / left_out)
+        of_pairs.append(right_of(tmp_path / left_out))
+    assert sum(of_pairs) == 2 * right_of(tmp_path / "all") > 0
+    assert len(set(of_pairs)) > 1
 
 
 def test_predict_looks_at_all_images_that_can_be_read(

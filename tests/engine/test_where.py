@@ -300,3 +300,81 @@ def test_a_mistake_that_changes_the_order_of_use_leads_no_pairing_astray(grade_t
     assert [d["pitfall"] for d in verdict["diagnoses"]] == [mistake.id]
     inside = [stage for stage in verdict["stages"] if stage["inside"]]
     assert inside[0]["title"] == "normalised tokens"
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "code"),
+    [
+        (39, "off_by_one_rows", "tokens = tokens + table[:n]"),
+        (40, "qkv_reshape_mixed", 'qkv = nn.Dense(3 * d, name="qkv")(x)'),
+        (41, "mlp_without_norm", "return jnp.dot(x, w) + b"),
+        (46, "scale_by_width", "logits = jnp.einsum"),
+        (46, "cls_shares_position", "x = x + table[index]"),
+    ],
+)
+def test_the_line_is_the_first_that_leaves_the_way(
+    number: int, name: str, code: str, grade_text: Grade
+) -> None:
+    (path,) = (catalogue.ROOT / "tests/answers").glob(f"{number}_*/wrong/{name}.py")
+    verdict = grade_text(path.read_text(), number, **PLAIN)
+    (nearest,) = verdict["nearest"]
+    assert nearest["what"] == "the first value that the reference does not have"
+    assert nearest["code"].startswith(code)
+
+
+SCANNED = """
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from grader import use
+
+
+class Layer(nn.Module):
+    heads: int
+    d_ff: int
+
+    @nn.compact
+    def __call__(self, x, _):
+        x = x + use(40).SelfAttention(self.heads)(nn.LayerNorm()(x))
+        y = nn.Dense(self.d_ff)(nn.LayerNorm()(x))
+        y = nn.gelu(y) + y
+        return x + nn.Dense(x.shape[-1])(y), None
+
+
+class ViT(nn.Module):
+    p: int
+    d: int
+    h: int
+    f: int
+    depth: int
+    classes: int
+
+    @nn.compact
+    def __call__(self, image):
+        x = nn.Conv(self.d, (self.p, self.p), (self.p, self.p), "VALID")(image)
+        cls = self.param("cls", nn.initializers.normal(0.02), (1, self.d))
+        x = jnp.concatenate([cls, x.reshape(-1, self.d)])
+        x = x + self.param("table", nn.initializers.normal(0.02), x.shape)
+        layers = nn.scan(Layer, {"params": 0}, split_rngs={"params": True}, length=self.depth)
+        x, _ = layers(self.h, self.f)(x, None)
+        return nn.Dense(self.classes)(nn.LayerNorm()(x)[0])
+
+
+def vit_cls_forward(seed, image, patch_size, d_model, num_heads, d_ff, num_layers, num_classes):
+    model = ViT(patch_size, d_model, num_heads, d_ff, num_layers, num_classes)
+    return model.apply(model.init(jax.random.key(seed), image), image)
+"""
+
+
+def test_the_way_is_followed_through_a_scan(grade_text: Grade) -> None:
+    verdict = grade_text(SCANNED, 46, **PLAIN)
+    assert parted(verdict) == "block 1: +MLP"
+    (nearest,) = verdict["nearest"]
+    assert nearest["code"] == "y = nn.gelu(y) + y"
+
+
+def test_rows_in_another_order_are_told_where_they_begin(grade_text: Grade) -> None:
+    (path,) = (catalogue.ROOT / "tests/answers").glob("46_*/wrong/cls_at_the_end.py")
+    stages = grade_text(path.read_text(), 46, **PLAIN)["stages"]
+    told = [stage["title"] for stage in stages if stage["found"]]
+    assert told == ["patches", "+CLS, rows in another order"]

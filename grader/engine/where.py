@@ -13,14 +13,13 @@ from grader.engine.difference import is_definite, kind_of_difference
 from grader.engine.entering import given_otherwise
 from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
-from grader.engine.origins import first_astray
+from grader.engine.nearest import Difference, Nearest, comparable
 from grader.engine.pairing import Choices
 from grader.engine.remote import made_of, recorded
 from grader.engine.stages import (
     StageFinding,
     StageValue,
     find_stages,
-    found_among,
     marks,
     needed_for,
     open_stages,
@@ -29,27 +28,7 @@ from grader.engine.stages import (
 from grader.engine.transplant import Mismatch, match
 from grader.problem import Problem, Stage
 
-_ALIKE = 0.3
-"""A value whose angle to the expected one has a smaller cosine is not what was meant by it."""
-_ABOUT = 0.75
-_ASTRAY = "the first value that the reference does not have"
 _OVERFLOW = "beyond 3.4e38, where float32 ends (exp(x) is, from x = 88.8 on)"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The submission's value that comes nearest to what should have come up.
-
-    Attributes:
-      what: title of the stage, or name of the output.
-      line: the submission's line that made it (0: not known).
-      words: how it differs, completing "it is …"; empty when nothing simple fits.
-
-    """
-
-    what: str
-    line: int
-    words: str
 
 
 @dataclass(frozen=True)
@@ -105,7 +84,8 @@ def where_they_part(
     names = {stage.name for stage in problem.stages}
     own = [i for i, stage in enumerate(wanted) if stage.name in names]
     parts = next((i for i in own if i in still_open), None)
-    search = _Nearest([item.value for item in seen], values, lines)
+    search = Nearest([item.value for item in seen], values, lines)
+    search.follow_back(made_of(ticket, len(values)), expected, outputs)
     last = -1 if parts is None else max((i for i in own if i < parts), default=-1)
     inside = [] if parts is None else list(range(last + 1, parts))
     finer = next((i for i in inside if i in still_open), None)
@@ -139,7 +119,7 @@ def where_they_part(
     ]
     named = next((difference for difference in known if difference.words), None)
     if not elsewhere and (named is None or not is_definite(named.words)):
-        named = search.astray(made_of(ticket, len(values)), expected, outputs) or named
+        named = search.first_astray() or named
     return Where(
         tuple(findings[i] for i in own),
         None if parts is None else own.index(parts),
@@ -194,133 +174,13 @@ def _in_whole_rows(value: np.ndarray) -> str:
 
 
 def _of_outputs(
-    trial: Trial, expected: Sequence[np.ndarray], outputs: Sequence[np.ndarray], search: _Nearest
+    trial: Trial, expected: Sequence[np.ndarray], outputs: Sequence[np.ndarray], search: Nearest
 ) -> Difference | None:
     for output, ours, theirs in zip(trial.reference.outputs, expected, outputs, strict=False):
-        words = kind_of_difference(theirs, ours) if _comparable(theirs, ours) else ""
+        words = kind_of_difference(theirs, ours) if comparable(theirs, ours) else ""
         if words:
             for each in ("step", "update"):
                 if output.label.endswith(f" each {each}"):
                     words = words.replace("row", each)
             return Difference(output.label, search.line_of(theirs), words)
     return None
-
-
-def _comparable(theirs: np.ndarray, ours: np.ndarray) -> bool:
-    if theirs.dtype.kind != "f" or ours.dtype.kind != "f":
-        return False
-    return theirs.shape != ours.shape or not close(theirs, ours)
-
-
-class _Nearest:
-    """Looks among the submission's values for the one that stands in place of an expected one."""
-
-    def __init__(
-        self, right: Sequence[np.ndarray], values: Sequence[np.ndarray], lines: Sequence[int]
-    ) -> None:
-        self.values = values
-        self.lines = lines
-        self._right = found_among(marks(values), marks([*right, *_heads(right)]))
-        self._last_right = max(map(int, np.flatnonzero(self._right)), default=-1)
-
-    def line_of(self, value: np.ndarray) -> int:
-        """The line that made a value."""
-        same = [
-            line
-            for other, line in zip(self.values, self.lines, strict=True)
-            if line and other.shape == value.shape and np.array_equal(other, value, equal_nan=True)
-        ]
-        return same[0] if same else 0
-
-    def difference(self, stage: StageValue) -> Difference | None:
-        """The value that differs from a stage's in a way that has a name, else the nearest.
-
-        Values that come up in the reference too are right for what they are; one of them stands
-        in place of ``expected`` only when it is nearer than any of the submission's own.
-        """
-        own = [i for i in range(len(self.values)) if not self._right[i] and self.lines[i]]
-        what, expected = stage.title, self._as_kept(stage.value, own)
-        likeness = {i: _likeness(self.values[i], expected) for i in own}
-        most = max(likeness.values(), default=0.0)
-        named = self._named(own, expected)
-        if named is None:
-            known = [i for i in range(len(self.values)) if self._right[i] and self.lines[i]]
-            known = [i for i in known if _likeness(self.values[i], expected) > most]
-            named = self._named(known, expected)
-        if named is not None:
-            return Difference(what, self.lines[named[0]], named[1])
-        if most < _ALIKE:
-            return None
-        # Layers further on may resemble it as well: the first of the most similar ones, of those
-        # behind the last right value where there are any. What lies before leads to right ones.
-        similar = [i for i in own if likeness[i] >= _ABOUT * most]
-        behind = [i for i in similar if i > self._last_right]
-        return Difference(what, self.lines[(behind or similar)[0]], "")
-
-    def astray(
-        self,
-        made_of: Sequence[Sequence[int]] | None,
-        expected: Sequence[np.ndarray],
-        outputs: Sequence[np.ndarray],
-    ) -> Difference | None:
-        """The line that makes the first value that is not right of such as are, if it is one."""
-        if made_of is None:
-            return None
-        ends = [
-            place
-            for ours, theirs in zip(expected, outputs, strict=False)
-            if _comparable(theirs, ours)
-            for place, value in enumerate(self.values)
-            if value.shape == theirs.shape and np.array_equal(value, theirs, equal_nan=True)
-        ]
-        lines = {
-            self.lines[place] for place in first_astray(self._right.tolist(), made_of, ends[-1:])
-        }
-        if len(lines) != 1 or 0 in lines:
-            return None
-        return Difference(_ASTRAY, lines.pop(), "made of values that it has")
-
-    def _as_kept(self, expected: np.ndarray, places: Sequence[int]) -> np.ndarray:
-        """A stage, or its first head where each head is kept on its own."""
-        sizes = {self.values[i].size for i in places}
-        if expected.ndim < 3 or expected.size in sizes:
-            return expected
-        heads = [expected.take(0, axis) for axis in range(expected.ndim)]
-        parts = [*heads, *(head.T for head in heads)]  # with keys taken for queries
-
-        def likeness(part: np.ndarray) -> float:
-            return max((_likeness(self.values[i], part) for i in places), default=0.0)
-
-        return max(parts, key=likeness)
-
-    def _named(self, places: Sequence[int], expected: np.ndarray) -> tuple[int, str] | None:
-        """The latest of some values whose difference has a name, definite names first."""
-        vague: tuple[int, str] | None = None
-        for i in reversed(places):
-            value = self.values[i]
-            if value.size < 2 or not np.isfinite(value).all() or not np.any(value):
-                continue
-            words = kind_of_difference(value, expected)
-            if is_definite(words):
-                return i, words
-            if words:
-                vague = vague or (i, words)
-        return vague
-
-
-def _heads(values: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """What is right for one head alone."""
-    several = [value for value in values if value.ndim > 2]
-    return [part for v in several for axis in range(v.ndim) for part in np.moveaxis(v, axis, 0)]
-
-
-def _likeness(value: np.ndarray, expected: np.ndarray) -> float:
-    """Cosine of the angle between two arrays of equal size, taken as vectors; else 0."""
-    if value.size != expected.size or value.size < 2 or not np.isfinite(value).all():
-        return 0.0
-    candidate = value.reshape(expected.shape)
-    squeezed = value.reshape([n for n in value.shape if n != 1])
-    if expected.ndim == 2 and squeezed.shape == expected.shape[::-1] != expected.shape:
-        candidate = squeezed.T
-    lengths = float(np.linalg.norm(candidate) * np.linalg.norm(expected))
-    return float(np.vdot(candidate, expected)) / lengths if lengths else 0.0

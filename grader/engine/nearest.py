@@ -99,8 +99,10 @@ class Nearest:
             if comparable(theirs, ours):
                 ends += [i for i, value in enumerate(self.values) if _is(value, theirs)][-1:]
         ways = [first_astray(self._right.tolist(), made_of, [end]) for end in ends]
-        ways = [way for way in ways if way]
-        self._astray = min(ways, key=lambda way: len({self.lines[i] for i in way}), default=[])
+        self._astray = min(filter(None, ways), key=self._lines_and_place, default=[])
+
+    def _lines_and_place(self, way: Sequence[int]) -> tuple[int, int]:
+        return len({self.lines[place] for place in way}), way[0]
 
     def first_astray(self) -> Difference | None:
         """The line that makes these values, if it is one."""

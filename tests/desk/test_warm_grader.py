@@ -117,9 +117,9 @@ def test_whatever_a_file_is_it_gets_a_verdict(warm: WarmGrader, tmp_path: Path) 
     os.mkfifo(files["pipe"])
     files["broken\udcffname"].write_text("")
     for kind, says in (
-        ("itself", "cannot be read"),
-        ("nothing", "cannot be read"),
-        ("zeros", "no regular file"),
+        ("itself", "it is a link"),
+        ("nothing", "it is a link"),
+        ("zeros", "it is a link"),
         ("folder", "cannot be read"),
         ("pipe", "no regular file"),
         ("broken\udcffname", "is empty"),

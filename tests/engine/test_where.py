@@ -307,9 +307,7 @@ def test_a_mistake_that_changes_the_order_of_use_leads_no_pairing_astray(grade_t
     [
         (39, "off_by_one_rows", "tokens = tokens + table[:n]"),
         (40, "qkv_reshape_mixed", 'qkv = nn.Dense(3 * d, name="qkv")(x)'),
-        (41, "mlp_without_norm", "return jnp.dot(x, w) + b"),
         (46, "scale_by_width", "logits = jnp.einsum"),
-        (46, "cls_shares_position", "x = x + table[index]"),
     ],
 )
 def test_the_line_is_the_first_that_leaves_the_way(

@@ -165,7 +165,7 @@ def test_ctrl_c_is_told(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(5)
+    time.sleep(3)
     grading.send_signal(signal.SIGINT)
     _, errors = grading.communicate(timeout=20)
     assert (grading.returncode, errors) == (130, "grader: stopped\n")

@@ -26,11 +26,11 @@ def _png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _figure(width: float, height: float) -> Any:
+def _figure(width: float, height: float, layout: str | None = "constrained") -> Any:
     """A figure that no window and no global state of pyplot knows of."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def curves(history: Sequence[Line]) -> bytes:
@@ -65,7 +65,7 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str])
     table = np.zeros((count, count), int)
     np.add.at(table, (labels, predicted), 1)
     side = min(12.0, 2 + 0.45 * count)
-    figure = _figure(side, side)
+    figure = _figure(side, side, layout=None)  # names stand around the matrix, whatever they take
     axis = figure.subplots()
     axis.imshow(np.sqrt(table), cmap="Blues")
     if count <= NAMED_CLASSES:

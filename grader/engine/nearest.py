@@ -51,7 +51,7 @@ class Nearest:
         same = [
             line
             for other, line in zip(self.values, self.lines, strict=True)
-            if line and other.shape == value.shape and np.array_equal(other, value, equal_nan=True)
+            if line and _is(other, value)
         ]
         return same[0] if same else 0
 

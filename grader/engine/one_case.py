@@ -27,6 +27,7 @@ from grader.engine.stages import (
     needed_for,
     open_stages,
     stage_values,
+    with_rows_told,
 )
 from grader.engine.transplant import Mismatch, match
 from grader.engine.words import error_words, mismatch_words
@@ -155,7 +156,8 @@ def _add_submission(
     assert not isinstance(matched, Mismatch)
     outputs, values, lines = submission.record(matched.weights(case.weights), case.arrays)
     view.submission_values = values
-    view.findings = find_stages(view.stages, values, lines, marks(values))
+    found = find_stages(view.stages, values, lines, marks(values))
+    view.findings = with_rows_told(found, view.stages, values)
     needed = needed_for(reference.output_ancestors, case.expected, outputs)
     view.still_open = open_stages(view.stages, view.findings, needed)
     view.outputs = list(zip(labels, case.expected, outputs, strict=False))

@@ -120,8 +120,10 @@ def _rest_of(here: str) -> list[str]:
     """
     if not os.path.exists(os.path.join(here, "pyproject.toml")):
         return []
-    kept = [os.path.join(here, "grader"), *map(os.path.realpath, (sys.prefix, sys.base_prefix))]
-    entries = [entry.path for entry in os.scandir(here) if not entry.is_symlink()]
+    python = (sys.prefix, sys.base_prefix, *filter(None, sys.path))
+    kept = [os.path.join(here, "grader"), *map(os.path.realpath, python)]
+    with os.scandir(here) as found:
+        entries = [entry.path for entry in found if not entry.is_symlink()]
     return [e for e in entries if not any(f"{path}/".startswith(f"{e}/") for path in kept)]
 
 

@@ -121,22 +121,33 @@ def find_stages(
 ) -> list[StageFinding]:
     """Which stages came up among a submission's values.
 
-    ``lines`` tells where each value was made, ``offered`` are the marks of the values.  The first
-    one whose rows came up in another order is told so: nothing is wrong with that order, but what
-    goes by the number of a row may be.
+    ``lines`` tells where each value was made, ``offered`` are the marks of the values.
     """
-    findings: list[StageFinding] = []
-    in_order = True
+    findings = []
     for stage in stages:
-        place, title = _place(stage, values, offered), stage.title
+        place = _place(stage, values, offered)
         if place is None and stage.negated:
             place = _place(replace(stage, value=-stage.value), values, offered)
-        elif place is not None and stage.rows and in_order:
-            in_order = _place(replace(stage, rows=False), values, offered) is not None
-            title += "" if in_order else ", rows in another order"
         line = 0 if place is None else lines[place]
-        findings.append(StageFinding(title, place is not None, line))
+        findings.append(StageFinding(stage.title, place is not None, line))
     return findings
+
+
+def with_rows_told(
+    findings: Sequence[StageFinding], stages: Sequence[StageValue], values: Sequence[np.ndarray]
+) -> list[StageFinding]:
+    """The findings, the first one whose rows came up in another order told as such.
+
+    Nothing is wrong with that order, but what goes by the number of a row may be.
+    """
+    told, offered = list(findings), marks(values)
+    for i, (finding, stage) in enumerate(zip(findings, stages, strict=True)):
+        in_order = replace(stage, rows=False)
+        may_move = finding.found and stage.rows and not stage.negated
+        if may_move and _place(in_order, values, offered) is None:
+            told[i] = replace(finding, title=f"{finding.title}, rows in another order")
+            break
+    return told
 
 
 def _place(stage: StageValue, values: Sequence[np.ndarray], offered: np.ndarray) -> int | None:

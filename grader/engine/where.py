@@ -24,6 +24,7 @@ from grader.engine.stages import (
     needed_for,
     open_stages,
     stage_values,
+    with_rows_told,
 )
 from grader.engine.transplant import Mismatch, match
 from grader.problem import Problem, Stage
@@ -95,9 +96,9 @@ def where_they_part(
     here = [search.difference(wanted[i]) for i in (finer, parts) if i is not None]
     if given is not None:
         here.insert(0, search.difference(given))
-    elsewhere = first is not None and bool(wanted[first].given)
-    if elsewhere and first is not None:  # no line of this call is to blame
-        before, here = [StageFinding(wanted[first].given, found=False)], []
+    earlier = "" if first is None else wanted[first].given
+    if earlier:  # no line of this call is to blame
+        before, here = [StageFinding(earlier, found=False)], []
     # Where several did not come up, the mistake is at the one whose difference has a name; but a
     # stage that is skipped elsewhere without harm is only computed in another way.
     skipped = {
@@ -118,14 +119,15 @@ def where_they_part(
         if difference is not None
     ]
     named = next((difference for difference in known if difference.words), None)
-    if not elsewhere and (named is None or not is_definite(named.words)):
+    if not earlier and (named is None or not is_definite(named.words)):
         named = search.first_astray() or named
+    shown = with_rows_told(findings, wanted, values)
     return Where(
-        tuple(findings[i] for i in own),
+        tuple(shown[i] for i in own),
         None if parts is None else own.index(parts),
         (
             *before,
-            *(findings[i] for i in inside),
+            *(shown[i] for i in inside),
         ),
         named or next(iter(known), None),
         parts is None and _differs_beyond(wanted, expected, outputs),

@@ -84,10 +84,10 @@ def answers(
         with theirs.blocks.serving():
             model = model_of(theirs.module, recipe, image_shape, num_classes)
         used = theirs.blocks.used
-        sources = {number: theirs.source} | {block.number: block.source for block in used}
+        sources = {number: theirs.text.source} | {block.number: block.source for block in used}
         told += "".join(f"; in it use({b.number}) is {b.reason}" for b in used)
     if theirs50 is not None:
-        sources[OPTIMISER_PROBLEM] = theirs50.source
+        sources[OPTIMISER_PROBLEM] = theirs50.text.source
         told50 = _of_the_step(theirs50, recipe)
     step50 = theirs50.module if theirs50 else None
     return Mine(model, step50, (told, told50), sources)
@@ -152,11 +152,10 @@ class Text:
 
 @dataclass(frozen=True)
 class _Theirs:
-    """A passed answer: its module, where it is from, its text, its blocks."""
+    """A passed answer: its module, its text, its blocks."""
 
     module: ModuleType
-    path: Path
-    source: str
+    text: Text
     blocks: _Blocks
 
 
@@ -209,7 +208,7 @@ def _passed(number: int, kept: Mapping[int, Text] | None) -> tuple[_Theirs | Non
     own_blocks = _Blocks(number, kept)
     with own_blocks.serving():
         module = load(text.source, str(text.path), f"mine_{number}")
-    theirs = _Theirs(module, text.path, text.source, own_blocks)
+    theirs = _Theirs(module, text, own_blocks)
     return theirs, _yours(theirs, number, _functions(number))
 
 
@@ -231,7 +230,7 @@ def _functions(number: int) -> list[str]:
 
 
 def _yours(theirs: _Theirs, number: int, functions: list[str]) -> str:
-    return f"problem {number} is yours, from {_place(theirs.path)}: {', '.join(functions)}"
+    return f"problem {number} is yours, from {_place(theirs.text.path)}: {', '.join(functions)}"
 
 
 def _place(path: Path) -> str:

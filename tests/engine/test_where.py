@@ -320,55 +320,25 @@ def test_the_line_is_the_first_that_leaves_the_way(
     assert nearest["code"].startswith(code)
 
 
-SCANNED = """
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
-from grader import use
-
-
-class Layer(nn.Module):
-    heads: int
-    d_ff: int
-
-    @nn.compact
-    def __call__(self, x, _):
-        x = x + use(40).SelfAttention(self.heads)(nn.LayerNorm()(x))
-        y = nn.Dense(self.d_ff)(nn.LayerNorm()(x))
-        y = nn.gelu(y) + y
-        return x + nn.Dense(x.shape[-1])(y), None
-
-
-class ViT(nn.Module):
-    p: int
-    d: int
-    h: int
-    f: int
-    depth: int
-    classes: int
-
-    @nn.compact
-    def __call__(self, image):
-        x = nn.Conv(self.d, (self.p, self.p), (self.p, self.p), "VALID")(image)
-        cls = self.param("cls", nn.initializers.normal(0.02), (1, self.d))
-        x = jnp.concatenate([cls, x.reshape(-1, self.d)])
-        x = x + self.param("table", nn.initializers.normal(0.02), x.shape)
-        layers = nn.scan(Layer, {"params": 0}, split_rngs={"params": True}, length=self.depth)
-        x, _ = layers(self.h, self.f)(x, None)
-        return nn.Dense(self.classes)(nn.LayerNorm()(x)[0])
-
-
-def vit_cls_forward(seed, image, patch_size, d_model, num_heads, d_ff, num_layers, num_classes):
-    model = ViT(patch_size, d_model, num_heads, d_ff, num_layers, num_classes)
-    return model.apply(model.init(jax.random.key(seed), image), image)
+LOOP = """\
+        for _ in range(self.depth):
+            x = Block(self.h, self.f)(x)
+"""
+SCAN = """\
+        over = {"variable_axes": {"params": 0}, "split_rngs": {"params": True}}
+        layers = nn.scan(lambda block, x, _: (block(x), None), length=self.depth, **over)
+        x, _ = layers(Block(self.h, self.f), x, None)
 """
 
 
 def test_the_way_is_followed_through_a_scan(grade_text: Grade) -> None:
-    verdict = grade_text(SCANNED, 46, **PLAIN)
+    text = VIT.format(norm=NORM, into_block="x")
+    assert LOOP in text
+    verdict = grade_text(text.replace(LOOP, SCAN).replace("nn.gelu", "nn.tanh"), 46, **PLAIN)
     assert parted(verdict) == "block 1: +MLP"
     (nearest,) = verdict["nearest"]
-    assert nearest["code"] == "y = nn.gelu(y) + y"
+    assert nearest["what"] == "the first value that the reference does not have"
+    assert "nn.tanh" in nearest["code"]
 
 
 def test_rows_in_another_order_are_told_where_they_begin(grade_text: Grade) -> None:

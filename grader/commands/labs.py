@@ -277,7 +277,7 @@ def _distill(
     path, numbers = report.write(of, distilled, queries)
     tell(f"report: {path}")
     tell(
-        f"cosine with the teacher {numbers.cosine:.3f}, same nearest neighbour "
+        f"{report.agreement(asked, numbers)}, same nearest neighbour "
         f"{numbers.nearest:.1%}, linear probe {numbers.student.probe:.2%} (teacher "
         f"{numbers.teacher.probe:.2%})"
     )

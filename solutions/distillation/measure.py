@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, UInt8
 
 from solutions.distillation.retrieval import mean_cosine, neighbour_agreement
 from solutions.distillation.run import Distilled, of_all_classes, teacher_embeddings
+from solutions.distillation.teacher import Teacher
 from solutions.registers.probes import linear_probe
 
 MOST_IMAGES = 2000
@@ -22,6 +23,8 @@ MOST_IMAGES = 2000
 NEIGHBOURS = 10
 _ROUNDS = 5
 _SPEED_BATCH = 250
+
+Embed = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class OneSide:
 
     Attributes:
       parameters: how many numbers its embedding takes; a classifier on top is left out.
-      images_per_second: forward, compiled, batches of up to 250, median of 5 rounds.
+      images_per_second: forward, compiled, batches of up to 250, median of 5 rounds in which
+        the two models take turns.
       probe: accuracy of a logistic regression on its frozen embeddings.
 
     """
@@ -68,6 +72,8 @@ class Comparison:
     Attributes:
       student, teacher: each on its own.
       cosine: mean over the images of the cosine of the two embeddings.
+      same_class: the share of the images that the teacher's classifier gives the same class by
+        either embedding; None where it knows no classes.
       nearest, neighbours: the share of the nearest and of the ten nearest neighbours of each
         image that student and teacher have in common (`neighbour_agreement`, k = 1 and 10).
       chance: what ``neighbours`` would be for a student that knows nothing.
@@ -79,6 +85,7 @@ class Comparison:
     student: OneSide
     teacher: OneSide
     cosine: float
+    same_class: float | None
     nearest: float
     neighbours: float
     chance: float
@@ -115,22 +122,27 @@ def compare(distilled: Distilled, found: Embedded) -> Comparison:
     count = len(found.labels)
     k = min(NEIGHBOURS, count - 1)
 
-    def side(embed: Callable[[np.ndarray], np.ndarray], params: object, probe: float) -> OneSide:
-        parameters = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
-        return OneSide(parameters, _speed(embed, images), probe)
+    def by_teacher(images: np.ndarray) -> np.ndarray:
+        return teacher_embeddings(distilled.teacher, images)
+
+    def side(params: object, speed: float, probe: float) -> OneSide:
+        return OneSide(sum(np.size(leaf) for leaf in jax.tree.leaves(params)), speed, probe)
+
+    ours, theirs = _speeds([distilled.embed, by_teacher], images)
 
     return Comparison(
         student=side(
-            distilled.embed,
             distilled.params,
+            ours,
             linear_probe(found.train_student, found.train_labels, found.student, found.labels),
         ),
         teacher=side(
-            lambda part: teacher_embeddings(distilled.teacher, part),
             _without_head(distilled.teacher.params),
+            theirs,
             linear_probe(found.train_teacher, found.train_labels, found.teacher, found.labels),
         ),
         cosine=mean_cosine(found.student, found.teacher),
+        same_class=_same_class(distilled.teacher, found),
         nearest=neighbour_agreement(found.student, found.teacher),
         neighbours=neighbour_agreement(found.student, found.teacher, k),
         chance=k / (count - 1),
@@ -147,11 +159,23 @@ def _without_head(params: Any) -> Any:
     return params
 
 
-def _speed(embed: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> float:
-    embed(images)
-    seconds = []
-    for _ in range(_ROUNDS):
-        began = time.perf_counter()
+def _same_class(teacher: Teacher, found: Embedded) -> float | None:
+    classify = teacher.classify
+    if classify is None:
+        return None
+    logits = jax.vmap(lambda embedding: classify(teacher.params, embedding))
+    ours, theirs = (logits(rows).argmax(axis=-1) for rows in (found.student, found.teacher))
+    return float((ours == theirs).mean())
+
+
+def _speeds(embeds: Sequence[Embed], images: np.ndarray) -> list[float]:
+    """Images per second of each, measured in turns: what else the machine does meets all alike."""
+    seconds: list[list[float]] = [[] for _ in embeds]
+    for embed in embeds:
         embed(images)
-        seconds.append(time.perf_counter() - began)
-    return len(images) / statistics.median(seconds)
+    for _ in range(_ROUNDS):
+        for embed, taken in zip(embeds, seconds, strict=True):
+            began = time.perf_counter()
+            embed(images)
+            taken.append(time.perf_counter() - began)
+    return [len(images) / statistics.median(taken) for taken in seconds]

@@ -14,10 +14,11 @@ from solutions import page
 from solutions.distillation import plots
 from solutions.distillation.folder import DistillationRun
 from solutions.distillation.measure import Comparison, Embedded, compare, embed_both
-from solutions.distillation.objectives import curve_names, words_of
+from solutions.distillation.objectives import NEED_CLASSES, curve_names, words_of
 from solutions.distillation.pictures import resize_grid
 from solutions.distillation.retrieval import class_prototypes
 from solutions.distillation.run import Distilled
+from solutions.distillation.settings import Distillation
 from solutions.distillation.views import (
     Search,
     patch_similarity,
@@ -83,7 +84,7 @@ def _opening(of: DistillationRun, distilled: Distilled, numbers: Comparison) -> 
     if asked.teacher_step is not None:
         teacher += f", step {asked.teacher_step}"
     return [
-        page.heading(f"{of.run.recipe.name}: cosine {numbers.cosine:.3f} with the teacher"),
+        page.heading(f"{of.run.recipe.name}: {agreement(asked, numbers)}"),
         page.note(
             f"{len(distilled.data.train_images)} images of {distilled.data.name}, "
             f"{last['epoch']:.0f} epochs, {last['seconds']:.0f} s of training at "
@@ -91,6 +92,18 @@ def _opening(of: DistillationRun, distilled: Distilled, numbers: Comparison) -> 
         ),
         page.command(of.run.command),
     ]
+
+
+def agreement(asked: Distillation, numbers: Comparison) -> str:
+    """How well student and teacher agree in what the loss asks for, in words."""
+    if asked.loss in NEED_CLASSES and numbers.same_class is not None:
+        return f"the teacher's class for {numbers.same_class:.1%} of the test images"
+    return f"cosine with the teacher {numbers.cosine:.3f}"
+
+
+def _same_class(numbers: Comparison) -> list[tuple[str, str, str]]:
+    known = numbers.same_class
+    return [] if known is None else [("same class as the teacher", f"{known:.1%}", "")]
 
 
 def _curves(distilled: Distilled) -> list[str]:
@@ -111,6 +124,7 @@ def _curves(distilled: Distilled) -> list[str]:
     for axes, title in zip((loss, cosine, rate), titles, strict=True):
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
     return [
         page.section("Curves", f"loss: {words_of(distilled.asked)}"),
         page.picture(figure, "loss, cosine and learning rate by epoch"),
@@ -126,6 +140,7 @@ def _numbers(distilled: Distilled, numbers: Comparison) -> list[str]:
             [
                 ("test loss", f"{distilled.history[-1]['test_loss']:.4f}", ""),
                 ("mean cosine", f"{numbers.cosine:.4f}", ""),
+                *_same_class(numbers),
                 ("same nearest neighbour", f"{numbers.nearest:.1%}", ""),
                 (
                     f"shared among {k} nearest",

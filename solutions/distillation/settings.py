@@ -13,6 +13,10 @@ from typing import Any
 from solutions.training.recipe import BadRecipe, Recipe
 
 LOSSES = ("l1", "cosine", "kl", "kl-deit", "hard", "affinity")
+SOFTENED = ("kl", "kl-deit")
+"""The losses with a temperature."""
+
+TEMPERATURE = 2.0
 
 STUDENT = Recipe(
     name="distill-digits",
@@ -77,7 +81,7 @@ class Distillation:
     teacher_recipe: Recipe = TEACHER
     loss: str = "l1"
     norm: float = 100.0
-    temperature: float = 2.0
+    temperature: float = TEMPERATURE
     same_norm: bool = True
     neighbours_only: bool = False
     # Not part of the name of the checkpoints: they say which teacher was found, not what was asked.
@@ -90,6 +94,10 @@ class Distillation:
         for field in ("norm", "temperature"):
             if not getattr(self, field) > 0:
                 raise BadRecipe(f"{field} is {getattr(self, field)}; it must be positive")
+        if self.temperature != TEMPERATURE and self.loss not in SOFTENED:
+            raise BadRecipe(
+                f"temperature is for the losses {' and '.join(SOFTENED)}; the loss is {self.loss}"
+            )
         if self.recipe.model != "extra_head":
             raise BadRecipe(f"the student is extra_head, not {self.recipe.model}")
         for field in _OFF:

@@ -31,7 +31,7 @@ from solutions.distillation.queries import (
 )
 from solutions.distillation.run import TeacherUnfinished, of_all_classes
 from solutions.distillation.run_teacher import as_teacher, embedding_width, with_prototypes
-from solutions.distillation.settings import LOSSES, STUDENT
+from solutions.distillation.settings import LOSSES, SOFTENED, STUDENT
 from solutions.distillation.teacher import Preparation, Teacher
 from solutions.distillation.views import search
 from solutions.training.data import BadData, Dataset, digits
@@ -115,7 +115,10 @@ def test_every_loss_is_the_library_s() -> None:
         "affinity": affinity_mimicking(s, prototypes, t, prototypes),
     }
     assert tuple(want) == LOSSES
-    asked = {name: Distillation(loss=name, norm=7.0, temperature=3.0) for name in LOSSES}
+    asked = {
+        name: Distillation(loss=name, norm=7.0, temperature=3.0 if name in SOFTENED else 2.0)
+        for name in LOSSES
+    }
     goals = {
         name: objective(one, lambda e: e @ head, jnp.asarray(prototypes))
         for name, one in asked.items()
@@ -264,5 +267,9 @@ def test_what_does_not_fit_is_named() -> None:
         Distillation().sized(10)
     with pytest.raises(BadRecipe, match="temperature is 0"):
         Distillation(temperature=0.0)
+    with pytest.raises(
+        BadRecipe, match="temperature is for the losses kl and kl-deit; the loss is"
+    ):
+        Distillation(temperature=3.0)
     both = Distillation().with_changes({"data": "mnist", "epochs": "3"}, {"depth": "2"})
     assert (both.teacher_recipe.data, both.teacher_recipe.depth) == ("mnist", 2)

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from solutions.distillation import Distillation, Distilled, folder, report
+from solutions.distillation.measure import compare, embed_both
 from solutions.distillation.run_teacher import as_teacher
 from solutions.distillation.settings import STUDENT
-from solutions.distillation.task import student_of
+from solutions.distillation.task import student_apply, student_of
 from solutions.distillation.teacher import Preparation, Teacher
 from solutions.distillation.views import patch_similarity, pooling_maps, teacher_maps
 from solutions.training.data import digits
@@ -92,5 +93,33 @@ def test_a_page_from_a_student_that_was_never_trained(distilled: Distilled, tmp_
     np.testing.assert_allclose(
         numbers.cosine, np.mean((ours * theirs).sum(axis=1) / lengths), rtol=1e-3
     )
+    assert (
+        report.agreement(distilled.asked, numbers)
+        == f"cosine with the teacher {numbers.cosine:.3f}"
+    )
     for words in ("waves", "linear probe, fitted to 60", "distill &lt;here&gt;", "700 images/s"):
         assert words in text
+
+
+def test_a_student_of_classes_is_judged_by_the_classes_that_the_teacher_sees(
+    distilled: Distilled,
+) -> None:
+    student = student_apply(distilled.student, distilled.asked.recipe, distilled.data.statistics)
+
+    def teacher(sign: float) -> Teacher:
+        """Knows two classes, by a number of the student's embedding or its opposite."""
+
+        def embed(params: Any, image: Any) -> Any:
+            return sign * student({"params": params}, image[None])[0]
+
+        return Teacher(
+            embed, distilled.params, Preparation(), classify=lambda _, e: jnp.stack([e[0], -e[0]])
+        )
+
+    kl = dataclasses.replace(distilled.asked, loss="kl")
+    for sign, share in ((1.0, "100.0%"), (-1.0, "0.0%")):
+        shown = dataclasses.replace(distilled, asked=kl, teacher=teacher(sign))
+        numbers = compare(shown, embed_both(shown))
+        assert report.agreement(kl, numbers) == (
+            f"the teacher's class for {share} of the test images"
+        )

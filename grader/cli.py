@@ -10,9 +10,7 @@ import os
 import re
 import signal
 import sys
-import threading
 from functools import cache
-from types import FrameType
 from typing import Any, NoReturn
 
 import typer
@@ -21,6 +19,7 @@ import typer.core
 from grader import __version__
 from grader.catalogue import BrokenProblem
 from grader.commands.targets import UsageError, complete_problem, locate, named_problem
+from grader.interrupted import INTERRUPTED, clearing_away, interruptible, leave_at_once
 from grader.report.streams import fit_streams
 from grader.report.text import on_one_line
 
@@ -56,7 +55,6 @@ Examples:
 
 
 PROGRAM = "python -m grader"
-_INTERRUPTED = 128 + signal.SIGINT
 COMPLETING = "_GRADER_COMPLETE"
 """Set by the shell while it asks what could come next."""
 
@@ -126,12 +124,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
         sys.exit(code)
     except UsageError as error:
-        told = str(error)
+        print(f"grader: {on_one_line(str(error))}", file=sys.stderr)
+        sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         if trains:
             leave_at_once("grader: stopped; what was saved before is still there")
         print("grader: stopped", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `… | head`: the reader has seen enough
         _say_no_more()
         sys.exit(128 + signal.SIGPIPE)
@@ -146,9 +145,12 @@ def main(arguments: list[str] | None = None) -> None:
         if words[:1] == ["train"] and "No such option" in told:
             told += _as_a_field(str(getattr(error, "option_name", "")))
     known = [word for word in words[:1] if word in command_names()]
-    asking = " ".join([PROGRAM, *known, "--help"])
-    print(f"grader: {on_one_line(told)} ({asking} shows what there is)", file=sys.stderr)
+    print(f"grader: {on_one_line(told)} ({_help_of(*known)})", file=sys.stderr)
     sys.exit(2)
+
+
+def _help_of(*command: str) -> str:
+    return " ".join([PROGRAM, *command, "--help"]) + " shows what there is"
 
 
 def _run(words: list[str]) -> Any:
@@ -159,7 +161,7 @@ def _run(words: list[str]) -> Any:
 
     """
     code = application()(_completed(words), prog_name=PROGRAM, standalone_mode=False)
-    if code == _INTERRUPTED:
+    if code == INTERRUPTED:
         raise KeyboardInterrupt
     return code
 
@@ -177,47 +179,6 @@ def _as_a_field(option: str) -> str:
 def _say_no_more() -> None:
     """What is still to be printed would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def clearing_away() -> None:
-    """From now on whoever ends this process by a signal leaves no processes and folders of it."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _leave)
-
-
-def _leave(number: int, _: object) -> NoReturn:
-    sys.exit(128 + number)
-
-
-def interruptible() -> None:
-    """From now on Ctrl-C raises ``KeyboardInterrupt``, where `__main__` had it end the process."""
-    if callable(signal.getsignal(signal.SIGINT)):
-        signal.signal(signal.SIGINT, _interrupt)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise ``KeyboardInterrupt``, but not where it would be lost: there, a little later.
-
-    Python drops what is raised while it collects garbage, which JAX takes part in; and a module
-    written in C may crash when it is interrupted in its beginning.
-    """
-    while frame is not None:
-        code = frame.f_code
-        if code.co_name == "_xla_gc_callback" or code.co_filename.startswith("<frozen importlib"):
-            again = threading.Timer(0.05, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
-            return
-        frame = frame.f_back
-    raise KeyboardInterrupt
-
-
-def leave_at_once(last_words: str) -> NoReturn:
-    """End this process as it is; the usual way out waits until XLA has compiled what it began."""
-    print(last_words, file=sys.stderr, flush=True)
-    sys.stdout.flush()
-    os._exit(130)
 
 
 def with_huge_pages() -> None:
@@ -259,7 +220,7 @@ def _completed(words: list[str]) -> list[str]:
     if close:
         meant = " ".join([PROGRAM, close[0], *words[1:]])
         raise UsageError(f"there is no command '{first}'; did you mean: {meant}")
-    raise UsageError(f"there is no command and no file '{first}'")
+    raise UsageError(f"there is no command and no file '{first}' ({_help_of()})")
 
 
 def _could_be_a_target(word: str) -> bool:

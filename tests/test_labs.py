@@ -26,6 +26,7 @@ from solutions.distillation.task import student_of
 from solutions.distillation.views import teacher_maps
 from tests.conftest import run_command
 from tests.distillation.test_tokenizer import folder as clip_with_tokenizer
+from tests.training.conftest import said
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 TINY_STUDENT = tuple(
@@ -162,7 +163,6 @@ def test_bad_usage_is_one_clear_line(command: Command) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -170,8 +170,14 @@ def test_bad_usage_is_one_clear_line(command: Command) -> None:
         (("distill", "--set", "patch_size=3"), "patch_size is 3; it must divide the image"),
         (("distill", "--set", "batch_size=5000"), "batch_size is 5000, but there are only 1438"),
         (("distill", "--set-teacher", "batch_size=5000"), "batch_size is 5000, but there are"),
-        (("registers", "--set", "batch_size=5000", "--out", "NEW"), "batch_size is 5000, but"),
-        (("distill", "--set", "mixup=1"), "mixup cannot be set here"),
+        pytest.param(
+            ("registers", "--set", "batch_size=5000", "--out", "NEW"),
+            "batch_size is 5000, but",
+            marks=pytest.mark.slow,  # draws its images first
+        ),
+        (("distill", "--set", "mixup=1"), "a distillation has no mixup"),
+        (("distill", "--set", "start=mimetic"), "starts as the problems do"),
+        (("distill", "--resume", "tests", "--loss", "l1"), "--resume goes on with a run as it was"),
         (("distill", "--resume", "tests"), "tests holds no distillation"),
         (("distill", "--query", "README.md"), "the query README.md cannot be read as .npy"),
         (("distill", "--query-text", "a"), "--query-text needs CLIP as the teacher"),
@@ -184,17 +190,26 @@ def test_bad_usage_is_one_clear_line(command: Command) -> None:
     ],
 )
 def test_more_bad_usage(
-    words: tuple[str, ...], says: str, command: Command, tmp_path: Path
+    words: tuple[str, ...], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for made, name in (("RUN", "run.json"), ("PAGE", "report.html")):
         (tmp_path / made).mkdir()
         (tmp_path / made / name).touch()
     there = [str(tmp_path / word) if word in ("RUN", "PAGE", "NEW") else word for word in words]
-    done = command(*there)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+    code, out, error = said(capsys, *there)
+    assert (code, out) == (2, "")
+    assert says in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("lab", ["distill", "registers"])
+def test_a_seed_too_large_for_jax_is_refused_before_anything_is_written(
+    lab: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new"
+    code, _, error = said(capsys, lab, "--seed", "5000000000", "--out", str(out))
+    assert code == 2 and "5000000000 is not in the range" in error
+    assert not out.exists()
 
 
 @pytest.mark.slow

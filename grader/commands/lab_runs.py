@@ -4,33 +4,58 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from grader.commands.running import errors_told, teller
+from grader.commands.targets import UsageError
 
 if TYPE_CHECKING:
     from solutions.training.data import Dataset
     from solutions.training.runs import Run
     from solutions.training.train import Trained
+    from solutions.training.watching import Watching
+
+
+class Onlookers:
+    """Who looks on at all runs of a command, on one console.
+
+    Attributes:
+      tell: prints a line, above the progress.
+      stop: hears Ctrl-C.
+
+    """
+
+    def __init__(self) -> None:
+        from grader.report.terminal import console_for
+        from solutions.training.watching import Stop
+
+        self._console = console_for()
+        self.tell = teller(self._console)
+        self.stop = Stop(self.tell)
+
+    def watching(self, run: Run) -> Watching:
+        """Shows the progress of a run."""
+        from solutions.training.watching import Watching
+
+        return Watching(run, self._console, self.stop)
 
 
 def train_for_lab(
-    run: Run, data: Dataset, command: str, go_on: str, stop: Any, tell: Callable[[str], None]
+    run: Run, data: Dataset, command: str, go_on: str, onlookers: Onlookers
 ) -> Trained:
     """Train a model that a lab needs, as a run in a folder of its own; a trained one is kept."""
-    from grader.report.terminal import console_for
-    from solutions.training import watching
     from solutions.training.train import train
 
+    tell, stop = onlookers.tell, onlookers.stop
     run = dataclasses.replace(run, command=command)
     tell(f"{run.recipe.name}: {run.recipe.model}, {run.recipe.epochs} epochs, in {run.folder}")
     run.save()
-    watch = watching.Watching(run, console_for(), stop)
+    watch = onlookers.watching(run)
     with stop.listening(), watch.showing():
         trained = train(
             run.recipe, seed=run.seed, data=data, out=run.folder, watch=watch, tell=tell
@@ -55,21 +80,9 @@ def going_on_told(go_on: str, begun: Path) -> Iterator[None]:
         raise CannotSave(f"{error}. Go on with: {go_on}") from None
 
 
-def onlookers(run: Run) -> tuple[Callable[[str], None], Any, Any]:
-    """Somebody to tell lines, somebody who hears Ctrl-C, and somebody who shows the progress."""
-    from grader.report.terminal import console_for
-    from solutions.training import watching
-
-    console = console_for()
-    tell = teller(console)
-    stop = watching.Stop(tell)
-    return tell, stop, watching.Watching(run, console, stop)
-
-
 @contextmanager
 def lab_errors_told() -> Iterator[None]:
     """Errors as one line, those of published weights among them."""
-    from grader.cli import UsageError
     from solutions.distillation.safetensors_file import PretrainedError
 
     with errors_told():

@@ -7,12 +7,13 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grader.commands.lab_runs import going_on_told, lab_errors_told, onlookers, train_for_lab
+from grader.commands.lab_runs import Onlookers, going_on_told, lab_errors_told, train_for_lab
 from grader.commands.running import (
+    MOST_SEED,
     changed_fields,
     check_out,
     folder_for,
@@ -21,6 +22,7 @@ from grader.commands.running import (
     quiet,
     teller,
 )
+from grader.commands.targets import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +35,8 @@ _TEACHER = (
     "A run's folder, or CLIP: a path or a name on the hub such as "
     "openai/clip-vit-base-patch32@refs/pr/66. Without it a teacher is trained first."
 )
-_LOSS = "l1 (problem 49), cosine, kl, kl-deit, hard or affinity."
+_LOSS = "l1 (problem 49), cosine (and the squared error), kl, kl-deit, hard or affinity."
+_FIELD = "FIELD=VALUE"
 _CUTOFF = "Also count the patch tokens with a norm above this."
 _QUERY = "An embedding to search with: a .npy file of shape (D,)."
 _TEXT = "A text to search with, where --teacher is a whole CLIP with its tokenizer.json."
@@ -49,31 +52,39 @@ def register(app: typer.Typer) -> None:
 
 def distill(
     teacher: Annotated[str | None, typer.Option(help=_TEACHER)] = None,
-    loss: Annotated[str, typer.Option(help=_LOSS)] = "l1",
-    temperature: Annotated[float, typer.Option(help="Of kl and kl-deit.")] = 2.0,
+    loss: Annotated[str | None, typer.Option(help=_LOSS, show_default="l1")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of kl and kl-deit.", show_default="2")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="A dataset's name, or a folder.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MOST_SEED, help="Of everything random.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the run goes.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", help="Change the student: --set epochs=10")
+        list[str] | None,
+        typer.Option("--set", metavar=_FIELD, help="Change the student: --set epochs=10"),
     ] = None,
     teacher_changes: Annotated[
         list[str] | None,
-        typer.Option("--set-teacher", help="Change the teacher that is trained first."),
+        typer.Option(
+            "--set-teacher", metavar=_FIELD, help="Change the teacher that is trained first."
+        ),
     ] = None,
     neighbours_only: Annotated[
         bool, typer.Option("--neighbours-only", help="A patch sees only the patches around it.")
     ] = False,
     same_norm: Annotated[
-        bool, typer.Option(help="Patch vectors of one learned length, at most 10.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            help="Patch vectors of one learned length, at most 10.", show_default="same-norm"
+        ),
+    ] = None,
     query: Annotated[list[Path] | None, typer.Option(help=_QUERY)] = None,
     query_text: Annotated[list[str] | None, typer.Option(help=_TEXT)] = None,
 ) -> None:
     """Distil, or go on distilling."""
-    from grader.cli import UsageError
-
     quiet()
     with lab_errors_told():
         from solutions.distillation import Distillation, folder
@@ -83,9 +94,8 @@ def distill(
         prepare_jax()
         queries = read_queries(query or [])
         if resume is not None:
-            given = (teacher, seed is not None, out, changes, teacher_changes)
-            other = loss != "l1" or temperature != 2.0 or neighbours_only or not same_norm
-            if any(given) or other:
+            given = (teacher, loss, temperature, seed, out, changes, teacher_changes, same_norm)
+            if neighbours_only or any(one is not None for one in given):
                 raise UsageError(
                     "--resume goes on with a run as it was; only --data, --query and --query-text "
                     "go with it"
@@ -104,12 +114,11 @@ def distill(
             raise UsageError("--set-teacher is for a teacher trained here; leave out --teacher")
         if query_text:
             queries |= text_queries(_clip(teacher), query_text)
+        chosen: dict[str, Any] = {"loss": loss, "temperature": temperature, "same_norm": same_norm}
         asked = Distillation(
             teacher=teacher,
-            loss=loss,
-            temperature=temperature,
             neighbours_only=neighbours_only,
-            same_norm=same_norm,
+            **{name: value for name, value in chosen.items() if value is not None},
         )
         student = {**changed_fields(changes), **({} if data is None else {"data": data})}
         asked = asked.with_changes(student, changed_fields(teacher_changes))
@@ -128,7 +137,6 @@ def _go_on(place: Path) -> str:
 
 
 def _clip(teacher: str | None) -> str:
-    from grader.cli import UsageError
 
     if teacher is None or (Path(teacher) / "run.json").exists():
         raise UsageError("--query-text needs CLIP as the teacher: only CLIP can read")
@@ -143,18 +151,17 @@ def registers(
     counts: Annotated[
         str, typer.Option("--counts", help="How many registers the trained ones have.")
     ] = "0,1,4",
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of everything random.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Where the page goes; goes on with what is there.")
     ] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", help="Change the trained ones: --set epochs=10")
+        list[str] | None,
+        typer.Option("--set", metavar=_FIELD, help="Change the trained ones: --set epochs=10"),
     ] = None,
     cutoff: Annotated[float | None, typer.Option(min=0, help=_CUTOFF)] = None,
 ) -> None:
     """Examine runs, or train small ones and examine those."""
-    from grader.cli import UsageError
-
     quiet()
     with lab_errors_told():
         from solutions.registers.lab import lab
@@ -203,14 +210,13 @@ def _train_small(
         planned(recipe, data)
         run = runs.new(place / f"r{count}", recipe, seed, data, command)
         wanted.append(subjects.new_or_same(run))  # all of them, before anything is written
+    onlookers = Onlookers()
     for run in wanted:
-        tell, stop, _ = onlookers(run)
-        train_for_lab(run, data, command, go_on, stop, tell)
+        train_for_lab(run, data, command, go_on, onlookers)
     return wanted
 
 
 def _numbers(text: str) -> list[int]:
-    from grader.cli import UsageError
 
     try:
         counts = sorted({int(part) for part in text.split(",")})
@@ -232,7 +238,8 @@ def _distill(
     from solutions.distillation.run_teacher import embedding_width
     from solutions.training.train import planned
 
-    tell, stop, watch = onlookers(of.run)
+    onlookers = Onlookers()
+    tell, stop = onlookers.tell, onlookers.stop
     go_on = _go_on(of.run.folder)
     asked, seed = of.asked, of.run.seed
     planned(asked.recipe, data)
@@ -254,12 +261,13 @@ def _distill(
 
     if asked.teacher is None:
         keep(embedding_width(asked.teacher_recipe))
-        trained = train_for_lab(of.teacher, data, of.run.command, go_on, stop, tell)
+        trained = train_for_lab(of.teacher, data, of.run.command, go_on, onlookers)
         teacher = teacher_from(trained)
     else:
         asked, teacher = pinned_teacher(asked)
         of = dataclasses.replace(of, asked=asked)
         keep(embedding_length(teacher, data.image_shape))
+    watch = onlookers.watching(of.run)
     with stop.listening(), watch.showing():
         distilled = distilling(
             asked,

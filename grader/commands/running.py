@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from grader.commands.targets import UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from solutions.training.runs import Run
 
 RUNS = Path("runs")
+
+MOST_SEED = 2**32 - 1
+"""The largest seed that JAX takes."""
 
 
 def quiet() -> None:
@@ -56,7 +61,6 @@ def check_out(out: Path | None, goes_on_with: str = "") -> None:
       UsageError: it cannot.
 
     """
-    from grader.cli import UsageError
     from solutions.training import runs
 
     if out is None:
@@ -103,8 +107,6 @@ def changed_fields(changes: list[str] | None) -> dict[str, str]:
       UsageError: one of them has no equals sign.
 
     """
-    from grader.cli import UsageError
-
     for change in changes or []:
         if "=" not in change:
             raise UsageError(f"--set {change}: say --set FIELD=VALUE")
@@ -124,7 +126,6 @@ def load(recipe: Recipe, run: Run | None = None, otherwise: str = "begin a new r
       UsageError: they are not there, or not the ones that ``run`` began with.
 
     """
-    from grader.cli import UsageError
     from solutions.training import data
 
     try:
@@ -157,7 +158,6 @@ def teller(console: Console) -> Callable[[str], None]:
 @contextmanager
 def errors_told() -> Iterator[None]:
     """Errors as one line: a wrong word is a matter of usage (2), a failed run is not (1)."""
-    from grader.cli import UsageError
     from solutions.training.checkpoints import AnotherRun, NoCheckpoint
     from solutions.training.data import BadData
     from solutions.training.devices import BadDevices

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grader.commands.running import errors_told, load, prepare_jax, quiet
+from grader.commands.targets import UsageError
 
 if TYPE_CHECKING:
     from solutions.training.runs import Run
@@ -36,7 +37,6 @@ def evaluate(
     with errors_told():
         import numpy as np
 
-        from grader.cli import UsageError
         from solutions.training import evaluation, runs
         from solutions.training.data import load_test
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grader.commands.running import (
+    MOST_SEED,
     changed_fields,
     check_out,
     errors_told,
@@ -23,6 +24,8 @@ from grader.commands.running import (
     quiet,
     teller,
 )
+from grader.commands.targets import UsageError
+from grader.interrupted import interruptible
 
 if TYPE_CHECKING:
     from solutions.training.data import Dataset
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from solutions.training.recipe import Recipe
     from solutions.training.runs import Run
     from solutions.training.train import Trained
+
+DEFAULT = "digits"
+"""The recipe where none is named."""
 
 _MINE = "Train your own answers that have passed (45 to 48, 50) in place of the references."
 
@@ -42,15 +48,19 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe: digits, cifar10-small, …")] = "digits",
+    recipe: Annotated[
+        str | None, typer.Argument(help="A recipe: digits, cifar10-small, …", show_default=DEFAULT)
+    ] = None,
     data: Annotated[str | None, typer.Option(help="A dataset's name, or a folder.")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")
+        int | None, typer.Option(min=0, max=MOST_SEED, help="Of everything random.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the run goes.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     mine: Annotated[bool, typer.Option("--mine", help=_MINE)] = False,
-    changes: Annotated[list[str] | None, typer.Option("--set", help=_SET)] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help=_SET)
+    ] = None,
     fsdp: Annotated[
         bool, typer.Option("--fsdp", help="Divide parameters and optimiser among the devices.")
     ] = False,
@@ -65,8 +75,6 @@ def train(
     ] = False,
 ) -> None:
     """Train, or go on training."""
-    from grader.cli import UsageError, interruptible
-
     quiet()
     with errors_told():
         from solutions.training import devices, runs
@@ -77,7 +85,7 @@ def train(
         prepare_jax()
         devices.check_same(lambda: {"--out": out, "--resume": resume, "--tensorboard": tensorboard})
         if resume is not None:
-            if any((seed is not None, out, mine, changes, fsdp)) or recipe != "digits":
+            if any((recipe, seed is not None, out, mine, changes, fsdp)):
                 raise UsageError(
                     "--resume goes on with a run as it was; only --data, --tensorboard and the "
                     "options for several hosts go with it"
@@ -86,7 +94,7 @@ def train(
             _train(*found, resumed=True, tensorboard=tensorboard)
             return
         chosen, images, own = devices.in_all_processes(
-            lambda: _to_begin(recipe, changes, data, out, mine)
+            lambda: _to_begin(recipe or DEFAULT, changes, data, out, mine)
         )
         command = shlex.join(["python", "-m", "grader", *sys.argv[1:]])
         interruptible()  # from here on something has to be cleared away
@@ -270,7 +278,6 @@ def _own_of(run: Run) -> Mine | None:
 
 
 def _events(run: Run) -> Callable[[dict[str, float]], None]:
-    from grader.cli import UsageError
     from solutions.training.disk import saving
     from solutions.training.events import tensorboard
     from solutions.training.runs import EVENTS

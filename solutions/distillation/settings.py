@@ -52,7 +52,7 @@ TEACHER = Recipe(
 """The teacher that is trained on the spot where none is given."""
 
 _OFF = "label_smoothing", "ema", "drop_path", "mixup", "cutmix", "mixup_off", "trivial_augment"
-_NOT_HERE = ("model", "width", "mlp", "registers", "start", *_OFF)
+_NOT_HERE = ("model", "width", "mlp", "registers", "start")
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,12 @@ class Distillation:
 
         """
         for field in student:
+            if field in _OFF:
+                raise BadRecipe(f"a distillation has no {field}")
             if field in _NOT_HERE:
                 raise BadRecipe(
                     f"{field} cannot be set here: the student is extra_head, as wide as the "
-                    "teacher's embedding and a channel for each head"
+                    "teacher's embedding and a channel for each head, and starts as the problems do"
                 )
         for field in ("data", "image_size"):
             if field in teacher:

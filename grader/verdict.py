@@ -33,7 +33,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A known mistake that gives the submission's numbers (or its error)."""
+    """A known mistake that gives the submission's numbers (or its error).
+
+    Attributes:
+      pitfall: its id among those of its problem, or that of a cause of errors.
+      title, advice: in a student's words.
+      problem: the one that teaches what went wrong, which may be an earlier one.
+
+    """
 
     pitfall: str
     title: str
@@ -163,7 +170,13 @@ class Verdict:
                 for c in self.checks
             ],
             "diagnoses": [
-                {"pitfall": d.pitfall, "title": d.title, "advice": d.advice} for d in self.diagnoses
+                {
+                    "pitfall": diagnosis.pitfall,
+                    "problem": int(diagnosis.problem),
+                    "title": diagnosis.title,
+                    "advice": diagnosis.advice,
+                }
+                for diagnosis in self.diagnoses
             ],
             "remarks": list(self.remarks),
             "counterexample": asdict(self.counterexample) if self.counterexample else None,

@@ -49,8 +49,8 @@ classes. The grid has 2 rows of 3 patches, so N = 6.
     + CLS          (7, 8)
     + positions    (7, 8)     the table has 7 * 8 = 56 numbers
     + registers    (10, 8)    3 * 8 = 24 more numbers to learn
-    block 0        (10, 8)    each head attends with a (10, 10) matrix
-    block 1        (10, 8)
+    block 1        (10, 8)    each head attends with a (10, 10) matrix
+    block 2        (10, 8)
     LayerNorm      (10, 8)    row by row: no row sees another here
     logits         (5,)       from one row: CLS
     patch_tokens   (6, 8)     from six rows; the three registers are dropped

@@ -80,7 +80,7 @@ tokens `x` and returns an array of the same shape. `num_heads` divides D.
 
 Free are module and parameter names, `setup` or `nn.compact`, and whether the
 attention is Flax's own module or written from parts as in problem 40, with
-separate or fused projections. Problems 45 to 47 will use your class if it
+separate or fused projections. Problems 45 to 48 will use your class if it
 keeps its name and its fields.
 
     python -m grader problems/41_encoder_block.py

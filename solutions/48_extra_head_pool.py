@@ -7,11 +7,14 @@ in a way that nobody can read; the mean (problem 45) lets the sky count as much
 as the bird. This problem takes a third way: every patch says how important it
 is, and the embedding is the average with these weights.
 
-Where do the weights come from? Not from another layer. Each head of the last
-block is given one channel more than it needs, and that channel is not read as
-a feature but as a logit: the head's vote for this patch. The votes of all
-heads, averaged and put through a softmax, are probabilities over the patches.
-So the model tells along with each embedding where in the image it comes from,
+Where do the weights come from? Not from another layer. The tokens that leave
+the last block are read as H heads, groups of channels as many as the attention
+has heads, and each is given one channel more than it needs. That channel is
+not read as a feature but as a logit: the head's vote for this patch. (After
+the output projection and the MLP no channel belongs to one head of the
+attention any more; training alone makes these groups.) The votes of all heads,
+averaged and put through a softmax, are probabilities over the patches. So the
+model tells along with each embedding where in the image it comes from,
 without a parameter for it and without any label that says where.
 
 There are two functions to write: the pooling, which has no parameters, and a

@@ -59,7 +59,7 @@ def diagnoses_table() -> str:
     if answers := known.get("answers"):
         more = answers["right"] - answers["named"]
         found = f"{answers['named']} of {answers['tried']} named, {more} more shown at their place"
-        rows.append(f"| wrong answers by another hand | {found} |")
+        rows.append(f"| wrong answers written independently | {found} |")
     return "\n".join(rows)
 
 

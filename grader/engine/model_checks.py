@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.engine.cases import draw_arrays, draw_weights, usual
+from grader.engine.align import Case
+from grader.engine.cases import ALL_STYLES, RARE, draw_arrays, draw_weights, usual
 from grader.engine.compare import TOLERANCE, all_close, close
 from grader.engine.findings import Trial
+from grader.engine.numbers import make_case
 from grader.engine.remote import SubmissionError
 from grader.engine.words import error_words
 from grader.problem import Contract, Problem
@@ -73,22 +76,26 @@ def differentiated(problem: Problem, contract: Contract) -> bool:
 def check_gradients(judge: ContractJudge) -> None:
     """Every parameter gets the gradient that it has in the reference, and so do tokens.
 
-    At the ample draw: there is every kind of parameter in it, and several layers. Whoever stops
-    a gradient is asked wherever it happens.
+    At the ample draw: there is every kind of parameter in it, and several layers; there also where
+    all rows are equal or some are zero, which is where a root has no slope. Whoever stops a
+    gradient is asked wherever it happens.
     """
     trials = judge.findings.trials
     stops = {i for i, trial in enumerate(trials) if trial.submission.stops_gradients}
-    places = stops.union(usual(judge.draws, judge.contract))
-    message = next(filter(None, (_gradient_message(judge, trials[i]) for i in places)), "")
-    if message:
+    places = usual(judge.draws, judge.contract)
+    asked = [(trials[i], trials[i].cases[0], "") for i in stops.union(places)]
+    for i, style in product(places, ("blank", "alike")):
+        case = make_case(judge, trials[i], ALL_STYLES.index(style))
+        asked.append((trials[i], case, f" where {RARE[style]}"))
+    wrong = ((_gradient_message(judge, trial, case), where) for trial, case, where in asked)
+    if message := next((told + where for told, where in wrong if told), ""):
         judge.fail("gradients", message)
     else:
         judge.passed("gradients")
 
 
-def _gradient_message(judge: ContractJudge, trial: Trial) -> str:
+def _gradient_message(judge: ContractJudge, trial: Trial, case: Case) -> str:
     assert trial.matched is not None
-    case = trial.cases[0]
     generator = np.random.default_rng([judge.seed, 80])
     cotangents = [generator.normal(size=value.shape) for value in case.expected]
     weights = trial.matched.weights(case.weights)
@@ -102,7 +109,8 @@ def _gradient_message(judge: ContractJudge, trial: Trial) -> str:
     names = [f"parameter '{leaf.path}'" for leaf in trial.submission.leaves]
     names += [f"input '{name}'" for name in trial.reference.array_names]
     for name, ours_here, theirs in zip(names, expected, actual, strict=False):
-        if not close(theirs, ours_here, 1e3 * TOLERANCE) and np.abs(ours_here).max() > 1e-9:
+        asked_for = np.isfinite(ours_here).all() and np.abs(ours_here).max() > 1e-9
+        if asked_for and not close(theirs, ours_here, 1e3 * TOLERANCE):
             return f"the {name} gets {_kind_of_gradient(theirs)}"
     return ""
 

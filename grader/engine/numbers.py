@@ -39,7 +39,7 @@ def check_numbers(judge: ContractJudge) -> None:
     """Run every case; checks ``finite`` and ``numbers``."""
     trials = judge.findings.trials
     for trial in trials:
-        trial.cases = [_case(judge, trial, style) for style in range(judge.cases_per_draw)]
+        trial.cases = [make_case(judge, trial, style) for style in range(judge.cases_per_draw)]
     _settle_and_run(judge)
     if not all(trial.equal for trial in trials) and not judge.in_pieces:
         _try_in_pieces(judge)
@@ -135,7 +135,8 @@ def _telling(judge: ContractJudge, trials: list[Trial]) -> list[Trial]:
     return [trials[0], *rest[:1]]
 
 
-def _case(judge: ContractJudge, trial: Trial, style: int) -> Case:
+def make_case(judge: ContractJudge, trial: Trial, style: int) -> Case:
+    """Weights and inputs of a draw in a style (its place in `ALL_STYLES`), and their results."""
     generator = np.random.default_rng([trial.seed, style, judge.index])
     weights = draw_weights(trial.reference.leaves, generator, ALL_STYLES[style])
     arrays = draw_arrays(judge.contract, trial.draw.sizes, generator, ALL_STYLES[style])
@@ -169,7 +170,7 @@ def _extreme(judge: ContractJudge) -> Iterator[tuple[Trial, int, Case, list[np.n
     if judge.contract.creates_parameters:
         trial = judge.findings.trials[judge.ample]
         assert trial.matched is not None
-        case = _case(judge, trial, EXTREME)
+        case = make_case(judge, trial, EXTREME)
         weights = trial.matched.weights(case.weights)
         yield trial, EXTREME, case, trial.submission.run(weights, case.arrays)
 
@@ -197,10 +198,10 @@ def _equal(judge: ContractJudge) -> None:
         ),
     )
     judge.findings.failing = (trial, number)
-    worst_gap, where = _worst_of(trial.reference.outputs, trial.cases[number], trial.actual[number])
+    off = _off(trial.reference.outputs, trial.cases[number], trial.actual[number])
     message = (
         f"{len(wrong)} of {judge.findings.cases} cases differ from the reference; "
-        f"in one of them, {where} is off by {worst_gap:.3g}"
+        f"in one of them, {off}"
     )
     judge.fail("numbers", "\n".join([message, *unused_words(trial.submission.leaves)]))
 
@@ -211,7 +212,7 @@ def _rare(judge: ContractJudge) -> None:
     for place, name in product(usual(judge.draws, judge.contract), RARE):
         trial, style = judge.findings.trials[place], ALL_STYLES.index(name)
         assert trial.matched is not None
-        case = _case(judge, trial, style)
+        case = make_case(judge, trial, style)
         if all(np.isfinite(expected).all() for expected in case.expected):
             weights = trial.matched.weights(case.weights)
             asked.append((trial, style, case, trial.submission.start_run(weights, case.arrays)))
@@ -219,20 +220,20 @@ def _rare(judge: ContractJudge) -> None:
         _, actual = ticket.result()
         if not all_close(actual, case.expected):
             judge.findings.failing = (trial, style)
-            gap, where = _worst_of(trial.reference.outputs, case, actual)
+            off = _off(trial.reference.outputs, case, actual)
             words = RARE[ALL_STYLES[style]]
-            message = f"right for random numbers; where {words}, {where} is off by {gap:.3g}"
-            judge.fail("numbers", message)
+            judge.fail("numbers", f"right for random numbers; where {words}, {off}")
             return
     judge.passed("numbers")
 
 
-def _worst_of(
-    outputs: Sequence[Output], case: Case, actual: Sequence[np.ndarray]
-) -> tuple[float, str]:
-    """By how much the first result that differs does, and where it is off the most."""
+def _off(outputs: Sequence[Output], case: Case, actual: Sequence[np.ndarray]) -> str:
+    """Which number of the first result that differs is off the most, and by how much."""
     for output, value, expected in zip(outputs, actual, case.expected, strict=False):
         if value.shape == expected.shape and not close(value, expected):
             gap, index = worst(value, expected)
-            return gap, f"{output.label}{list(index)}" if index else output.label
-    return 0.0, ""
+            where = f"{output.label}{list(index)}" if index else output.label
+            if expected.dtype == bool:
+                return f"{where} is {bool(value[index])} and should be {bool(expected[index])}"
+            return f"{where} is off by {gap:.3g}"
+    return "nothing is off"

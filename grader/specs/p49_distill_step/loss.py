@@ -229,6 +229,21 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="root-of-square",
+        title="the absolute value is the root of the square",
+        advice=(
+            "The loss comes out right. But the root has no slope at 0, and the square hands it 0 "
+            "wherever a number of the student's is the teacher's: 0 times infinity is NaN, and "
+            "after one step all parameters are. The absolute value has a slope everywhere."
+        ),
+        edits=(Edit(LOSS, "jnp.sqrt(jnp.square(student_scaled - teacher_scaled)).mean()"),),
+        stage="loss",
+        hints=(
+            "Your loss is right. What is its gradient where student and teacher agree?",
+            "How steep is the square root at 0?",
+        ),
+    ),
+    Pitfall(
         id="squared-difference",
         title="the differences are squared",
         advice=(

@@ -12,11 +12,13 @@ TARGETS = 'jax.lax.stop_gradient(teacher_apply({"params": teacher_params}, image
 
 STEPS = 3
 WEIGHTS = ("hidden/kernel", "hidden/bias", "output/kernel", "output/bias")
+TWIN = "finiteness of the parameters after a step of a student that is the teacher"
 STEP_OUTPUTS = tuple(
     sorted(
         [
             "loss before each step",
             "loss with the default norm",
+            TWIN,
             "step counter after each step",
             "times the step is traced for three calls",
             *(f"student's {name} after each step" for name in WEIGHTS),
@@ -95,6 +97,9 @@ def _call_step(
 ) -> dict[str, Any]:
     """Three steps under ``jax.jit``, and the gradient that the teacher must not get.
 
+    And a step of a student that is the teacher: there all differences are 0, where the absolute
+    value has a slope to choose but the root of the square has none.
+
     The optimiser has a memory (momentum), counts its steps (the learning rate falls) and looks at
     the parameters (decay), and unlike Adam it does not turn rounding noise into full steps.
     """
@@ -131,12 +136,16 @@ def _call_step(
         states.append(state)
         losses.append(loss)
     default_loss, gradient = jax.value_and_grad(loss_of_teacher)(teacher)
+    twin = start.replace(apply_fn=_teacher_apply, params=teacher)
+    stepped, _ = asked(twin, teacher, arrays["images"][0], sizes["norm"])
+    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(stepped.params)]
 
     seen = {
         "loss before each step": jnp.stack(losses),
         "loss with the default norm": default_loss,
         "step counter after each step": jnp.stack([state.step for state in states]),
         "times the step is traced for three calls": jnp.asarray(traces),
+        TWIN: jnp.stack(finite).all(),
     }
     for name in WEIGHTS:
         layer, kind = name.split("/")

@@ -59,7 +59,7 @@ def _apart(mask: Any, params: Any) -> str:
 def _call_mask(
     function: Callable[..., Any], seed: int, sizes: Sizes, arrays: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The mask, leaf by leaf: 1 for True, 0 for False."""
+    """The mask, leaf by leaf."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -77,7 +77,7 @@ def _call_mask(
     if odd is not None:
         kind = "a JAX array" if isinstance(odd, jax.Array) else f"of type {type(odd).__name__}"
         raise TypeError(f"the leaves of the mask must be Python's True and False; one is {kind}")
-    return {path: jnp.asarray(int(leaf(mask, path)), jnp.int32) for path in arrays}
+    return {path: jnp.asarray(bool(leaf(mask, path))) for path in arrays}
 
 
 CONTRACT = Contract(

@@ -31,7 +31,7 @@ from grader.engine.liveness import CALLED, Liveness, Used, called_jaxpr, opened
 from grader.engine.origins import Origins
 from grader.engine.rules import RULES
 from grader.engine.rules.fallback import evaluate_with_jax
-from grader.engine.rules.values import hold, release
+from grader.engine.rules.values import as_written, hold, release
 
 __all__ = ["Program", "Recorder", "Special"]
 
@@ -76,7 +76,7 @@ class Preparation:
         slot_of = {var: slot for slot, var in enumerate(plain.invars, start=_FIRST_INPUT)}
 
         def constant(value: Any, aval: Any) -> int:
-            template.append(hold(value, aval))
+            template.append(hold(as_written(value), aval))
             return len(template) - 1
 
         def argument(var: Any) -> int:

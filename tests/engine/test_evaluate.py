@@ -167,6 +167,25 @@ def test_constants_are_part_of_the_program() -> None:
 # Liveness.
 
 
+def test_a_number_is_the_same_however_jax_keeps_it() -> None:
+    """Beside an integer 0.999 stays Python's, beside a float it becomes float32's."""
+    forms = (
+        lambda t: 1 - 0.999**t,
+        lambda t: 1 - 0.999 ** t.astype(jnp.float32),
+        lambda t: 1 - jnp.array([0.999]) ** t,
+    )
+    steps = np.arange(1, 4)
+    for form in forms:
+        (found,) = program_of(form, steps).run([steps])
+        np.testing.assert_allclose(found, 1 - 0.999**steps, rtol=1e-12)
+
+
+def test_the_largest_number_of_float32_stays_one() -> None:
+    mask = jnp.array([-jnp.finfo(jnp.float32).max, 0.0])
+    (found,) = program_of(lambda x: x + mask, np.zeros(2)).run([np.zeros(2)])
+    np.testing.assert_array_equal(found, np.asarray(mask, np.float64))
+
+
 def test_dead_equations_are_not_evaluated() -> None:
     def mostly_dead(x: Any) -> Any:
         jnp.exp(x)

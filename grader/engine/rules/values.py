@@ -16,6 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 _WORD = np.dtype(np.uint32)
+_MOST_WRITTEN = 64
+"""Nobody writes more numbers by hand."""
+
+_LARGEST = float(np.finfo(np.float32).max)
 _ODD = 0x9E3779B97F4A7C15
 
 
@@ -73,6 +77,22 @@ def hold(value: Any, aval: Any) -> np.ndarray:
     if array.shape != aval.shape:
         raise ValueError(f"expected shape {tuple(aval.shape)}, got {array.shape}")
     return array
+
+
+def as_written(value: Any) -> Any:
+    """A constant that JAX keeps in float32 as whoever wrote it meant it, in float64.
+
+    The same 0.999 stands in a jaxpr as Python's or as float32's, by what it was combined with.
+    Where digits cancel (``1 - 0.999 ** t``) the two would differ, though in float32 they do not.
+    The shortest decimal number of a float32 tells both as one.
+    """
+    if isinstance(value, float) or getattr(value, "dtype", None) != np.float32:
+        return value
+    if value.size > _MOST_WRITTEN:
+        return value
+    array = np.asarray(value)
+    written = np.array([float(str(number)) for number in array.flat]).reshape(array.shape)
+    return np.clip(written, -_LARGEST, _LARGEST) if np.isfinite(written).all() else value
 
 
 def _hold_keys(value: Any, dtype: np.dtype[Any]) -> np.ndarray:

@@ -63,7 +63,19 @@ def settle(
                 known, used = choices.orders, matched.orders_used()
                 more = {n: o for n, o in used.items() if len(o) > len(known.get(n, ()))}
                 choices = replace(choices, orders={**known, **more})
+                if aligned.equal:
+                    choices = with_tables_shown(choices, reference, submission)
     return choices
+
+
+def with_tables_shown(choices: Choices, reference: Traced, submission: RemoteTrace) -> Choices:
+    """The same for other draws, where tables are likely to be split as they are on this one."""
+    here = match(reference.leaves, submission.pairable, choices)
+    assert isinstance(here, Match)
+    shown = replace(choices, tables=here.tables())
+    first = replace(shown, parts=0)
+    again = match(reference.leaves, submission.pairable, first)
+    return first if isinstance(again, Match) and again.pieces == here.pieces else shown
 
 
 def align(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grader.engine.align import Alignment, Case, align, settle
+from grader.engine.align import Alignment, Case, align, settle, with_tables_shown
 from grader.engine.cases import (
     ALL_STYLES,
     EXTREME,
@@ -113,6 +113,10 @@ def _settle_the_rest(judge: ContractJudge, trials: list[Trial]) -> None:
             continue
         if found.choices.orders == choices.orders:  # which array is which, on this draw only
             _run(judge, [trial], found.choices)
+            shown = with_tables_shown(found.choices, trial.reference, trial.submission)
+            if shown.tables != choices.tables:
+                judge.findings.choices = shown
+                _run(judge, [other for other in wrong if other is not trial], shown)
         else:
             judge.findings.choices = found.choices
             _run(judge, wrong, found.choices)

@@ -42,6 +42,8 @@ class Choices:
       pairing: which of the ways to tell parameters of equal size apart.
       mode: which parameters share an array, where that is known: the way that is tried first.
       known: paths of which the group of slots is known that they belong to.
+      tables: paths of which a draw has shown of which table they are rows, and from which row on:
+        what they are likely to be on other draws, which may have more rows.
       undone: which of the factors of parameters are undone, as a place in `UNDONE`.
 
     """
@@ -53,12 +55,14 @@ class Choices:
     pairing: int = 0
     mode: Mode | None = None
     known: tuple[tuple[str, str], ...] = ()
+    tables: tuple[tuple[str, str, int], ...] = ()
     undone: int = 0
 
     def __hash__(self) -> int:
         orders = tuple(sorted(self.orders.items()))
-        decided = self.siblings, self.head_by_head, self.parts, self.pairing, self.mode, self.known
-        return hash((orders, decided, self.undone))
+        learned = self.known, self.tables
+        decided = self.siblings, self.head_by_head, self.parts, self.pairing, self.mode, self.undone
+        return hash((orders, decided, learned))
 
 
 DEFAULT = Choices()
@@ -74,8 +78,8 @@ def paired(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | N
     rest = _pair_parts(free_slots, free_leaves, choices)
     if rest is None or (choices.parts and any(map(is_row_of_a_table, pairs))):
         # A row of a table may have been taken for a token of its own.
-        tables = [pair for pair in pairs if _is_learned_table(pair)]
-        others = [pair for pair in pairs if not _is_learned_table(pair)]
+        tables = [pair for pair in pairs if is_learned_table(pair)]
+        others = [pair for pair in pairs if not is_learned_table(pair)]
         slots = [*free_slots, *(slot for _, (slot,) in tables)]
         leaves = [*free_leaves, *(leaf for leaf, _ in tables)]
         way = choices if rest is None else replace(choices, parts=choices.parts - 1)
@@ -87,10 +91,11 @@ def paired(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | N
 
 def is_row_of_a_table(pair: Pair) -> bool:
     """Whether a learned token or table is paired with a piece of an array."""
-    return pair[0].part is not None and _is_learned_table(pair)
+    return pair[0].part is not None and is_learned_table(pair)
 
 
-def _is_learned_table(pair: Pair) -> bool:
+def is_learned_table(pair: Pair) -> bool:
+    """Whether this is a learned token or table, or a part of one."""
     slot = pair[1][0]
     return is_whole_table(slot) and slot.role in ("add", "token") and slot.kind == "random"
 
@@ -127,7 +132,11 @@ def _pair_by(
 def _pair_tables(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Paired:
     few = len(slots) + len(leaves) <= FEW
     if slots and leaves and (few or all(map(is_whole_table, slots))):
-        ways = sorted(table_splits(slots, leaves), key=_arrays_in)
+        learned = {path: (group, row) for path, group, row in choices.tables}
+        ways = sorted(
+            table_splits(slots, leaves),
+            key=lambda way: (_unlike(way[0], learned), _arrays_in(way), _odd_in(way)),
+        )
         if ways:
             chosen, used_slots, used_leaves = ways[min(choices.parts, len(ways) - 1)]
             rest_slots = [slot for slot in slots if slot not in used_slots]
@@ -138,6 +147,18 @@ def _pair_tables(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Pa
 def _arrays_in(way: _Paired) -> int:
     """How many arrays of the submission a way takes; the pieces of one belong together."""
     return len({leaf.index for leaf, _ in way[0]})
+
+
+def _unlike(pairs: Pairs, learned: Mapping[str, tuple[str, int]]) -> int:
+    """In how much a way differs from what other draws have shown."""
+    shown = [(slots[0].group, learned[leaf.path]) for leaf, slots in pairs if leaf.path in learned]
+    rows = [row for here, (group, row) in shown if here == group]
+    return len(shown) - len(rows) + (rows != sorted(rows))
+
+
+def _odd_in(way: _Paired) -> int:
+    """How many arrays a way takes for something that they are not used for."""
+    return sum(leaf.role not in {slot.role for slot in slots} for leaf, slots in way[0])
 
 
 def _pair_divided(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> _Paired:

@@ -24,6 +24,7 @@ from grader.engine.pairing import (
     UNDONE,
     Choices,
     fits,
+    is_learned_table,
     is_row_of_a_table,
     paired,
 )
@@ -123,6 +124,14 @@ class Match:
                     if len(order) > len(used.get(name, ())):
                         used[name] = order
         return used
+
+    def tables(self) -> tuple[tuple[str, str, int], ...]:
+        """The arrays that hold learned tokens or tables, or rows of them: see `Choices`."""
+        return tuple(
+            (leaf.path, slots[0].group, slots[0].rows[0] if slots[0].rows else 0)
+            for leaf, slots in self.pieces
+            if len(slots) == 1 and is_learned_table((leaf, slots))
+        )
 
     def _part(self, slot: Slot, reference: Sequence[np.ndarray]) -> np.ndarray:
         members = [reference[i] for i in slot.members]

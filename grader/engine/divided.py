@@ -56,7 +56,9 @@ def _divide(slot: Slot, leaves: Sequence[Leaf], prefer: int) -> list[tuple[Leaf,
     leaves = [leaf for leaf in leaves if leaf.role == slot.role and leaf.size < slot.size]
     if sum(leaf.size for leaf in leaves) < slot.size:
         return None
-    for plainly, number in itertools.product((True, False), range(DIVISIONS)):
+    # What is preferred comes first, however its factors stand: elsewhere they may stand plainly.
+    ways = itertools.product((True, False), range(DIVISIONS))
+    for plainly, number in itertools.chain([(True, 0), (False, 0)] if prefer else [], ways):
         axis, backwards = divmod((prefer + number) % DIVISIONS, 2)
         names, sizes, axis = _view(slot, axis)
         if axis >= len(sizes) or sizes[axis] < 2:

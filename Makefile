@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: grade test proof test-slow test-newest check stubs bench bench-training mutants diagnoses fuzz format clean
+.PHONY: help grade test proof test-slow test-newest check stubs bench bench-training mutants diagnoses fuzz format clean
 
 grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo "--- the reference solution of problem 46 ---"
@@ -11,6 +11,9 @@ grade: .venv/ready  ## install, then see a pass and a diagnosis
 	@echo
 	@echo "--- a wrong answer that comes with the package ---"
 	@$(BIN)/python -m grader tests/answers/demo/46_last_row.py || test $$? -eq 1
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
 
 test: .venv/ready-dev  ## the suite, but for what is slow
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -48,11 +51,11 @@ bench: .venv/ready-dev bench-training  ## timings, as ratios within one run
 bench-training: .venv/ready-dev  ## images/s of the training step, beside PyTorch where it is installed
 	$(BIN)/python -m tests.bench.training
 
-format: .venv/ready-dev
+format: .venv/ready-dev  ## mend style and format
 	$(BIN)/ruff check --fix -q .
 	$(BIN)/ruff format -q .
 
-clean:
+clean:  ## remove what was installed and built
 	rm -rf .venv .venv-newest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 .venv/bin/python:

@@ -63,12 +63,15 @@ def diagnoses_table() -> str:
     return "\n".join(rows)
 
 
-def table_is_current() -> bool:
-    """Whether README.md shows what ``problems_table`` says."""
+TABLES = {"table": problems_table, "diagnoses": diagnoses_table}
+
+
+def out_of_date() -> list[str]:
+    """The tables of README.md that do not show what was counted."""
     text = README.read_text(encoding="utf-8")
-    return _replaced(text, "table", problems_table()) == text
+    return [name for name, made in TABLES.items() if _replaced(text, name, made()) != text]
 
 
 if __name__ == "__main__":
-    replace_part("table", problems_table())
-    replace_part("diagnoses", diagnoses_table())
+    for name, made in TABLES.items():
+        replace_part(name, made())

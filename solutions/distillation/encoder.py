@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import flax.linen as nn
-import jax
 from jaxtyping import Array, Float
 
 from solutions.distillation.attention import Layout, Mask, SelfAttention
@@ -74,9 +73,3 @@ class EncoderBlock(nn.Module):
         y = self.activation(nn.Dense(self.d_ff, name="mlp_in")(y))
         y = nn.Dense(x.shape[-1], name="mlp_out")(y)
         return x + (LayerScale(name="scale_2")(y) if self.layer_scale else y)
-
-
-def count_parameters(model: nn.Module, *inputs: jax.ShapeDtypeStruct) -> int:
-    """How many numbers ``model`` would learn for inputs of these shapes; nothing is computed."""
-    variables = jax.eval_shape(model.init, jax.random.key(0), *inputs)
-    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))

@@ -48,18 +48,6 @@ def show_map(
     axes.imshow(shown, cmap="viridis", vmin=low, vmax=high, alpha=0.6, interpolation="nearest")
 
 
-def show_side_by_side(
-    row: Sequence[Axes],
-    image: Float[np.ndarray, "H W C"],
-    student: Float[np.ndarray, "h w"],
-    teacher: Float[np.ndarray, "h w"],
-) -> None:
-    """Draw image, student's and teacher's map (of one grid, see `resize_grid`), three axes."""
-    show_image(row[0], image, "image")
-    show_overlay(row[1], image, student, "student")
-    show_overlay(row[2], image, teacher, "teacher")
-
-
 def show_top_patches(
     row: Sequence[Axes], image: Float[np.ndarray, "H W C"], grid: Float[np.ndarray, "h w"]
 ) -> None:

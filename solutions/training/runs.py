@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from solutions.training.data import Dataset
+from solutions.training.devices import told
 from solutions.training.disk import saving, write_whole
 from solutions.training.loop import Line
 from solutions.training.one_line import one_line
@@ -72,7 +73,7 @@ class Run:
       fsdp: whether the state is divided among devices.
       image_shape, classes, mean, std: of the data, so that images can be classified without it.
       data_digest: what `Dataset.digest` was, so that other images are not taken for the same.
-      versions: of Python and the packages that decide the numbers, when it began.
+      versions: of Python and the packages that decide the numbers, and the devices, when it began.
 
     """
 
@@ -119,10 +120,11 @@ def _as_json(line: Line) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the packages that decide the numbers, here."""
+    """Of Python and the packages that decide the numbers, here, and the devices."""
     return {
         "python": platform.python_version(),
         **{package: metadata.version(package) for package in _PACKAGES},
+        "devices": told(),
     }
 
 

@@ -50,9 +50,6 @@ def test_a_map_lies_over_the_image() -> None:
 
 
 def test_rows_of_pictures() -> None:
-    row = axes(3)
-    plots.show_side_by_side(row, IMAGE, GRID, GRID[::-1])
-    np.testing.assert_allclose(shown(row[2])[0], overlay(IMAGE, GRID[::-1]))
     row = axes(2)
     plots.show_top_patches(row, IMAGE, GRID)
     np.testing.assert_allclose(shown(row[0])[0], IMAGE[2:4, 2:4])

@@ -250,7 +250,7 @@ def test_the_images_and_the_versions_of_a_run_may_not_change_unnoticed(
     told = json.loads((run / "run.json").read_text())
     assert told["recipe"]["data"] == str(story.images.resolve())
     told["recipe"]["data"] = str(tmp_path / "gone")
-    told["versions"]["optax"] = "0.1.0"
+    told["versions"] |= {"optax": "0.1.0", "devices": "1 × NVIDIA H200"}
     (run / "run.json").write_text(json.dumps(told))
     code, _, errors = said(capsys, "train", "--resume", str(run))
     assert code == 2
@@ -260,6 +260,7 @@ def test_the_images_and_the_versions_of_a_run_may_not_change_unnoticed(
     code, shown, errors = said(capsys, "train", "--resume", str(run), "--data", str(images))
     assert code == 0, errors
     assert "not what it began with, so the last digits may differ: optax 0.1.0 → " in shown
+    assert "devices 1 × NVIDIA H200 → " in shown
     assert said(capsys, "eval", str(run))[0] == 0  # it knows the new place
     shutil.copy(next(images.glob("bright/*.png")), images / "dark" / "one-more.png")
     for words in (["eval", str(run)], ["train", "--resume", str(run)]):

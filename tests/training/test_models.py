@@ -349,6 +349,35 @@ def test_mixed_images_hold_the_share_that_is_said(mixup: float, cutmix: float) -
         assert 0 <= share <= 1
 
 
+def test_cutmix_pastes_one_rectangle_of_the_partner_into_every_image() -> None:
+    images = jnp.arange(8.0)[:, None, None, None] * jnp.ones((8, 12, 16, 1))
+    mix = jax.jit(augment.mix, static_argnums=(2, 3))
+    areas = []
+    for seed in range(40):
+        found, partner, share = mix(images, jax.random.key(seed), 0.0, 1.0)
+        pasted = np.asarray(found == images[partner])[..., 0]
+        assert (np.where(pasted[..., None], images[partner], images) == found).all()
+        assert (pasted == pasted[0]).all()
+        rows, columns = pasted[0].any(axis=1), pasted[0].any(axis=0)
+        assert (np.outer(rows, columns) == pasted[0]).all()
+        for side in (rows, columns):
+            assert np.abs(np.diff(side.astype(int))).sum() <= 2  # without a gap
+        assert pasted[0].mean() == pytest.approx(1 - float(share), abs=1e-6)
+        areas.append(pasted[0].mean())
+    # Half of the pixels on average, but for what the border cuts off.
+    assert 0.2 < np.mean(areas) < 0.5 and np.std(areas) > 0.1
+
+
+def test_where_both_are_on_either_comes() -> None:
+    images = jnp.arange(8.0)[:, None, None, None] * jnp.ones((8, 12, 16, 1))
+    mix = jax.jit(augment.mix, static_argnums=(2, 3))
+    mixed = [np.asarray(mix(images, jax.random.key(seed), 0.8, 1.0)[0]) for seed in range(20)]
+    blended = [bool((np.ptp(one, axis=(1, 2, 3)) < 1e-6).all()) for one in mixed]
+    whole = [np.isin(one, np.arange(8.0)).all() for one in mixed]
+    assert 4 <= sum(blended) <= 16
+    assert all(one or other for one, other in zip(blended, whole, strict=True))
+
+
 @pytest.mark.parametrize("alpha", [0.2, 0.8, 2.0])
 def test_the_shares_of_mixup_are_drawn_from_beta(alpha: float) -> None:
     images = jnp.zeros((2, 1, 1, 1))

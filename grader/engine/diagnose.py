@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from grader.engine.contract_judge import ContractJudge
 from grader.engine.difference import RIGHT_BUT_FOR_SHAPE
 from grader.engine.known_causes import KEPT, NOT_LINEN, RANDOM, cause_of
 from grader.engine.layout import Leaf
+from grader.engine.patience import Patience
 from grader.engine.remote import SubmissionError
 from grader.engine.search import Search
 from grader.engine.shape_check import cause_is_told
@@ -22,7 +22,7 @@ from grader.engine.tables import in_use_order
 from grader.engine.where import Where, where_they_part
 
 SECONDS = 1.5
-"""Of processor time, for the search."""
+"""Of processor time, for the search; `Patience` tells what a slow machine gets."""
 _MOST_MISTAKES = 3
 _MOST_VARIANTS = 4
 
@@ -78,7 +78,7 @@ class Diagnostician:
 
     def diagnose(self) -> Diagnosed:
         """Where the two part, and the mistakes that explain the submission."""
-        search = Search(self._comparer, time.process_time() + SECONDS)
+        search = Search(self._comparer, Patience(self._comparer, SECONDS))
         function = self.judge.contract.function
         singles = single_suspects(self.problem, self.findings.failed, function)
         if self._is_kept():
@@ -104,7 +104,7 @@ class Diagnostician:
             self.findings.choices = settled
         elif self.findings.choices != settled or not self._used_alike(suspect):
             where = self._where(suspect)  # the mistake had led the pairing astray
-        late = suspect is None and time.process_time() >= search.end
+        late = suspect is None and search.patience.over()
         cause = RANDOM if drawn and suspect is None else None
         told = self.findings.failed == "shape" and cause_is_told(trial)
         if told and where:

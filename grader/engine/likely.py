@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 from grader.engine.comparison import Comparer
 from grader.engine.distance import Apart, Comparison
 from grader.engine.findings import Trial
+from grader.engine.patience import Patience
 from grader.engine.suspects import Suspect
 
 
@@ -29,7 +29,7 @@ def by_parameters(
     current: Suspect,
     trial: Trial,
     room: int,
-    end: float,
+    patience: Patience,
 ) -> Sequence[Iterable[Suspect]]:
     """Groups for a submission whose parameters do not match yet.
 
@@ -43,7 +43,7 @@ def by_parameters(
       current: what is suspected already.
       trial: the draw that is looked at.
       room: how many suspects may be added.
-      end: processor time at which the search gives up.
+      patience: says when the search has to end.
 
     """
     parts = current.parts()
@@ -52,7 +52,7 @@ def by_parameters(
 
     def alone() -> Iterator[Suspect]:
         for single in creating:
-            if time.process_time() > end:
+            if patience.over():
                 return
             if not current.contains(single):
                 apart = comparer.parameters_apart([*parts, single], trial)

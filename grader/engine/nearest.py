@@ -9,8 +9,8 @@ import numpy as np
 
 from grader.engine.compare import close
 from grader.engine.difference import is_definite, kind_of_difference
-from grader.engine.origins import first_astray
-from grader.engine.stages import StageValue, found_among, marks
+from grader.engine.origins import INPUT, first_astray
+from grader.engine.stages import StageValue, found_among, marks, marks_of_rows
 
 _ALIKE = 0.3
 """A value whose angle to the expected one has a smaller cosine is not what was meant by it."""
@@ -42,6 +42,7 @@ class Nearest:
     ) -> None:
         self.values = values
         self.lines = lines
+        self._of_reference = right
         self._right = found_among(marks(values), marks([*right, *_heads(right)]))
         self._last_right = max(map(int, np.flatnonzero(self._right)), default=-1)
         self._astray: list[int] = []
@@ -98,8 +99,21 @@ class Nearest:
         for ours, theirs in zip(expected, outputs, strict=False):
             if comparable(theirs, ours):
                 ends += [i for i, value in enumerate(self.values) if _is(value, theirs)][-1:]
-        ways = [first_astray(self._right.tolist(), made_of, [end]) for end in ends]
+        known = (self._right | self._rows_known(made_of)).tolist()
+        ways = [first_astray(known, made_of, [end]) for end in ends]
         self._astray = min(filter(None, ways), key=self._lines_and_place, default=[])
+
+    def _rows_known(self, made_of: Sequence[Sequence[int]]) -> np.ndarray:
+        """Which values are a row of one of the reference's, as of who takes token by token.
+
+        Those apart that are taken out of a right value: it may be the wrong row.
+        """
+        rows = found_among(marks(self.values), marks_of_rows(self._of_reference))
+        for place in np.flatnonzero(rows & ~self._right).tolist():
+            parents = [self.values[i] for i in made_of[place] if i != INPUT and self._right[i]]
+            row = marks([self.values[place]])
+            rows[place] = not found_among(row, marks_of_rows(parents)).any()
+        return rows
 
     def _lines_and_place(self, way: Sequence[int]) -> tuple[int, int]:
         return len({self.lines[place] for place in way}), way[0]

@@ -8,8 +8,6 @@ variants take part like mistakes.
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, count
@@ -18,6 +16,7 @@ from grader.engine.comparison import Comparer
 from grader.engine.distance import UNKNOWN, Comparison, Distance
 from grader.engine.findings import Trial
 from grader.engine.likely import at_stages, by_parameters
+from grader.engine.patience import Patience
 from grader.engine.suspects import AS_IT_IS, Suspect, variant_suspects
 
 _ALTERNATIVES = 3
@@ -63,13 +62,13 @@ class _Walk:
 
 
 class Search:
-    """One search; ``end`` is the processor time at which it gives up."""
+    """One search; without ``patience`` it takes the time that it needs."""
 
-    def __init__(self, comparer: Comparer, end: float = math.inf) -> None:
+    def __init__(self, comparer: Comparer, patience: Patience | None = None) -> None:
         self.comparer = comparer
         self.findings = comparer.findings
         self.problem = comparer.problem
-        self.end = end
+        self.patience = patience or Patience(comparer)
 
     @property
     def _failing(self) -> tuple[Trial, int]:
@@ -191,7 +190,7 @@ class Search:
             return None
         at, near, *_ = at_stages(singles, here)
         for one, other in combinations([*at, *near], 2):
-            if time.process_time() > self.end:
+            if self.patience.over():
                 return None
             both = one.joined(other)
             found = self.comparer.compare(both, trial, style)
@@ -210,7 +209,7 @@ class Search:
         not eager hears the best of a group when all of it was looked at.
         """
         current, here = state.suspect, state.found
-        if current.parts() and time.process_time() < self.end:
+        if current.parts() and not self.patience.over():
             better = self._settled([state], here)
             yield better
             if better:
@@ -232,7 +231,7 @@ class Search:
             closer += [one for one in others if one.found.leads_on_from(here)]
             closer.sort(key=_State.order)
             further = [one for one in others if _is_further(one.found, here)]
-            late = time.process_time() > self.end
+            late = self.patience.over()
             better = [] if equal or late else self._settled(further, here)
             if equal or better or (closer and closer[0].found.further(here, self.problem)):
                 yield [*equal, *better, *closer]
@@ -251,12 +250,14 @@ class Search:
         if state.found.distance.stages != UNKNOWN:
             return at_stages(singles, state.found)
         creating = [single for single in singles if single.check == "parameters"]
-        return by_parameters(self.comparer, creating, state.suspect, state.trial, room, self.end)
+        return by_parameters(
+            self.comparer, creating, state.suspect, state.trial, room, self.patience
+        )
 
     def _each(self, tier: Iterable[Suspect], state: _State, seen: list[_State]) -> Iterator[_State]:
         """Where each suspect of a group leads, as long as there is time and none is sure."""
         for single in tier:
-            if time.process_time() > self.end:
+            if self.patience.over():
                 return
             if not state.suspect.contains(single):
                 joined = state.suspect.joined(single)

@@ -14,6 +14,7 @@ from grader.engine.traced import Intermediate
 from grader.problem import Stage
 
 _MARK_TOLERANCE = 1e-7
+_ROUNDING = 1e-12
 _PLAINLY = 1e-4
 """How far a number may be from 0 or 1 to count as that."""
 _TELLING = 0.5
@@ -82,6 +83,17 @@ def marks(values: Sequence[np.ndarray]) -> np.ndarray:
     return np.array(rows, np.float64).reshape(-1, 3)
 
 
+def marks_of_rows(values: Sequence[np.ndarray]) -> np.ndarray:
+    """The `marks` of each row, along the last axis, of values with more: shape (n, 3)."""
+    rows = [np.zeros((0, 3))]
+    tables = [v.reshape(-1, v.shape[-1]) for v in values if v.ndim > 1 and v.size]
+    with np.errstate(all="ignore"):
+        for v in tables:
+            sizes = np.full(len(v), v.shape[1], np.float64)
+            rows.append(np.stack([sizes, v.sum(axis=1), np.vecdot(v, v)], axis=1))
+    return np.concatenate(rows)
+
+
 def found_among(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
     """For each row of ``wanted`` (marks) whether ``offered`` has an equal one."""
     found = np.zeros(len(wanted), bool)
@@ -95,13 +107,17 @@ def _equal_marks(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
     """The same for marks of values that all have the same size.
 
     Sums are compared only where the sums of squares are equal: from thousands of single numbers
-    by thousands few pairs are left.
+    by thousands few pairs are left.  And so are the squares of the distances from the mean: all
+    that is nearly even, such as probabilities of which none stands out, has nearly the same sums.
     """
     offered = offered[np.isfinite(offered).all(axis=1)]
     pairs = np.unique(offered[:, 2] + 1j * offered[:, 1])  # in the order of the squares
     found = np.zeros(len(wanted), bool)
     with np.errstate(all="ignore"):
         size, total, squares = wanted.T
+        spread = squares - total**2 / np.maximum(size, 1)
+        spreads = pairs.real - pairs.imag**2 / np.maximum(size[:1], 1)
+        apart = _MARK_TOLERANCE * 10 * spread + _ROUNDING * squares + 1e-30
         near = _MARK_TOLERANCE * 10 * (squares + 1e-30)
         gap = _MARK_TOLERANCE * 10 * (np.sqrt(size * squares) + 1e-30)
         first = np.searchsorted(pairs.real, squares - near)
@@ -109,7 +125,9 @@ def _equal_marks(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
         for step in range((beyond - first).max(initial=0)):
             place = first + step
             left = ~found & (place < beyond)
-            found[left] = np.abs(pairs.imag[place[left]] - total[left]) <= gap[left]
+            place = place[left]
+            equal_sums = np.abs(pairs.imag[place] - total[left]) <= gap[left]
+            found[left] = equal_sums & (np.abs(spreads[place] - spread[left]) <= apart[left])
     return found
 
 

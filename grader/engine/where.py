@@ -172,7 +172,7 @@ def _in_whole_rows(value: np.ndarray) -> str:
     nan = np.isnan(value)
     if value.ndim < 2 or nan.all() or not (nan.all(axis=-1) == nan.any(axis=-1)).all():
         return ""
-    return " in whole rows (nn.Embed gives that for an index beyond its table, and 0/0 does)"
+    return " in whole rows (0/0 gives that, and nn.Embed for an index beyond its table)"
 
 
 def _of_outputs(

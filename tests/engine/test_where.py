@@ -217,7 +217,7 @@ def cls_and_position_forward(seed, tokens):
 """
     nearest = grade_text(source, 39, **PLAIN)["nearest"][0]
     assert nearest["what"] == "the first NaN"
-    assert "nn.Embed gives that for an index beyond its table" in nearest["difference"]
+    assert "nn.Embed for an index beyond its table" in nearest["difference"]
 
 
 HEAD_BY_HEAD = "return jnp.stack([mix(q[:, i], k[:, i], v[:, i]) for i in range(q.shape[1])], 1)"
@@ -346,3 +346,49 @@ def test_rows_in_another_order_are_told_where_they_begin(grade_text: Grade) -> N
     stages = grade_text(path.read_text(), 46, **PLAIN)["stages"]
     told = [stage["title"] for stage in stages if stage["found"]]
     assert told == ["patches", "+CLS, rows in another order"]
+
+
+PATCH_BY_PATCH = """\
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class Patches(nn.Module):
+    p: int
+    d: int
+
+    @nn.compact
+    def __call__(self, image):
+        height, width, channels = image.shape
+        p = self.p
+        kernel = self.param("w", nn.initializers.lecun_normal(), (p * p * channels, self.d))
+        bias = self.param("b", nn.initializers.zeros, (self.d,))
+        rows = []
+        for i in range(0, height, p):
+            for j in range(0, width, p):
+                patch = image[i : i + p, j : j + p]
+                rows.append(patch.reshape(-1) @ kernel + (0.0 if i + j else bias))
+        return jnp.stack(rows)
+
+
+def patch_embed_forward(seed, image, patch_size, d_model):
+    model = Patches(patch_size, d_model)
+    return model.apply(model.init(jax.random.key(seed), image), image)
+"""
+
+
+def test_a_patch_on_its_own_is_not_taken_for_what_goes_wrong(grade_text: Grade) -> None:
+    """Each row is one that the reference has, before or after its bias; together they are not."""
+    nearest = grade_text(PATCH_BY_PATCH, 38, **PLAIN)["nearest"][0]
+    assert nearest["what"] == "the first value that the reference does not have"
+    assert nearest["code"].strip() == "return jnp.stack(rows)"
+
+
+def test_probabilities_that_are_nearly_even_are_not_all_the_same(grade_text: Grade) -> None:
+    source = catalogue.solution_path(48).read_text(encoding="utf-8")
+    capped = source.replace("/ temperature", "/ max(temperature, 0.1)")
+    assert capped != source
+    nearest = grade_text(capped, 48)["nearest"][0]
+    assert nearest["what"] == "the first value that the reference does not have"
+    assert "max(temperature, 0.1)" in nearest["code"]

@@ -39,6 +39,7 @@ from grader.engine.init_equation import (
     linen_init,
     unlooked_at,
 )
+from grader.engine.known_calls import KnownCalls
 
 CHECKED_ON = {"flax": ("0.12",), "jax": ("0.10", "0.11", "0.12")}
 
@@ -252,16 +253,19 @@ def trace(
 def sizes_created(function: Callable[..., Any], *inputs: Any) -> Counter[int]:
     """The sizes of the variables that the first ``init`` in a function creates.
 
-    Quicker than a trace: the rest of the function is not even looked at.
+    Quicker than a trace: the rest of the function is not even looked at, nor are calls of modules
+    of which it is known what they create.
     """
+    calls = KnownCalls()
     _State.first_init_only = True
     filtering = jax.config.jax_traceback_filtering  # type: ignore[attr-defined]
     jax.config.update("jax_traceback_filtering", "off")  # of an exception that is only a way out
     try:
-        trace(function, *inputs, shapes_only=True)
+        with nn.intercept_methods(calls):
+            trace(function, *inputs, shapes_only=True)
     except _FirstInit as first:
         sizes: Counter[int] = first.args[0]
-        return sizes
+        return sizes + calls.sizes
     finally:
         _State.first_init_only = False
         jax.config.update("jax_traceback_filtering", filtering)

@@ -1,75 +1,106 @@
-"""Calls of modules of which it is known what they create and return.
+"""Calls of modules that are known from an earlier trace: not traced again, for all mutants.
 
-To foresee how many numbers a mutant creates, its ``init`` is traced, again and again for models of
-which most is alike.  A block that was called before, with arrays of the same shapes, is not called
-again.
+Most of a mutant of a ViT is the reference's own: encoder blocks that no edit reaches, and layers
+that are alike.  What such a call creates and computes depends on the shapes of what it is given
+alone, so it is traced when it is first made and taken from there when it is made again.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 _MOST_KEPT = 2000
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What a call creates, as sizes, and the shapes of what it returns."""
+class _Creation:
+    """What a call creates, by collection, and what it returns: trees of shapes."""
 
-    sizes: Counter[int]
+    variables: dict[str, Any]
     outputs: Any
 
 
-_known: dict[Hashable, _Known] = {}
+_creations: dict[Hashable, _Creation] = {}
+_programs: dict[Hashable, Callable[..., Any]] = {}
 
 
-class KnownCalls:
-    """An interceptor of module methods (`flax.linen.intercept_methods`) for one ``init``.
+def reuse(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+    """An interceptor (`flax.linen.intercept_methods`) while a reference solution is traced.
 
-    Attributes:
-      sizes: those of the variables that were not created because a call is known.
-
+    Only for traces in which nobody asks for the values that parameters start with: known ones are
+    zeros.
     """
-
-    def __init__(self) -> None:
-        self.sizes: Counter[int] = Counter()
-        self._counted: set[Any] = set()
-
-    def __call__(self, call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-        """Make the call, or return zeros where it is known."""
-        module = context.module
-        key = _key(module, args, kwargs) if context.method_name == "__call__" else None
-        if key is None:
-            return call(*args, **kwargs)
-        first = module.path not in self._counted
-        self._counted.add(module.path)
-        if key not in _known:
-            before = Counter(self.sizes)
-            output = call(*args, **kwargs)
-            if first and len(_known) < _MOST_KEPT:
-                made = Counter(math.prod(leaf.shape) for leaf in jax.tree.leaves(module.variables))
-                shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), output)
-                _known[key] = _Known(made + (self.sizes - before), shapes)
-            return output
-        if first:
-            self.sizes += _known[key].sizes
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), _known[key].outputs)
+    module = context.module
+    if context.method_name == "__call__" and module.scope is not None:
+        creates = module.is_initializing()
+        key = _key(module, args, kwargs, creates)
+        if key is not None and creates:
+            return _created(key, module, lambda: call(*args, **kwargs))
+        if key is not None and module.path and _is_block(module):
+            return _computed(key, module, args, kwargs)
+    return call(*args, **kwargs)
 
 
-def _key(module: Any, args: Any, kwargs: Any) -> Hashable | None:
-    """What decides which sizes a call creates; None where that is not known."""
-    fields = (f.name for f in dataclasses.fields(module) if f.name not in ("parent", "name"))
+def _created(key: Hashable, module: Any, call: Callable[[], Any]) -> Any:
+    known = _creations.get(key)
+    if known is None:
+        output = call()
+        _keep(_creations, key, _Creation(*_shapes((dict(module.variables), output))))
+        return output
+    for collection, variables in known.variables.items():
+        for name, tree in variables.items():
+            module.scope.put_variable(collection, name, _zeros(tree))
+    return _zeros(known.outputs)
+
+
+def _computed(key: Hashable, module: Any, args: Any, kwargs: Any) -> Any:
+    program = _programs.get(key)
+    if program is None:
+        alone = module.clone(parent=None, name=None)
+        program = jax.jit(lambda variables, args, kwargs: alone.apply(variables, *args, **kwargs))
+        _keep(_programs, key, program)
+    return program(module.variables, args, kwargs)
+
+
+def _keep(known: dict[Hashable, Any], key: Hashable, value: Any) -> None:
+    if len(known) >= _MOST_KEPT:
+        known.clear()
+    known[key] = value
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+
+
+def _zeros(tree: Any) -> Any:
+    return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), tree)
+
+
+def _is_block(module: Any) -> bool:
+    """Whether a module is one of a reference solution, and none of Flax's."""
+    return type(module).__module__.startswith("reference_")
+
+
+def _key(module: Any, args: Any, kwargs: Any, creates: bool) -> Hashable | None:
+    """What decides what a call computes, or which shapes it creates; None where it is not known.
+
+    Of functions in its fields the names decide about shapes: each ``normal(0.02)`` is another one.
+    """
+    names = (f.name for f in dataclasses.fields(module) if f.name not in ("parent", "name"))
+    fields = tuple((name, getattr(module, name)) for name in names)
+    if creates:
+        fields = tuple((name, _name_of(value)) for name, value in fields)
     leaves, tree = jax.tree.flatten((args, kwargs))
-    shapes = tuple((getattr(x, "shape", x), str(getattr(x, "dtype", ""))) for x in leaves)
-    key = type(module), tuple((n, _settled(getattr(module, n))) for n in fields), shapes, tree
+    if not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves):
+        return None
+    shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
+    key = type(module), fields, shapes, tree
     try:
         hash(key)
     except TypeError:
@@ -77,6 +108,6 @@ def _key(module: Any, args: Any, kwargs: Any) -> Hashable | None:
     return key
 
 
-def _settled(value: Any) -> Any:
-    """A field's value; of a function its name, as each ``normal(0.02)`` is another one."""
+def _name_of(value: Any) -> Any:
+    """The name of a function; any other value as it is."""
     return (value.__module__, value.__qualname__) if hasattr(value, "__qualname__") else value

@@ -31,6 +31,7 @@ import jax.numpy as jnp
 from jax.extend import core as jex
 from jax.interpreters import partial_eval
 
+from grader.engine import known_calls
 from grader.engine.init_equation import (
     LEARNED_OR_STATE,
     Inventory,
@@ -39,7 +40,6 @@ from grader.engine.init_equation import (
     linen_init,
     unlooked_at,
 )
-from grader.engine.known_calls import KnownCalls
 
 CHECKED_ON = {"flax": ("0.12",), "jax": ("0.10", "0.11", "0.12")}
 
@@ -256,16 +256,15 @@ def sizes_created(function: Callable[..., Any], *inputs: Any) -> Counter[int]:
     Quicker than a trace: the rest of the function is not even looked at, nor are calls of modules
     of which it is known what they create.
     """
-    calls = KnownCalls()
     _State.first_init_only = True
     filtering = jax.config.jax_traceback_filtering  # type: ignore[attr-defined]
     jax.config.update("jax_traceback_filtering", "off")  # of an exception that is only a way out
     try:
-        with nn.intercept_methods(calls):
+        with nn.intercept_methods(known_calls.reuse):
             trace(function, *inputs, shapes_only=True)
     except _FirstInit as first:
         sizes: Counter[int] = first.args[0]
-        return sizes + calls.sizes
+        return sizes
     finally:
         _State.first_init_only = False
         jax.config.update("jax_traceback_filtering", filtering)

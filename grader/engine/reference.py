@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from types import ModuleType
 from typing import Any
 
+import flax.linen as nn
+
 from grader import blocks, catalogue
 from grader.catalogue import BrokenProblem, problem, solution_path
+from grader.engine import known_calls
 from grader.engine.layout import Kinds
 from grader.engine.process import Lost
 from grader.engine.submission import load
@@ -145,9 +148,11 @@ class Solutions:
         with self.active():
             traced = None
             alike = self._alike(_key(number, contract, seed, sizes, kinds))
-            if alike is not None and kinds is not None:
-                traced = _foreseen(alike, contract, function, seed, sizes)
-            traced = traced or Traced(contract, function, seed, sizes, drawn=kinds is None)
+            reused = kinds is not None and self._edits
+            with nn.intercept_methods(known_calls.reuse) if reused else nullcontext():
+                if alike is not None and kinds is not None:
+                    traced = _foreseen(alike, contract, function, seed, sizes)
+                traced = traced or Traced(contract, function, seed, sizes, drawn=kinds is None)
         if kinds is not None:
             traced.leaves = kinds.told(traced.leaves)
         return traced

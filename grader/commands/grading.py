@@ -30,7 +30,9 @@ def grade(
     seed: Annotated[
         int, typer.Option(min=0, max=catalogue.MOST_SEED, help="Draw other cases.")
     ] = 0,
-    cases: Annotated[int, typer.Option(min=1, max=3000, help="At least so many cases.")] = 30,
+    cases: Annotated[
+        int, typer.Option(min=1, max=3000, help="At least so many cases, and 30.")
+    ] = 30,
     timeout: Annotated[
         float, typer.Option(min=1, max=3600, help="Seconds that the answer has.")
     ] = 20.0,

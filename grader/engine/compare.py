@@ -45,10 +45,15 @@ def all_close(
 def worst(actual: np.ndarray, expected: np.ndarray) -> tuple[float, tuple[int, ...]]:
     """The largest difference and its index; a value that is not finite counts as infinite."""
     with np.errstate(all="ignore"):
-        gap = np.abs(np.asarray(actual, np.float64) - np.asarray(expected, np.float64))
+        gap = np.abs(_wide(actual) - _wide(expected))
     gap = np.where(np.isnan(gap), np.inf, gap)
     index = np.unravel_index(int(gap.argmax()), gap.shape)
     return float(gap[index]), tuple(int(i) for i in index)
+
+
+def _wide(value: np.ndarray) -> np.ndarray:
+    """Truth values and integers as floating-point numbers; complex ones stay."""
+    return np.asarray(value, np.result_type(value, np.float64))
 
 
 def relative_gap(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:

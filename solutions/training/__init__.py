@@ -11,7 +11,8 @@ problem 50) · `programs` (many steps, compiled) · `loop` (what surrounds them)
 `one_line` (never lost, and no chatter) · `train` (all of it together).
 
 What people see: `runs` (the folder) · `onlooker` (what is told) · `watching` (who looks on,
-signals), `bar` and `events` (TensorBoard's) · `evaluation` (the trained model at work) · `report` and `figures`.
+signals), `bar` and `events` (TensorBoard's) · `evaluation` (the trained model at work) · `report`
+and `figures`.
 
     from solutions.training import named, train
     trained = train(named("digits"), seed=0)

@@ -187,7 +187,7 @@ def load_test(
       image_size: likewise.
       trained_on: the digest of what was trained on.
       trained_from: where that came from, if it is known.
-      tell: gets a line where images that were trained on may be among them.
+      tell: gets a line where not all of it is tested, or images that were trained on are among it.
 
     Raises:
       BadData: as `load` does.
@@ -203,6 +203,7 @@ def load_test(
         with contextlib.suppress(BadData):  # too few for two parts
             parted = split(path.name, *found)
             if parted.digest == trained_on:
+                tell(f"{source} was trained on, but for a fifth that was held out: that is tested")
                 return parted.tested
         if str(path) == trained_from:
             tell(

@@ -181,7 +181,9 @@ def test_what_to_test_on(image_folder: Path, tmp_path: Path) -> None:
     """A test part where there is one, else all, but nothing that was trained on."""
     trained = data.load(str(image_folder))
     assert len(data.load_test(str(image_folder), None, "something else").images) == 60
-    again = data.load_test(str(image_folder), None, trained.digest)
+    told: list[str] = []
+    again = data.load_test(str(image_folder), None, trained.digest, tell=told.append)
+    assert "a fifth that was held out" in told[0]
     assert np.array_equal(again.images, trained.test_images)
     parts = shades_as_parquet(tmp_path / "parts")
     (parts / "plain" / "train-0.parquet").unlink()

@@ -110,7 +110,13 @@ def _show_case(order: Order, text: str) -> None:
     from grader.report.terminal import console_for
 
     try:
-        view = view_case(order, json.loads(text))
-    except (ValueError, RecursionError, BadCase, Unreadable) as error:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        raise UsageError(
+            "--case is a JSON object in quotes, as a report prints it below 'See it with'"
+        ) from None
+    try:
+        view = view_case(order, told)
+    except (ValueError, BadCase, Unreadable) as error:
         raise UsageError(f"--case: {error}") from None
     print_case(view, console_for())

@@ -26,9 +26,12 @@ def read_query(path: Path) -> Float[np.ndarray, " D"]:
     """
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:150]
-        raise BadData(f"the query {path} cannot be read as .npy: {reason}") from None
+    except OSError as error:
+        raise BadData(f"the query {path} cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        raise BadData(
+            f"the query {path} cannot be read as .npy; write it with numpy.save(path, embedding)"
+        ) from None
     if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind != "f":
         raise BadData(f"the query {path} must hold one array of floats of shape (D,)")
     if not (np.isfinite(values).all() and values.any()):

@@ -172,7 +172,9 @@ def read(folder: Path) -> Run:
                 raise ValueError(f"its {name} is {told.get(name)!r}")
         return Run(folder, recipe, mine=mine, **lists, **told)
     except FileNotFoundError:
-        raise NoRun(f"{folder} holds no run (no run.json)") from None
+        inside = sorted(folder.glob("*/run.json"), key=lambda file: file.stat().st_mtime)
+        instead = f"; name one of those in it, e.g. {inside[-1].parent}" if inside else ""
+        raise NoRun(f"{folder} holds no run (no run.json){instead}") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, BadRecipe) as error:
         raise NoRun(f"{folder}/run.json cannot be read: {one_line(error)}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -41,8 +42,8 @@ def heading(text: str) -> str:
 
 
 def section(title: str, *words: str) -> str:
-    """The title of a section and a line for each of ``words``."""
-    return f"<h2>{html.escape(title)}</h2>" + "".join(map(note, words))
+    """The title of a section and a line for each of ``words`` that is not empty."""
+    return f"<h2>{html.escape(title)}</h2>" + "".join(map(note, filter(None, words)))
 
 
 def note(words: str) -> str:
@@ -76,21 +77,33 @@ def fields(values: Mapping[str, object]) -> str:
 
 def picture(figure: Any, alternative: str) -> str:
     """A figure as a picture; ``alternative`` says in words what is on it."""
+    return embedded(png(figure), alternative)
+
+
+def png(figure: Any) -> bytes:
+    """A figure as a file."""
     buffer = io.BytesIO()
     # What laid itself out needs no second pass that looks for its edges.
     edges = None if figure.get_layout_engine() else "tight"
-    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches=edges)
-    encoded = base64.b64encode(buffer.getvalue()).decode()
+    with warnings.catch_warnings():  # of letters that its font lacks, in the names of classes
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches=edges)
+    return buffer.getvalue()
+
+
+def embedded(file: bytes, alternative: str) -> str:
+    """A PNG file within the page."""
+    encoded = base64.b64encode(file).decode()
     return (
         f"<img alt='{html.escape(alternative, quote=True)}' src='data:image/png;base64,{encoded}'>"
     )
 
 
-def figure(width: float, height: float) -> Any:
+def figure(width: float, height: float, layout: str | None = "constrained") -> Any:
     """A figure, in inches, that no window and no global state of pyplot knows of."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def images(rows: int, columns: int, side: float, titles: bool = True) -> tuple[Any, Any]:

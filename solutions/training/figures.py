@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from solutions import page
 from solutions.training.loop import Line
 
-_DPI = 110
 _MISTAKES = 16
 _LONGEST_NAME = 24
 NAMED_CLASSES = 20
 """Up to so many have their names beside the confusion matrix, and their counts in it."""
 
 
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():  # of letters that its font lacks, in the names of classes
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
-    return buffer.getvalue()
-
-
-def _figure(width: float, height: float, layout: str | None = "constrained") -> Any:
-    """A figure that no window and no global state of pyplot knows of."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout=layout)
-
-
 def curves(history: Sequence[Line]) -> bytes:
     """Loss, accuracy and learning rate over the epochs."""
-    figure = _figure(11, 3.2)
+    figure = page.figure(11, 3.2)
     axes = figure.subplots(1, 3)
     size = 3 if len(history) > 1 else 12  # a single one has no line beside it
     dots = {"marker": ".", "markersize": size}
@@ -50,7 +33,7 @@ def curves(history: Sequence[Line]) -> bytes:
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
-    return _png(figure)
+    return page.png(figure)
 
 
 def _known(history: Sequence[Line], name: str) -> tuple[list[float], list[float]]:
@@ -65,7 +48,9 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str])
     table = np.zeros((count, count), int)
     np.add.at(table, (labels, predicted), 1)
     side = min(12.0, 2 + 0.45 * count)
-    figure = _figure(side, side, layout=None)  # names stand around the matrix, whatever they take
+    figure = page.figure(
+        side, side, layout=None
+    )  # names stand around the matrix, whatever they take
     axis = figure.subplots()
     axis.imshow(np.sqrt(table), cmap="Blues")
     if count <= NAMED_CLASSES:
@@ -78,7 +63,7 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str])
         axis.set_yticks(range(count), classes)
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
-    return _png(figure)
+    return page.png(figure)
 
 
 def _short(name: str) -> str:
@@ -101,7 +86,7 @@ def mistakes(
     classes, worst = [_short(name) for name in _literal(classes)], worst[:_MISTAKES]
     columns = min(8, len(worst))
     rows = -(-len(worst) // columns)
-    figure = _figure(1.5 * columns, 1.9 * rows)
+    figure = page.figure(1.5 * columns, 1.9 * rows)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes:
         axis.axis("off")
@@ -110,7 +95,7 @@ def mistakes(
         share = probabilities[row].max()
         said = f"{classes[predicted[row]]} ({share:.0%})\ntrue: {classes[labels[row]]}"
         axis.set_title(said, fontsize=8)
-    return _png(figure)
+    return page.png(figure)
 
 
 def most_confident_mistakes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -136,7 +121,7 @@ def _show(axis: Any, image: np.ndarray) -> None:
 def attention(images: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> bytes:
     """Each image, the mean over the heads of the last block, and each of the first six heads."""
     heads = min(6, maps[0].shape[0])
-    figure = _figure(1.5 * (heads + 2), 1.6 * len(images))
+    figure = page.figure(1.5 * (heads + 2), 1.6 * len(images))
     axes = figure.subplots(len(images), heads + 2, squeeze=False)
     for i, (line, image, found) in enumerate(zip(axes, images, maps, strict=True)):
         for axis in line:
@@ -149,7 +134,7 @@ def attention(images: Sequence[np.ndarray], maps: Sequence[np.ndarray]) -> bytes
             names = ["image", "all heads", *(f"head {h + 1}" for h in range(heads))]
             for axis, name in zip(line, names, strict=True):
                 axis.set_title(name, fontsize=8)
-    return _png(figure)
+    return page.png(figure)
 
 
 def overlay(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -177,9 +162,9 @@ def positions(table: np.ndarray, grid: tuple[int, int], extra_tokens: int) -> by
     cosines = (unit @ unit.T).reshape(rows, columns, rows, columns)
     step_y, step_x = -(-rows // 8), -(-columns // 8)
     chosen = cosines[::step_y, ::step_x]
-    figure = _figure(5, 5 * chosen.shape[0] / chosen.shape[1])
+    figure = page.figure(5, 5 * chosen.shape[0] / chosen.shape[1])
     axes = figure.subplots(*chosen.shape[:2], squeeze=False)
     for (i, j), axis in np.ndenumerate(axes):
         axis.imshow(chosen[i, j], vmin=-1, vmax=1, cmap="viridis")
         axis.axis("off")
-    return _png(figure)
+    return page.png(figure)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from solutions import page
 from solutions.training import devices, figures
 from solutions.training.data import Dataset
 from solutions.training.disk import write_whole
@@ -20,16 +19,6 @@ from solutions.training.loop import Line
 from solutions.training.recipe import Recipe
 from solutions.training.runs import Run
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-       color: #1b1b1b; background: #fff }
-h1 { font-size: 1.6rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin-top: 2rem }
-img { max-width: 100%; height: auto } pre { background: #f2f2f2;
-       padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere }
-table { border-collapse: collapse } td, th { padding: .1rem .8rem .1rem 0; text-align: left }
-p.note { color: #555; margin-top: 0 }
-@media (max-width: 40rem) { table { display: block; overflow-x: auto } }
-"""
 _ATTENTION_IMAGES = 4
 _PAIRS = 12
 
@@ -80,14 +69,17 @@ def write(
     shown = int((predicted == data.test_labels).sum())
     rounding = "" if shown == correct else f"{shown} right: computed anew, and rounded elsewhere"
     parts = [
-        f"<h1>{html.escape(_title(run.recipe.name, data.name))}: {last['test_accuracy']:.2%}</h1>",
-        f"<p class=note>{correct} of {count} test images of {html.escape(data.name)}, "
-        f"after {epochs(last)} in {last['seconds']:.0f} s, compiling and testing included; "
-        f"{median_rate(history):.0f} images/s while training</p>",
-        f"<p class=note>{len(data.train_images)} images to train on, seed {run.seed}, on "
-        f"{html.escape(devices.told())}</p>",
-        *(f"<p class=note>{html.escape(note)}</p>" for note in notes),
-        f"<pre>{html.escape(run.command)}</pre>",
+        page.heading(f"{_title(run.recipe.name, data.name)}: {last['test_accuracy']:.2%}"),
+        page.note(
+            f"{correct} of {count} test images of {data.name}, after {epochs(last)} in "
+            f"{last['seconds']:.0f} s, compiling and testing included; "
+            f"{median_rate(history):.0f} images/s while training"
+        ),
+        page.note(
+            f"{len(data.train_images)} images to train on, seed {run.seed}, on {devices.told()}"
+        ),
+        *map(page.note, notes),
+        page.command(run.command),
         _picture("Curves", _of_the_curves(run.recipe), curves),
         _picture(
             "Confusion", rounding, figures.confusion(data.test_labels, predicted, data.classes)
@@ -99,24 +91,13 @@ def write(
         _table("Recipe", dataclasses.asdict(run.recipe)),
         _table("Versions", run.versions),
     ]
-    page = (
-        "<!doctype html><html lang=en><head><meta charset=utf-8>"
-        "<meta name=viewport content='width=device-width'>"
-        f"<title>{html.escape(run.folder.name)}</title><style>{_STYLE}</style></head><body>"
-        + "\n".join(part for part in parts if part)
-        + "</body></html>\n"
-    )
     path = run.folder / "report.html"
-    write_whole(path, page)
+    write_whole(path, page.page(run.folder.name, parts))
     return path
 
 
 def _picture(title: str, words: str, png: bytes) -> str:
-    encoded = base64.b64encode(png).decode()
-    return (
-        f"<h2>{title}</h2><p class=note>{words}</p>"
-        f"<img alt='{title}' src='data:image/png;base64,{encoded}'>"
-    )
+    return page.section(title, words) + page.embedded(png, title)
 
 
 def _of_the_curves(recipe: Recipe) -> str:
@@ -145,7 +126,7 @@ def _confused(data: Dataset, predicted: np.ndarray) -> str:
 def _mistakes(data: Dataset, probabilities: np.ndarray) -> str:
     png = figures.mistakes(data.test_images, data.test_labels, probabilities, data.classes)
     if png is None:
-        return "<h2>Worst mistakes</h2><p class=note>none: every test image is right</p>"
+        return page.section("Worst mistakes", "none: every test image is right")
     words = "the wrong answers on test images that were given with the highest probability"
     return _picture("Worst mistakes", words, png)
 
@@ -157,7 +138,7 @@ def _attention_maps(classifier: Classifier, images: np.ndarray) -> list[np.ndarr
 def _attention(classifier: Classifier, data: Dataset, maps: list[np.ndarray]) -> str:
     images = data.test_images[:_ATTENTION_IMAGES]
     if len(maps) < len(images):
-        return "<h2>Attention</h2><p class=note>this model does not show its weights</p>"
+        return page.section("Attention", "this model does not show its weights")
     whose = "from the CLS token" if classifier.model.extra_tokens else "mean over the patches"
     words = f"attention of the last block to each patch, {whose}"
     return _picture("Attention", words, figures.attention(list(images), maps))
@@ -176,8 +157,4 @@ def _positions(classifier: Classifier) -> str:
 
 
 def _table(title: str, values: Mapping[str, object]) -> str:
-    rows = "".join(
-        f"<tr><th>{html.escape(str(key))}</th><td>{html.escape(str(value))}</td></tr>"
-        for key, value in values.items()
-    )
-    return f"<h2>{title}</h2><table>{rows}</table>"
+    return page.section(title) + page.fields(values)

@@ -19,7 +19,7 @@ from grader.report.text import (
     nearest_words,
     on_one_line,
 )
-from grader.report.wrapping import print_indented
+from grader.report.wrapping import print_hanging, print_indented
 from grader.verdict import Check, Counterexample, Nearest, StageLine, Status, Verdict
 
 _STYLES: dict[Status, str] = {
@@ -54,7 +54,7 @@ def print_verdict(verdict: Verdict, problem: Problem, console: Console) -> None:
     console.print()
     heading = Text(f"{problem.number} {signs.dot} {problem.title}", "bold")
     console.print(heading)
-    console.print(Text(on_one_line(verdict.file), "dim"))
+    print_hanging(console, Text(on_one_line(verdict.file), "dim"))
     console.print()
     for check in verdict.checks:
         _print_check(check, console, signs)

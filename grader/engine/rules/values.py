@@ -8,6 +8,7 @@ threefry key, a void dtype for longer keys), so that every shape rule works on k
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -91,8 +92,12 @@ def as_written(value: Any) -> Any:
     if value.size > _MOST_WRITTEN:
         return value
     array = np.asarray(value)
-    written = np.array([float(str(number)) for number in array.flat]).reshape(array.shape)
-    return np.clip(written, -_LARGEST, _LARGEST) if np.isfinite(written).all() else value
+    return np.array([_meant(number) for number in array.flat]).reshape(array.shape)
+
+
+def _meant(number: np.float32) -> float:
+    meant = float(str(number))
+    return math.copysign(_LARGEST, meant) if _LARGEST < abs(meant) < math.inf else meant
 
 
 def _hold_keys(value: Any, dtype: np.dtype[Any]) -> np.ndarray:

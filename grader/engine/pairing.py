@@ -6,7 +6,7 @@ with nothing may be in parts.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -29,6 +29,10 @@ the reference's stands for the product: a factor on a kernel may as well be the 
 scores."""
 
 
+AND = " and "
+"""Between the names of tables that one array holds."""
+
+
 @dataclass(frozen=True)
 class Choices:
     """Decisions that shapes alone do not make.
@@ -42,8 +46,9 @@ class Choices:
       pairing: which of the ways to tell parameters of equal size apart.
       mode: which parameters share an array, where that is known: the way that is tried first.
       known: paths of which the group of slots is known that they belong to.
-      tables: paths of which a draw has shown of which table they are rows, and from which row on:
-        what they are likely to be on other draws, which may have more rows.
+      tables: paths of which a draw has shown of which table they are rows, and from which row on,
+        or which tables they hold one after the other (joined by `AND`): what they are likely to be
+        on other draws, which may have more rows.
       undone: which of the factors of parameters are undone, as a place in `UNDONE`.
 
     """
@@ -74,6 +79,9 @@ _Step = Callable[[list[Slot], list[Leaf], Choices], _Paired]
 def paired(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
     """A full pairing, or None when something is left over on either side."""
     surely, slots, leaves = _pair_known(slots, leaves, dict(choices.known))
+    as_shown = _pair_as_shown(slots, leaves, choices)
+    if as_shown is not None:
+        return surely + as_shown
     pairs, free_slots, free_leaves = _pair_alike(slots, leaves, choices.pairing)
     rest = _pair_parts(free_slots, free_leaves, choices)
     if rest is None or (choices.parts and any(map(is_row_of_a_table, pairs))):
@@ -87,6 +95,28 @@ def paired(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | N
         if released is not None:
             return surely + others + released
     return None if rest is None else surely + pairs + rest
+
+
+def _pair_as_shown(slots: list[Slot], leaves: list[Leaf], choices: Choices) -> Pairs | None:
+    """A full pairing in which tables are split and joined as on another draw, if there is one.
+
+    Sizes alone may tell otherwise: with one patch and one register, CLS and register in one array
+    are as large as the position table.
+    """
+    whole = Counter(group for _, group, _ in choices.tables)
+    if not any(count > 1 or AND in group for group, count in whole.items()):
+        return None  # nothing is split or joined
+    paths = {path for path, _, _ in choices.tables}
+    groups = {part for group in whole for part in group.split(AND)}
+    held_slots = [slot for slot in slots if slot.group in groups]
+    held_leaves = [leaf for leaf in leaves if leaf.path in paths]
+    pairs, more_slots, more_leaves = _pair_alike(
+        [slot for slot in slots if slot not in held_slots],
+        [leaf for leaf in leaves if leaf not in held_leaves],
+        choices.pairing,
+    )
+    rest = _pair_parts(held_slots + more_slots, held_leaves + more_leaves, choices)
+    return None if rest is None else pairs + rest
 
 
 def is_row_of_a_table(pair: Pair) -> bool:
@@ -151,9 +181,14 @@ def _arrays_in(way: _Paired) -> int:
 
 def _unlike(pairs: Pairs, learned: Mapping[str, tuple[str, int]]) -> int:
     """In how much a way differs from what other draws have shown."""
-    shown = [(slots[0].group, learned[leaf.path]) for leaf, slots in pairs if leaf.path in learned]
+    shown = [(group_of(slots), learned[leaf.path]) for leaf, slots in pairs if leaf.path in learned]
     rows = [row for here, (group, row) in shown if here == group]
     return len(shown) - len(rows) + (rows != sorted(rows))
+
+
+def group_of(slots: Sequence[Slot]) -> str:
+    """What stands in an array, one after the other."""
+    return AND.join(slot.group for slot in slots)
 
 
 def _odd_in(way: _Paired) -> int:

@@ -24,6 +24,7 @@ from grader.engine.pairing import (
     UNDONE,
     Choices,
     fits,
+    group_of,
     is_learned_table,
     is_row_of_a_table,
     paired,
@@ -128,9 +129,9 @@ class Match:
     def tables(self) -> tuple[tuple[str, str, int], ...]:
         """The arrays that hold learned tokens or tables, or rows of them: see `Choices`."""
         return tuple(
-            (leaf.path, slots[0].group, slots[0].rows[0] if slots[0].rows else 0)
+            (leaf.path, group_of(slots), slots[0].rows[0] if slots[0].rows else 0)
             for leaf, slots in self.pieces
-            if len(slots) == 1 and is_learned_table((leaf, slots))
+            if all(is_learned_table((leaf, (slot,))) for slot in slots)
         )
 
     def _part(self, slot: Slot, reference: Sequence[np.ndarray]) -> np.ndarray:

@@ -91,7 +91,9 @@ class Leaves:
         return isinstance(other, Leaves) and self._numbers == other._numbers
 
 
-Stacks = Literal["none", "all", "first", "last", "halves", "backwards", "pairs", "first_pairs"]
+Stacks = Literal[
+    "none", "all", "first", "last", "halves", "more_first", "backwards", "pairs", "first_pairs"
+]
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,9 @@ class Mode:
 
     Attributes:
       stacks: which layers do: ``none``, ``all``, all but the ``first`` or the ``last``, those of
-        each of two ``halves``, all with the last one in front, ``backwards``, or the first and
-        the second ones of all ``pairs``, where an odd one is alone at the end or comes first.
+        each of two ``halves`` (an odd one in the second, or ``more_first``), all with the last one
+        in front, ``backwards``, or the first and the second ones of all ``pairs``, where an odd one
+        is alone at the end or comes first.
       fusion: of query, key and value, how many do, in the order of use.
       bias_fusion: the same for their biases.
       heads_apart: whether each head has query, key and value of its own.
@@ -191,6 +194,7 @@ def _stack(stacks: Stacks, layer: int | None, layers: int) -> int | None:
         alone = (layers - 1 if stacks == "pairs" else 0) if layers % 2 else None
         return 2 if layer == alone else (layer + (alone == 0)) % 2
     firsts = {"first": 1, "last": layers - 1, "halves": layers // 2}
+    firsts["more_first"] = layers - layers // 2
     return int(layer >= firsts.get(stacks, layers))
 
 

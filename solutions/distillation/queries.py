@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from solutions.distillation.safetensors_file import PretrainedError, beside
+from solutions.distillation.safetensors_file import INSTALL, PretrainedError, beside
 from solutions.distillation.teacher import text_embedder
 from solutions.training.data import BadData
 from solutions.training.disk import write_whole
@@ -82,9 +82,7 @@ def _tokenizer(path: Path) -> Callable[[str], list[int]]:
     try:
         from tokenizers import Tokenizer
     except ImportError:
-        raise PretrainedError(
-            "to read texts: pip install -c constraints.txt -e '.[pretrained]'"
-        ) from None
+        raise PretrainedError(f"to read texts: {INSTALL}") from None
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower

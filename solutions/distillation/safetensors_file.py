@@ -12,7 +12,8 @@ import numpy as np
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-_INSTALL = "pip install -c constraints.txt -e '.[pretrained]'"
+INSTALL = "pip install -c constraints.txt -e '.[pretrained]'"
+"""What brings the packages along that read published models."""
 
 
 class PretrainedError(ValueError):
@@ -153,7 +154,7 @@ def _download(source: str, names: Sequence[str]) -> list[Path]:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
     except ImportError:
-        raise PretrainedError(f"downloading {source} needs huggingface_hub: {_INSTALL}") from None
+        raise PretrainedError(f"downloading {source} needs huggingface_hub: {INSTALL}") from None
     repository, _, revision = source.partition("@")
     try:
         return [
@@ -178,7 +179,7 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
     except ImportError:
-        raise PretrainedError(f"reading {path} needs safetensors: {_INSTALL}") from None
+        raise PretrainedError(f"reading {path} needs safetensors: {INSTALL}") from None
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:

@@ -48,9 +48,8 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str])
     table = np.zeros((count, count), int)
     np.add.at(table, (labels, predicted), 1)
     side = min(12.0, 2 + 0.45 * count)
-    figure = page.figure(
-        side, side, layout=None
-    )  # names stand around the matrix, whatever they take
+    # Names stand around the matrix, whatever room they take.
+    figure = page.figure(side, side, layout=None)
     axis = figure.subplots()
     axis.imshow(np.sqrt(table), cmap="Blues")
     if count <= NAMED_CLASSES:

@@ -1,19 +1,10 @@
 """CLS and registers in one table, the position of CLS added to it in place."""
 
-from __future__ import annotations
-import math
-import functools
-from functools import partial
-from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 n02 = nn.initializers.normal(0.02)
-lecun = nn.initializers.lecun_normal()
-zeros = nn.initializers.zeros
-ones = nn.initializers.ones
 
 class Block(nn.Module):
     h: int

@@ -237,7 +237,6 @@ PITFALLS = (
             "after one step all parameters are. The absolute value has a slope everywhere."
         ),
         edits=(Edit(LOSS, "jnp.sqrt(jnp.square(student_scaled - teacher_scaled)).mean()"),),
-        stage="loss",
         hints=(
             "Your loss is right. What is its gradient where student and teacher agree?",
             "How steep is the square root at 0?",

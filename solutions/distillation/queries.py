@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
@@ -28,7 +29,7 @@ def read_query(path: Path) -> Float[np.ndarray, " D"]:
         values = np.load(path, allow_pickle=False)
     except OSError as error:
         raise BadData(f"the query {path} cannot be read: {error.strerror or error}") from None
-    except ValueError:
+    except (ValueError, EOFError, BadZipFile):
         raise BadData(
             f"the query {path} cannot be read as .npy; write it with numpy.save(path, embedding)"
         ) from None

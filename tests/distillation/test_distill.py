@@ -199,8 +199,12 @@ def test_a_query_is_read_or_refused(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_query(path), [1, 2])
     with pytest.raises(BadData, match="has length 2; the teacher's embeddings have 3"):
         check_query("q", read_query(path), 3)
-    with pytest.raises(BadData, match="cannot be read as"):
+    with pytest.raises(BadData, match="cannot be read: No such file"):
         read_query(tmp_path / "missing.npy")
+    for content in (b"1, 2", b"", b"PK\x03\x04 no archive"):
+        path.write_bytes(content)
+        with pytest.raises(BadData, match="cannot be read as .npy; write it with numpy.save"):
+            read_query(path)
 
 
 def test_queries_are_kept_for_a_resumed_run(tmp_path: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.engine.births import CHILDREN
+from grader.engine.fair_time import FairTime
 from grader.engine.handed_in import Unreadable, read_source
 from grader.engine.process import Child, Lost
 from grader.engine.remote import Remote
@@ -82,7 +84,8 @@ def grade(order: Order) -> Verdict:
     with open_children(order, CHILDREN if order.two_children else 1) as children:
         grading = Grading(order, source, *map(Remote, children))
         try:
-            with not_later_than(order.timeout + _GRACE):
+            busy = [os.getpid(), *(child.pid for child in children)]
+            with not_later_than(order.timeout + _GRACE, busy):
                 verdict = grading.run()
         except Lost:  # the alarm rang again while it was being told that it rang
             verdict = grading.broken_off("failed", "the time was up; the grader stopped here")
@@ -106,7 +109,7 @@ def open_children(order: Order, count: int) -> Iterator[list[Child]]:
 
 
 @contextmanager
-def not_later_than(seconds: float) -> Iterator[None]:
+def not_later_than(seconds: float, processes: Sequence[int]) -> Iterator[None]:
     """Raise ``Lost`` again and again inside the block from then on.
 
     The judge works with what a child told it, and a child may tell what keeps it busy.  Only
@@ -116,8 +119,11 @@ def not_later_than(seconds: float) -> Iterator[None]:
         yield
         return
 
+    time_of_all = FairTime(seconds, processes)
+
     def wake(*_: object) -> None:
-        raise Lost("timeout", "the time was up")
+        if time_of_all.left() <= 0:
+            raise Lost("timeout", "the time was up")
 
     before = signal.signal(signal.SIGALRM, wake)
     signal.setitimer(signal.ITIMER_REAL, seconds, _GRACE / 4)

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from grader.engine import wire
 from grader.engine.births import Birth, nursery
+from grader.engine.fair_time import FairTime
 from grader.engine.sandbox import MEMORY
 
 _CAPTURED = 64 * 2**10
@@ -44,17 +44,16 @@ class Child:
 
     Args:
       problem: the number of the problem.
-      seconds: after this time the child is lost.
+      seconds: after this time the child is lost; a busy machine has more, see `FairTime`.
       elsewhen: whether the child lives under another clock.
 
     Attributes:
-      deadline: when the child is lost, on the clock of ``time.monotonic``.
+      time: how long it may still take.
       printed: the first of what it wrote to stdout and stderr.
 
     """
 
     def __init__(self, problem: int, seconds: float, elsewhen: bool = False) -> None:
-        self.deadline = time.monotonic() + seconds
         self.scratch = tempfile.mkdtemp(prefix="grade-")
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
@@ -62,6 +61,7 @@ class Child:
         self._nursery = nursery()
         birth = Birth(problem, self.scratch, seconds, elsewhen)
         self.pid = self._nursery.start(birth, (requests_out, replies_in, printed_in))
+        self.time = FairTime(seconds, (os.getpid(), self.pid))
         for fd in (requests_out, replies_in, printed_in):
             os.close(fd)
         os.set_blocking(self._requests, False)
@@ -108,9 +108,11 @@ class Child:
         waiter.register(self._requests, select.POLLOUT)
         self._due.release()
         while pending:
-            left = self.deadline - time.monotonic()
-            if left <= 0 or not waiter.poll(left * 1000):
+            left = self.time.left()
+            if left <= 0:
                 raise Lost("timeout", "the time was up")
+            if not waiter.poll(left * 1000):
+                continue
             try:
                 pending = pending[os.write(self._requests, pending[: 2**16]) :]
             except BlockingIOError:
@@ -141,17 +143,22 @@ class Child:
         return self._missing
 
     def _next(self) -> tuple[dict[str, Any], list[np.ndarray]]:
-        left = self.deadline - time.monotonic()
-        try:
-            answer = self._answers.get(timeout=max(left, 0.001))
-        except queue.Empty:
-            raise Lost("timeout", "the time was up") from None
+        answer = self._awaited()
         if isinstance(answer, tuple):
             return answer
         self._answers.put(answer)
         if answer is None:
             raise Lost("died", self._how_it_ended())
         raise Lost("garbage", answer)
+
+    def _awaited(self) -> _Answer:
+        while True:
+            left = self.time.left()
+            try:
+                return self._answers.get(timeout=max(left, 0.001))
+            except queue.Empty:
+                if left <= 0:
+                    raise Lost("timeout", "the time was up") from None
 
     def _how_it_ended(self) -> str:
         end = self._nursery.ended(self.pid, 0.5)

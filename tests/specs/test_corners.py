@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ PATCHES = 'return checkpoint_name(grid.reshape(-1, self.d_model), "patches")'
 OUT = 'return nn.DenseGeneral(d_model, axis=(-2, -1), name="out")(mixed)'
 TABLE = 'return checkpoint_name(x + positions, "positions")'
 
+OFTEN = 3
 SOMEWHERE = {
     "38 values of a photograph are divided": (
         38,
@@ -345,13 +347,25 @@ ALWAYS = {
 }
 
 
+def some_often(names: list[str]) -> list[object]:
+    """So many of each problem are graded by `make test`; the rest are slow."""
+    counts: Counter[int] = Counter()
+    parameters = []
+    for name in names:
+        number = {**SOMEWHERE, **ALWAYS}[name][0]
+        counts[number] += 1
+        marks = pytest.mark.slow if counts[number] > OFTEN else ()
+        parameters.append(pytest.param(name, marks=marks))
+    return parameters
+
+
 def verdict_on(name: str, grade_text: Grade, **fewer: int) -> dict[str, Any]:
     number, old, new = {**SOMEWHERE, **ALWAYS}[name]
     source = edited(number, [Edit(old, new)])
     return grade_text(source, number, two_children=False, explain=False, **fewer)
 
 
-@pytest.mark.parametrize("name", [*SOMEWHERE, *ALWAYS])
+@pytest.mark.parametrize("name", some_often([*SOMEWHERE, *ALWAYS]))
 def test_wrong_somewhere_is_wrong(name: str, grade_text: Grade) -> None:
     assert failed_checks(verdict_on(name, grade_text)), name
 

@@ -38,12 +38,16 @@ def warm() -> Iterator[WarmGrader]:
 
 @pytest.fixture
 def grade_text(warm: WarmGrader, tmp_path: Path) -> Grade:
-    """Grade a piece of source text as an answer to a problem."""
+    """Grade a piece of source text as an answer to a problem.
+
+    What takes long and most tests do not ask for is left out: a second process, which compiles,
+    and the smallest case.
+    """
 
     def run(source: str | bytes, problem: int, **options: Any) -> dict[str, Any]:
         path = tmp_path / "answer.py"
         path.write_bytes(source if isinstance(source, bytes) else source.encode())
-        return warm.grade(path, problem, **options)
+        return warm.grade(path, problem, **{"two_children": False, "shrink": False, **options})
 
     return run
 

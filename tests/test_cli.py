@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from grader.catalogue import ROOT
+from tests.conftest import run_command
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 DEMO = "tests/answers/demo/46_last_row.py"
@@ -47,13 +48,27 @@ def test_a_wrong_answer_exits_with_1_and_is_told_what_and_where(command: Command
     assert f"python -m grader {DEMO} --case" in done.stdout
 
 
-def test_how_results_differ_is_told_without_stages_too(command: Command, tmp_path: Path) -> None:
+@pytest.fixture
+def another_b1(tmp_path: Path) -> Path:
     text = (ROOT / "solutions/50_train_step.py").read_text()
     assert text.count("mask=weight_decay_mask)") == 1
-    answer, page = tmp_path / "50_other_b1.py", tmp_path / "50.html"
+    answer = tmp_path / "50_other_b1.py"
     answer.write_text(text.replace("mask=weight_decay_mask)", "mask=weight_decay_mask, b1=0.8)"))
-    told = "block/bias after each update: it is right in update 0, wrong in updates 1 to 4"
-    assert f"Where\n  {told}\n" in command(str(answer)).stdout
+    return answer
+
+
+WRONG_UPDATES = "block/bias after each update: it is right in update 0, wrong in updates 1 to 4"
+
+
+def test_how_results_differ_is_told_without_stages_too(command: Command, another_b1: Path) -> None:
+    assert f"Where\n  {WRONG_UPDATES}\n" in command(str(another_b1)).stdout
+
+
+@pytest.mark.slow
+def test_how_results_differ_is_on_the_page_too(
+    command: Command, another_b1: Path, tmp_path: Path
+) -> None:
+    answer, page, told = another_b1, tmp_path / "50.html", WRONG_UPDATES
     assert command("report", str(answer), "--html", str(page)).returncode == 0
     assert f"<p>{told}</p>" in page.read_text()
     assert "every stage" not in page.read_text()
@@ -69,9 +84,16 @@ def test_where_two_functions_part_it_is_told_of_each(command: Command, tmp_path:
     assert "\nWhere, in vit_extra_head_forward\n" in told
 
 
-def test_the_line_that_a_report_prints_shows_the_case(command: Command) -> None:
-    verdict = json.loads(command(DEMO, "--json").stdout)
-    case = json.dumps(verdict["counterexample"]["case"])
+@pytest.fixture(scope="module")
+def demo_as_json() -> subprocess.CompletedProcess[str]:
+    return run_command(DEMO, "--json")
+
+
+@pytest.mark.xdist_group("demo as JSON")
+def test_the_line_that_a_report_prints_shows_the_case(
+    command: Command, demo_as_json: subprocess.CompletedProcess[str]
+) -> None:
+    case = json.dumps(json.loads(demo_as_json.stdout)["counterexample"]["case"])
     done = command(DEMO, "--case", case)
     assert done.returncode == 0, done.stderr
     assert "✓ final LayerNorm" in done.stdout
@@ -80,10 +102,16 @@ def test_the_line_that_a_report_prints_shows_the_case(command: Command) -> None:
     assert "actual" in done.stdout
 
 
-def test_the_json_form_follows_its_schema(command: Command) -> None:
+@pytest.mark.xdist_group("demo as JSON")
+def test_the_json_form_follows_its_schema(
+    command: Command, demo_as_json: subprocess.CompletedProcess[str]
+) -> None:
     schema = json.loads((ROOT / "grader/report/verdict.schema.json").read_text())
-    for target, passed in (("solutions/38_patch_embed.py", True), (DEMO, False), ("46", False)):
-        done = command(target, "--json")
+    for done, passed in (
+        (command("solutions/38_patch_embed.py", "--json"), True),
+        (demo_as_json, False),
+        (command("46", "--json"), False),
+    ):
         verdict = json.loads(done.stdout)
         jsonschema.validate(verdict, schema)
         assert verdict["passed"] is passed

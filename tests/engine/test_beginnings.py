@@ -21,7 +21,7 @@ POSITIONS = f'"positions", {DRAWN}'
 REGISTERS = f'"registers", {DRAWN}'
 BLOCK = "            x = EncoderBlock("
 RETURN = "    return model.apply(params, "
-FEW = {"cases": 12, "shapes": 4, "explain": False, "two_children": False}
+FEW = {"cases": 12, "shapes": 4, "explain": False}
 
 
 def changed(number: int, *edits: tuple[str, str]) -> str:

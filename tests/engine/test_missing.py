@@ -34,9 +34,7 @@ def encoder_block_forward(seed, x, num_heads, d_ff):
 def told(grade_text: Grade, first: str, second: str, mlp: bool = True) -> str:
     """What the check of the parameters says of a block with these LayerNorms."""
     source = BLOCK.replace("FIRST", first).replace("SECOND", second).replace("MLP", str(mlp))
-    verdict: dict[str, Any] = grade_text(
-        source, 41, explain=False, two_children=False, cases=12, shapes=4
-    )
+    verdict: dict[str, Any] = grade_text(source, 41, explain=False, cases=12, shapes=4)
     assert failed_checks(verdict)[0] == "parameters"
     message = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     return str(message).rpartition("\n")[0]
@@ -132,7 +130,7 @@ def test_what_is_too_much_or_too_little_of_a_model_is_told(
     before: str, count: str, more: int, message: str, grade_text: Grade
 ) -> None:
     source = MODEL.replace("BEFORE", before).replace("COUNT", count).replace("MORE", str(more))
-    verdict = grade_text(source, 45, explain=False, two_children=False, cases=12, shapes=4)
+    verdict = grade_text(source, 45, explain=False, cases=12, shapes=4)
     told = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     assert message in str(told)
 
@@ -148,9 +146,7 @@ def test_passes_of_a_loop_that_share_their_parameters_are_told(grade_text: Grade
 """
     assert once in MODEL
     source = MODEL.replace(once, scanned).replace("BEFORE", "").replace("MORE", "0")
-    verdict = grade_text(
-        source.replace("COUNT", "1"), 45, explain=False, two_children=False, cases=12, shapes=4
-    )
+    verdict = grade_text(source.replace("COUNT", "1"), 45, explain=False, cases=12, shapes=4)
     told = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     first, second, _ = str(told).split("\n")
     assert first.startswith("'Block_0' is used at ")
@@ -182,7 +178,7 @@ def self_attention_forward(seed, x, num_heads):
 
 
 def test_names_tell_which_of_four_equal_projections_is_missing(grade_text: Grade) -> None:
-    verdict = grade_text(ATTENTION, 40, explain=False, two_children=False)
+    verdict = grade_text(ATTENTION, 40, explain=False)
     message = next(c["message"] for c in verdict["checks"] if c["id"] == "parameters")
     assert message.startswith("missing: value projection (kernel)")
     assert "output" not in message
@@ -203,7 +199,7 @@ def cls_and_position_forward(seed, tokens):
     model = Table()
     return model.apply(model.init(jax.random.key(seed), tokens), tokens)
 """
-    verdict = grade_text(source, 39, two_children=False)
+    verdict = grade_text(source, 39)
     (message,) = [c["message"] for c in verdict["checks"] if c["status"] == "failed"]
     assert message.startswith("missing: CLS token (1, D) = (1, ")
     assert "position table" not in message
@@ -213,7 +209,7 @@ def cls_and_position_forward(seed, tokens):
 def test_a_parameter_that_no_result_depends_on_is_named(grade_text: Grade) -> None:
     source = BLOCK.replace("FIRST", NORM).replace("SECOND", NORM).replace("MLP", "True")
     source = source.replace(f"y = {NORM}\n        return", f"{NORM}\n        y = x\n        return")
-    verdict = grade_text(source, 41, explain=False, two_children=False, cases=12, shapes=4)
+    verdict = grade_text(source, 41, explain=False, cases=12, shapes=4)
     (message,) = [c["message"] for c in verdict["checks"] if c["id"] == "numbers"]
     told = message.rpartition("\n")[2]
     assert told == "created but never used: 'LayerNorm_1/bias', 'LayerNorm_1/scale'"

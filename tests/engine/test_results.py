@@ -69,10 +69,10 @@ def test_digits_that_are_cut_off_count_as_a_narrow_type(grade_text: Grade) -> No
     source = SOLUTION.replace(
         CALL, "    return jax.lax.reduce_precision(" + CALL[11:-1] + ", 8, 7)\n"
     )
-    verdict = grade_text(source, 38, two_children=False)
+    verdict = grade_text(source, 38)
     assert "bfloat16" in message(verdict, "shape")
     whole = source.replace(", 8, 7)", ", 8, 23)")
-    assert grade_text(whole, 38, two_children=False)["passed"]
+    assert grade_text(whole, 38)["passed"]
 
 
 class Pair(NamedTuple):
@@ -111,14 +111,14 @@ def test_a_pair_unpacks(returned: str, passes: bool, grade_text: Grade) -> None:
         CALL, f"    a, b = model.apply(params, image)\n    return {returned}\n"
     )
     assert source != REGISTERS
-    verdict = grade_text(source, 47, cases=3, shapes=2, two_children=False)
+    verdict = grade_text(source, 47, cases=3, shapes=2)
     assert failed_checks(verdict) == ([] if passes else ["shape"])
     if not passes:
         assert "(logits, patch_tokens)" in message(verdict, "shape")
 
 
 def test_a_single_array_is_no_tuple(grade_text: Grade) -> None:
-    verdict = grade_text(SOLUTION.replace(CALL, CALL.rstrip() + ",\n"), 38, two_children=False)
+    verdict = grade_text(SOLUTION.replace(CALL, CALL.rstrip() + ",\n"), 38)
     assert "expected the result as array; got (array,)" in message(verdict, "shape")
 
 
@@ -130,7 +130,7 @@ def test_axes_are_named_by_what_holds_at_every_draw() -> None:
 
 
 def test_a_shape_is_told_with_its_sizes(grade_text: Grade) -> None:
-    verdict = grade_text(SOLUTION.replace(CALL, CALL.rstrip() + ".T\n"), 38, two_children=False)
+    verdict = grade_text(SOLUTION.replace(CALL, CALL.rstrip() + ".T\n"), 38)
     said = message(verdict, "shape")
     assert "tokens: expected shape (N, D) = " in said
     assert "got (D, N) = " in said

@@ -45,9 +45,9 @@ def test_stacks_are_found(loop: str, grade_text: Grade) -> None:
     text = with_loop(loop)
     if loop is BACKWARDS:
         text = text.replace("length=n", "length=n, reverse=True")
-    verdict = grade_text(text, 46, explain=False, two_children=False)
+    verdict = grade_text(text, 46, explain=False, cases=12, shapes=4)
     assert verdict["passed"], verdict["checks"]
 
 
 def test_a_stack_that_is_applied_twice_does_not_pass(grade_text: Grade) -> None:
-    assert not grade_text(with_loop(TWICE), 46, explain=False, two_children=False)["passed"]
+    assert not grade_text(with_loop(TWICE), 46, explain=False, cases=12, shapes=4)["passed"]

@@ -17,7 +17,7 @@ from grader.specs.p50_train_step.loss_pitfalls import LOSSES, MEAN
 from grader.specs.p50_train_step.step_pitfalls import ACCURACY
 from tests.conftest import Grade
 
-PLAIN = {"two_children": False, "shrink": False, "cases": 12, "shapes": 4}
+PLAIN = {"cases": 12, "shapes": 4}
 
 BLOCK = """\
 import flax.linen as nn
@@ -68,9 +68,9 @@ def parted(verdict: dict[str, Any]) -> str:
     ("over_heads", "model"),
     [
         (VMAP, "Block"),
-        (VMAP, "nn.jit(Block)"),
+        pytest.param(VMAP, "nn.jit(Block)", marks=pytest.mark.slow),
         (VMAP, "nn.remat(Block)"),
-        (VMAP.replace("mix,", "jax.jit(mix),"), "Block"),
+        pytest.param(VMAP.replace("mix,", "jax.jit(mix),"), "Block", marks=pytest.mark.slow),
         (VMAP.replace("mix,", "jax.checkpoint(mix),"), "Block"),
         (MAP, "Block"),
     ],
@@ -274,7 +274,7 @@ def test_the_weights_of_a_single_token_prove_nothing(grade_text: Grade) -> None:
     assert text.count(call) == 1
     # Only the corner with one patch has pixels this large.
     clipped = text.replace(call, "(image.clip(-30, 30))")
-    verdict = grade_text(clipped, 45, two_children=False, shrink=False)  # the corners, too
+    verdict = grade_text(clipped, 45)  # the corners, too
     assert parted(verdict) == "patches"
 
 

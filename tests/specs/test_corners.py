@@ -362,7 +362,7 @@ def some_often(names: list[str]) -> list[object]:
 def verdict_on(name: str, grade_text: Grade, **fewer: int) -> dict[str, Any]:
     number, old, new = {**SOMEWHERE, **ALWAYS}[name]
     source = edited(number, [Edit(old, new)])
-    return grade_text(source, number, two_children=False, explain=False, **fewer)
+    return grade_text(source, number, explain=False, **fewer)
 
 
 @pytest.mark.parametrize("name", some_often([*SOMEWHERE, *ALWAYS]))

@@ -21,10 +21,11 @@ from grader.problem import Edit, Pitfall, Variant
 from tests.conftest import Grade, failed_checks
 
 ANSWERS = catalogue.ROOT / "tests" / "answers"
-FEWER = {"cases": 12, "shapes": 4, "two_children": False}
+FEWER = {"cases": 12, "shapes": 4}
+WHOLE = {"two_children": True}
 FEWEST = {**FEWER, "cases": 6, "shapes": 2}
 """The first of the cases that everybody's answer gets: what fails on these fails on all."""
-OFTEN = 5
+OFTEN = 3
 """So many of a problem's mistakes, right and wrong answers are graded by `make test`; the rest are
 slow, and `make proof` grades all."""
 
@@ -78,7 +79,7 @@ def answers(kind: str, often: int = OFTEN) -> list[object]:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_reference_passes(number: int, grade_text: Grade) -> None:
-    verdict = grade_text(catalogue.solution_path(number).read_text(), number)
+    verdict = grade_text(catalogue.solution_path(number).read_text(), number, **WHOLE)
     assert failed_checks(verdict) == []
     assert verdict["passed"]
     assert verdict["score"] == 1.0
@@ -105,7 +106,7 @@ def test_a_pitfall_fails_as_meant(number: int, pitfall: Pitfall, grade_text: Gra
         return [diagnosis["pitfall"] for diagnosis in verdict["diagnoses"]]
 
     verdict = on_few_cases(
-        lambda few: grade_text(text, number, shrink=False, **few),
+        lambda few: grade_text(text, number, **few),
         lambda verdict: named(verdict) == [pitfall.id],
     )
     assert not verdict["passed"]
@@ -134,7 +135,7 @@ def test_a_differently_written_right_answer_passes(
 def test_a_right_answer_passes_on_all_cases_and_compiled_in_a_second_process(
     number: int, path: Path, grade_text: Grade
 ) -> None:
-    verdict = grade_text(path.read_text(), number)
+    verdict = grade_text(path.read_text(), number, **WHOLE)
     assert failed_checks(verdict) == [], verdict["checks"]
 
 

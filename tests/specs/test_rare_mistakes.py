@@ -43,5 +43,5 @@ def test_a_mistake_on_rare_inputs_shows(
 ) -> None:
     source = catalogue.solution_path(number).read_text()
     assert right in source
-    verdict = grade_text(source.replace(right, wrong), number, explain=False, two_children=False)
+    verdict = grade_text(source.replace(right, wrong), number, explain=False)
     assert failed_checks(verdict)[0] == check

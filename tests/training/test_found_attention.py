@@ -149,7 +149,9 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-@pytest.mark.parametrize(("heads", "channels"), [(2, 4), (2, 1), (1, 4)])
+@pytest.mark.parametrize(
+    ("heads", "channels"), [(2, 4), (2, 1), pytest.param(1, 4, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     "mix", [of_heads, by_hand, keys_first, by_loops, keys_on_the_left, layers, in_calls, library]
 )

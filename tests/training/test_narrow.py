@@ -64,12 +64,13 @@ def gradients(model: Model, params: Any) -> np.ndarray:
     return np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(found)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
         "raw_params",
-        pytest.param("setup_fused_qkv", marks=pytest.mark.slow),
-        pytest.param("scan_stacked", marks=pytest.mark.slow),
+        "setup_fused_qkv",
+        "scan_stacked",
     ],
 )
 def test_an_answer_is_as_narrow_and_as_exact_as_the_reference(name: str) -> None:

@@ -118,7 +118,9 @@ def test_a_run_that_fails_says_what_to_type_next(
     assert re.search(told, errors), errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_who_stops_the_report_is_told_how_to_have_it(
     number: int, image_folder: Path, tmp_path: Path
 ) -> None:

@@ -16,7 +16,8 @@ import numpy as np
 from grader.engine.choices import choice_groups
 from grader.engine.compare import all_close
 from grader.engine.pairing import DEFAULT, Choices
-from grader.engine.remote import RemoteTrace, Ticket, recorded
+from grader.engine.remote import Ticket
+from grader.engine.remote_trace import RemoteTrace, recorded
 from grader.engine.stages import find_stages, found_among, marks, parting, stage_values
 from grader.engine.traced import Traced
 from grader.engine.transplant import Match, Mismatch, match

@@ -12,7 +12,7 @@ from grader.engine.cases import draw_arrays
 from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
 from grader.engine.own_factors import TABLE_STD
-from grader.engine.remote import RemoteTrace
+from grader.engine.remote_trace import RemoteTrace
 from grader.engine.slots import Slot
 
 if TYPE_CHECKING:

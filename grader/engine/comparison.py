@@ -17,7 +17,8 @@ from grader.engine.distance import UNKNOWN, Apart, Comparison, Distance
 from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
 from grader.engine.pairing import DEFAULT, Choices
-from grader.engine.remote import RemoteTrace, SubmissionError
+from grader.engine.remote import SubmissionError
+from grader.engine.remote_trace import RemoteTrace
 from grader.engine.stage_places import between, left, parted_in
 from grader.engine.stages import (
     StageValue,

@@ -11,17 +11,18 @@ import numpy as np
 
 from grader.engine.beginnings import tables
 from grader.engine.cases import STYLES, Draw, ample, draw_arrays
-from grader.engine.findings import WEIGHTS, Findings, Trial
+from grader.engine.findings import WEIGHTS, Findings, Trial, title_of
 from grader.engine.layout import Kinds
 from grader.engine.model_checks import check_gradients, check_transforms, differentiated
 from grader.engine.numbers import check_numbers
-from grader.engine.own_factors import TABLE_STD, not_own
+from grader.engine.own_factors import not_own
 from grader.engine.parameters import check_parameters
 from grader.engine.piece_kinds import PieceKinds
 from grader.engine.process import Lost
 from grader.engine.properties import check_properties
 from grader.engine.reference import Solutions
-from grader.engine.remote import Remote, RemoteTrace, SubmissionError
+from grader.engine.remote import Remote, SubmissionError
+from grader.engine.remote_trace import RemoteTrace
 from grader.engine.repeats import Elsewhere, check_repeats
 from grader.engine.seeds import Seeds, check_seed, far_seed
 from grader.engine.shape_check import check_shapes
@@ -225,23 +226,9 @@ class ContractJudge:
     # --- bookkeeping -----------------------------------------------------------------------
 
     def _title(self, id: CheckId) -> str:
-        shapes, cases = len(self.draws), len(self.draws) * self.cases_per_draw
-        creates = self.contract.creates_parameters
-        titles: dict[CheckId, str] = {
-            "implemented": "something is implemented",
-            "runs": "it runs",
-            "parameters": "it creates the right parameters",
-            "shape": "shape and dtype are right",
-            "finite": "no NaN, no infinity",
-            "numbers": f"the numbers are right ({cases} cases, {shapes} shapes)",
-            "properties": "; ".join(p.title for p in self.contract.properties),
-            "repeats": "the same call gives the same result every time",
-            "seed": "the seed matters, and only through the parameters",
-            "initial": f"learned tokens and positions start as normal({TABLE_STD})",
-            "transforms": "jax.jit and jax.vmap agree with the plain call",
-            "gradients": f"every {'parameter' if creates else 'input'} gets its gradient",
-        }
-        return f"{self.contract.function}: {titles[id]}" if self._many else titles[id]
+        shapes = len(self.draws)
+        title = title_of(id, self.contract, shapes * self.cases_per_draw, shapes)
+        return f"{self.contract.function}: {title}" if self._many else title
 
     def _add(self, id: CheckId, status: str, message: str = "", limits: str = "") -> None:
         name, title = f"{self.contract.function}.{id}" if self._many else id, self._title(id)
@@ -261,7 +248,7 @@ class ContractJudge:
 
     def _fail_with(self, error: SubmissionError) -> None:
         if error.kind == "not implemented":
-            self.fail("implemented", f"nothing yet: {self._unwritten(error)} NotImplementedError")
+            self.fail("implemented", f"nothing yet: {self._who_raises(error)} NotImplementedError")
             return
         if "implemented" not in self._done:
             self.passed("implemented")
@@ -275,14 +262,16 @@ class ContractJudge:
             words += f"\n(for {case_words(self.draws[trial].fields)})"
         self.fail(id, words)
 
-    def _unwritten(self, error: SubmissionError) -> str:
-        """Which function raises the error of a stub, as the beginning of a sentence."""
+    def _who_raises(self, error: SubmissionError) -> str:
+        """The beginning of a sentence about the error of a stub."""
         frames = error.error.get("frames") or [{}]
         inner = frames[-1].get("function") if isinstance(frames[-1], dict) else ""
         others = [c.function for c in self.problem.contracts if c is not self.contract]
-        if inner in others:
-            return f"the function calls {inner}, which raises"
-        return "the function raises"
+        return (
+            f"the function calls {inner}, which raises"
+            if inner in others
+            else "the function raises"
+        )
 
     def _check_lost(self, lost: Lost) -> None:
         id: CheckId = next((i for i in self._ids() if i not in self._done), "runs")

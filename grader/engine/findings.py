@@ -9,11 +9,12 @@ import numpy as np
 from grader.engine.align import Case
 from grader.engine.cases import Draw
 from grader.engine.compare import all_close
+from grader.engine.own_factors import TABLE_STD
 from grader.engine.pairing import Choices
-from grader.engine.remote import RemoteTrace
+from grader.engine.remote_trace import RemoteTrace
 from grader.engine.traced import Traced
 from grader.engine.transplant import Match, Mismatch
-from grader.problem import CheckId
+from grader.problem import CheckId, Contract
 from grader.verdict import Check
 
 WEIGHTS: dict[CheckId, float] = {
@@ -30,6 +31,26 @@ WEIGHTS: dict[CheckId, float] = {
     "transforms": 1.0,
     "gradients": 1.0,
 }
+
+
+def title_of(id: CheckId, contract: Contract, cases: int, shapes: int) -> str:
+    """What a check claims of a contract function, in words."""
+    differentiated = "parameter" if contract.creates_parameters else "input"
+    titles: dict[CheckId, str] = {
+        "implemented": "something is implemented",
+        "runs": "it runs",
+        "parameters": "it creates the right parameters",
+        "shape": "shape and dtype are right",
+        "finite": "no NaN, no infinity",
+        "numbers": f"the numbers are right ({cases} cases, {shapes} shapes)",
+        "properties": "; ".join(p.title for p in contract.properties),
+        "repeats": "the same call gives the same result every time",
+        "seed": "the seed matters, and only through the parameters",
+        "initial": f"learned tokens and positions start as normal({TABLE_STD})",
+        "transforms": "jax.jit and jax.vmap agree with the plain call",
+        "gradients": f"every {differentiated} gets its gradient",
+    }
+    return titles[id]
 
 
 @dataclass

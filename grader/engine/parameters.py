@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from grader.engine.cases import at_a_corner
 from grader.engine.depth import other_depth
 from grader.engine.findings import Trial
-from grader.engine.remote import RemoteTrace
+from grader.engine.remote_trace import RemoteTrace
 from grader.engine.shared import without_shared
 from grader.engine.transplant import Match, Mismatch, match
 from grader.engine.words import case_words, mismatch_words, tells_little

@@ -10,7 +10,8 @@ import numpy as np
 from grader.engine.beginnings import check_initial, constant_starts, drawn_alike, looks_drawn
 from grader.engine.cases import draw_arrays, draw_weights
 from grader.engine.compare import all_close
-from grader.engine.remote import Remote, RemoteTrace, Ticket
+from grader.engine.remote import Remote, Ticket
+from grader.engine.remote_trace import RemoteTrace
 from grader.engine.told import numbers_in
 
 if TYPE_CHECKING:

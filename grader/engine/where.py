@@ -15,7 +15,7 @@ from grader.engine.findings import Trial
 from grader.engine.layout import Leaf
 from grader.engine.nearest import Difference, Nearest, comparable
 from grader.engine.pairing import Choices
-from grader.engine.remote import made_of, recorded
+from grader.engine.remote_trace import made_of, recorded
 from grader.engine.stages import (
     StageFinding,
     StageValue,

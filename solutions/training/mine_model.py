@@ -26,7 +26,7 @@ from grader.engine.layout import Kinds
 from grader.engine.pairing import Choices
 from grader.engine.piece_kinds import PieceKinds
 from grader.engine.reference import Solutions
-from grader.engine.remote import RemoteTrace
+from grader.engine.remote_trace import RemoteTrace
 from grader.engine.suspects import Suspect, stages_of, variant_suspects
 from grader.engine.traced import Traced
 from grader.engine.transplant import Match, common_mode, match

@@ -115,11 +115,8 @@ def _equal_marks(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
     found = np.zeros(len(wanted), bool)
     with np.errstate(all="ignore"):
         size, total, squares = wanted.T
-        spread = squares - total**2 / np.maximum(size, 1)
+        near, gap, spread, apart = _tolerances(wanted)
         spreads = pairs.real - pairs.imag**2 / np.maximum(size[:1], 1)
-        apart = _MARK_TOLERANCE * 10 * spread + _ROUNDING * squares + 1e-30
-        near = _MARK_TOLERANCE * 10 * (squares + 1e-30)
-        gap = _MARK_TOLERANCE * 10 * (np.sqrt(size * squares) + 1e-30)
         first = np.searchsorted(pairs.real, squares - near)
         beyond = np.searchsorted(pairs.real, squares + near, side="right")
         for step in range((beyond - first).max(initial=0)):
@@ -129,6 +126,28 @@ def _equal_marks(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
             equal_sums = np.abs(pairs.imag[place] - total[left]) <= gap[left]
             found[left] = equal_sums & (np.abs(spreads[place] - spread[left]) <= apart[left])
     return found
+
+
+def _places_of(value: np.ndarray, offered: np.ndarray) -> list[int]:
+    """Where ``offered`` (marks) has those of one value: what ``found_among`` finds, sooner."""
+    size, total, squares = marks([value])[0]
+    places = np.flatnonzero((offered[:, 0] == size) & np.isfinite(offered).all(axis=1))
+    _, totals, all_squares = offered[places].T
+    with np.errstate(all="ignore"):
+        near, gap, spreads, apart = _tolerances(offered[places])
+        alike = np.abs(all_squares - squares) <= near
+        alike &= np.abs(totals - total) <= gap
+        alike &= np.abs(spreads - (squares - total**2 / max(size, 1))) <= apart
+    return [int(place) for place in places[alike]]
+
+
+def _tolerances(offered: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """By how much the squares and the sum of equal values may differ; the spread, and likewise."""
+    size, total, squares = offered.T
+    spread = squares - total**2 / np.maximum(size, 1)
+    near = _MARK_TOLERANCE * 10 * (squares + 1e-30)
+    gap = _MARK_TOLERANCE * 10 * (np.sqrt(size * squares) + 1e-30)
+    return near, gap, spread, _MARK_TOLERANCE * 10 * spread + _ROUNDING * squares + 1e-30
 
 
 def find_stages(
@@ -170,7 +189,7 @@ def with_rows_told(
 
 def _place(stage: StageValue, values: Sequence[np.ndarray], offered: np.ndarray) -> int | None:
     """Where a stage came up; the last of its parts where it did so in parts."""
-    places = map(int, np.flatnonzero(found_among(offered, marks([stage.value]))))
+    places = _places_of(stage.value, offered)
     place = next((i for i in places if _same(stage, values[i])), None)
     return _last_part(stage.value, values, offered) if place is None else place
 
@@ -181,11 +200,13 @@ def _last_part(
     """Place of the last of the heads of a stage, where each comes up on its own and all do."""
     for axis in range(expected.ndim) if expected.ndim > 2 else ():
         parts = list(np.moveaxis(expected, axis, 0))
-        if len(parts) < 2 or not found_among(marks(parts), offered).all():
+        if len(parts) < 2 or not _places_of(parts[0], offered):
+            continue
+        if not found_among(marks(parts), offered).all():
             continue
         places = []
         for part in parts:
-            alike = map(int, np.flatnonzero(found_among(offered, marks([part]))))
+            alike = _places_of(part, offered)
             places.append(next((i for i in alike if _same_numbers(values[i], part)), None))
         if None not in places:
             return max(place for place in places if place is not None)

@@ -26,7 +26,7 @@ def normalize(
 def shift_and_flip(
     images: UInt8[Array, "B H W C"], key: Array, shift: int, flip: bool
 ) -> UInt8[Array, "B H W C"]:
-    """Move every image by up to ``shift`` pixels each way, and mirror half of them.
+    """Move every image by up to ``shift`` pixels each way, and with ``flip`` mirror half of them.
 
     What comes in at the border is what is there, reflected: a black frame would be the first
     thing that a small model learns.
@@ -55,10 +55,18 @@ def mix(
 
     The partners are the batch from its end: the epoch was shuffled already.
 
-    Returns the images, for each the row of its partner, and the share that is its own.
-
     References: Zhang et al. 2018, Mixup, arXiv 1710.09412; Yun et al. 2019, CutMix,
     arXiv 1905.04899.
+
+    Args:
+      images: of one batch.
+      key: of this batch.
+      mixup: both parameters of the beta distribution that the share is drawn from; 0 turns it off.
+      cutmix: likewise; one of the two is on.
+
+    Returns:
+      The images, for each the row of its partner, and the share that is its own.
+
     """
     share_key, which_key, place_key = jax.random.split(key, 3)
     partner = jnp.arange(len(images))[::-1]

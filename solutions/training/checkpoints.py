@@ -39,7 +39,15 @@ _Read = TypeVar("_Read")
 
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint holds."""
+    """What a checkpoint holds.
+
+    Attributes:
+      step: after how many steps it was saved.
+      carry: the state, the sums of this epoch, and the first step whose loss was no number.
+      history: the epochs before it.
+      seconds: that the run had taken.
+
+    """
 
     step: int
     carry: Carry

@@ -71,6 +71,7 @@ def fit(
       watch: who looks on.
 
     Raises:
+      BadRecipe: there is not one batch of images, or a step changes the structure of its state.
       NotANumber: a loss or a parameter is NaN or infinite.
       CannotSave: a checkpoint cannot be written, e.g. because the disk is full.
       NoRoom: images, parameters or a step do not fit into memory.

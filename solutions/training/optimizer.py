@@ -38,7 +38,14 @@ def optimizer(
 ) -> optax.GradientTransformation:
     """The recipe's optimiser, with the schedule and the mask of problem 50.
 
-    Muon has to know which numbers are one matrix: it works in the reference's layout.
+    Args:
+      recipe: which one, its learning rates, weight decay and the norm that gradients are cut to.
+      step50: the solution of problem 50, or a student's answer to it.
+      warmup_steps: steps in which the learning rates grow from 0.
+      total_steps: steps after which they are 0 again, the first ones among them.
+      layout: between the model's parameters and the reference's, whose matrices Muon has to know;
+        None where they are the same.
+
     """
     if recipe.optimizer == "adamw":
         return step50.make_optimizer(

@@ -54,6 +54,9 @@ class Plan:
       eval_every: epochs between two looks at the test images; the last epoch has one always.
       checkpoint_every: epochs between two checkpoints; there is one at the end always.
 
+    Raises:
+      BadRecipe: the seed is none of 0 to 2³² - 1.
+
     """
 
     epochs: int

@@ -73,6 +73,19 @@ def command() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run_command
 
 
+def stalled() -> float:
+    """Seconds, since the machine began, in which some process was waiting for a core.
+
+    By which what has a time limit may take longer (`grader.engine.fair_time`), twice where judge
+    and child wait; 0 where the system does not tell.
+    """
+    try:
+        some = Path("/proc/pressure/cpu").read_text().partition("\n")[0]
+        return int(some.rpartition("=")[2]) / 1e6
+    except (OSError, ValueError):
+        return 0.0
+
+
 def failed_checks(verdict: dict[str, Any]) -> list[str]:
     """The names of the checks that failed, without the function's name."""
     return [c["id"].rsplit(".", 1)[-1] for c in verdict["checks"] if c["status"] == "failed"]

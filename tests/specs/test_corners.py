@@ -14,7 +14,7 @@ from tests.conftest import Grade, failed_checks, run_command
 from tests.diagnoses import edited
 from tests.specs.wrong_somewhere import ALWAYS, SOMEWHERE
 
-OFTEN = 3
+OFTEN = 2
 
 
 def some_often(names: list[str]) -> list[object]:

@@ -150,7 +150,8 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("heads", "channels"), [(2, 4), (2, 1), pytest.param(1, 4, marks=pytest.mark.slow)]
+    ("heads", "channels"),
+    [(2, 4), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((2, 1), (1, 4)))],
 )
 @pytest.mark.parametrize(
     "mix", [of_heads, by_hand, keys_first, by_loops, keys_on_the_left, layers, in_calls, library]

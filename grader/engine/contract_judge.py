@@ -45,6 +45,7 @@ class ContractJudge:
 
     Attributes:
       in_pieces: whether arrays of the submission that hold several parameters are cut apart.
+      cut_only: what those are called that are, where not all are.
 
     """
 
@@ -68,6 +69,7 @@ class ContractJudge:
         self.kinds: Kinds | None = None
         self._their_kinds: Kinds | None = None
         self.in_pieces = False
+        self.cut_only: frozenset[str] | None = None
         self._done: set[CheckId] = set()
         self._many = len(problem.contracts) > 1
 
@@ -199,7 +201,7 @@ class ContractJudge:
 
     def cut(self, trace: RemoteTrace) -> None:
         """Tell the pieces of arrays of the submission apart, from now on."""
-        trace.cut(self._piece_kinds)
+        trace.cut(self._piece_kinds.only(self.cut_only))
 
     @cached_property
     def _piece_kinds(self) -> PieceKinds:

@@ -24,7 +24,7 @@ from grader.engine.align import Alignment, Case, align, settle
 from grader.engine.cases import draw_arrays, draw_sizes, draw_weights
 from grader.engine.layout import Kinds
 from grader.engine.pairing import Choices
-from grader.engine.piece_kinds import PieceKinds
+from grader.engine.piece_kinds import PieceKinds, what_to_cut
 from grader.engine.reference import Solutions
 from grader.engine.remote_trace import RemoteTrace
 from grader.engine.suspects import Suspect, stages_of, variant_suspects
@@ -233,7 +233,8 @@ class _Small:
     def ways(self) -> Iterator[PieceKinds | None]:
         """To take its parameters as they are, or else in pieces, with how these start."""
         yield None
-        yield PieceKinds(self._first.in_pieces(), self._first.initial_values(self._arrays)[0])
+        kinds = PieceKinds(self._first.in_pieces(), self._first.initial_values(self._arrays)[0])
+        yield from map(kinds.only, what_to_cut(self._first.leaves))
 
     def choices(self, cut: PieceKinds | None) -> Choices:
         """How the weights are stored, in pieces where ``cut`` tells how these start."""
@@ -257,7 +258,8 @@ class _Local:
 
     def __init__(self, traced: Traced, cut: PieceKinds | None) -> None:
         self._traced = traced
-        self.pairable = traced.leaves if cut is None else cut.told(traced.in_pieces())
+        whole = traced.leaves
+        self.pairable = whole if cut is None else cut.told(traced.in_pieces(), whole)
 
     def run(self, weights: list[np.ndarray], arrays: list[np.ndarray]) -> list[np.ndarray]:
         return self._traced.run(weights, arrays)

@@ -8,7 +8,7 @@ use is what parameters are matched by.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -128,9 +128,19 @@ def _walk(jaxpr: Any, inputs: list[Held], uses: Uses, remoteness: Remoteness) ->
         else:
             outputs = []
             far = uses.ahead + remoteness.here[number]
-            _note_uses(uses, operands, ROLES.get(name, name), far, id(eqn) in distributed)
+            role = role_of(name, [bool(operand.in_order) for operand in operands])
+            _note_uses(uses, operands, role, far, id(eqn) in distributed)
         held.update(zip(eqn.outvars, outputs, strict=False))
     return [get(var) for var in jaxpr.outvars]
+
+
+def role_of(name: str, weights: Sequence[bool]) -> str:
+    """What an equation uses weights for; ``weights`` tells of each operand whether it is one.
+
+    Weights that are added to each other are learned tokens, and no biases.
+    """
+    role = ROLES.get(name, name)
+    return "token" if role == "add" and len(weights) > 1 and all(weights) else role
 
 
 def _note_uses(uses: Uses, operands: list[Held], role: str, far: int, one_more: bool) -> None:

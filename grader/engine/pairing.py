@@ -234,6 +234,7 @@ _KEYS: tuple[tuple[_Key, ...], ...] = (
         lambda item: (_exact_shape(item), item.role, item.kind),
         lambda item: (_shape(item), item.role, item.kind),
         lambda item: (item.size, item.role, item.kind),
+        lambda item: (_exact_shape(item), item.role),
         lambda item: (item.size, item.role),
         lambda item: (item.size, item.kind),
         lambda item: item.size,

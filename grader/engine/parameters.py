@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from grader.engine.cases import at_a_corner
 from grader.engine.depth import other_depth
 from grader.engine.findings import Trial
+from grader.engine.pairing import Choices
 from grader.engine.piece_kinds import what_to_cut
 from grader.engine.remote_trace import RemoteTrace
 from grader.engine.shared import without_shared
@@ -91,14 +92,24 @@ def _helps_to_cut(judge: ContractJudge, trial: Trial) -> bool:
 
 
 def _pair(trials: list[Trial]) -> list[tuple[Trial, Mismatch]]:
-    """Pair the parameters of each draw; those draws on which that cannot be done."""
+    """Pair the parameters of each draw; those draws on which that cannot be done.
+
+    How tables are divided on a draw where that is plain is tried on those where it is not: of three
+    patches, positions are as many numbers as the biases of query, key and value.
+    """
+    paired = [(trial, match(trial.reference.leaves, trial.submission.pairable)) for trial in trials]
+    divided = (found for _, found in paired if isinstance(found, Match) and found.split)
+    tables = next((found.tables() for found in divided), ())
     apart: list[tuple[Trial, Mismatch]] = []
-    for trial in trials:
-        result = match(trial.reference.leaves, trial.submission.pairable)
-        if isinstance(result, Mismatch):
-            apart.append((trial, result))
+    for trial, found in paired:
+        again = found
+        if tables and isinstance(found, Mismatch):
+            as_shown = Choices(tables=tables)
+            again = match(trial.reference.leaves, trial.submission.pairable, as_shown)
+        if isinstance(again, Match):
+            trial.matched = again
         else:
-            trial.matched = result
+            apart.append((trial, again))
     return apart
 
 

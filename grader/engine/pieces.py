@@ -16,7 +16,7 @@ import numpy as np
 from jax.extend import core as jex
 
 from grader.engine.beside import Beside, beside, met
-from grader.engine.dataflow import ROLES, body_of, distributed_products
+from grader.engine.dataflow import body_of, distributed_products, role_of
 from grader.engine.init_equation import linen_init
 from grader.engine.jaxprs import live_variables
 from grader.engine.layout import Leaf, Part
@@ -167,7 +167,7 @@ class _Cutting:
         arranged = all_arranged(eqn, operands, [self._number(var).number for var in eqn.invars])
         if arranged is not None:
             return arranged
-        role = ROLES.get(eqn.primitive.name, eqn.primitive.name)
+        role = role_of(eqn.primitive.name, [p is not None and p.size > 0 for p in operands])
         for i, places in enumerate(operands):
             if places is not None and places.size:
                 parts = met(eqn, i, places, self._known_beside) or [(places, False)]

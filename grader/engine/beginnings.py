@@ -56,6 +56,7 @@ def check_initial(judge: ContractJudge, first: list[np.ndarray], other: list[np.
         drawn = np.array([value, leaf.of(other)]) * trial.matched.factor(leaf)
         if drawn.any():
             drawn = np.array([*drawn, *_more(judge, trial, leaf)])
+            drawn = np.unique(drawn, axis=0)  # what every key gives alike was drawn once
         if leaf.kind == "zeros" or not drawn.any():
             fault, remark = _of_zeros(slots), "zeros"
         else:

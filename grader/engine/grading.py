@@ -166,10 +166,12 @@ class Grading:
         if not self.order.explain:
             return judge
         diagnosed = doctor.diagnose()
-        if diagnosed.late:
-            self._note(f"the time was up after {diagnosed.tried} attempts to name the mistake")
-        self._suspect = diagnosed.suspect or self._suspect
         function, where = judge.contract.function, diagnosed.where
+        if diagnosed.late:
+            place = f" in {function}" if len(self.problem.contracts) > 1 else ""
+            tried = f"{diagnosed.tried} attempts to name the mistake{place}"
+            self._note(f"the time was up after {tried}")
+        self._suspect = diagnosed.suspect or self._suspect
         example = self.verdict.counterexample
         if example is None and self.order.shrink:
             seconds = counterexample.SECONDS / (2 if diagnosed.late else 1)

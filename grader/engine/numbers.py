@@ -239,5 +239,8 @@ def _off(outputs: Sequence[Output], case: Case, actual: Sequence[np.ndarray]) ->
             where = f"{output.label}{list(index)}" if index else output.label
             if expected.dtype == bool:
                 return f"{where} is {bool(value[index])} and should be {bool(expected[index])}"
+            if not np.isfinite(value[index]):
+                kind = "NaN" if np.isnan(value[index]) else "an infinity"
+                return f"{where} is {kind} and should be {expected[index]:.3g}"
             return f"{where} is off by {gap:.3g}"
     return "nothing is off"

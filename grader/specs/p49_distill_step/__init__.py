@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.problem import Problem, Sizes, Stage
-from grader.specs.p49_distill_step import loss, step, step_pitfalls
+from grader.specs.p49_distill_step import loss, loss_pitfalls, step, step_pitfalls
 from grader.specs.shapes import tells_apart
 
 
@@ -91,7 +91,7 @@ PROBLEM = Problem(
         Stage("loss", "loss"),
     ),
     variants=step.VARIANTS,
-    pitfalls=(*loss.PITFALLS, *step_pitfalls.PITFALLS),
+    pitfalls=(*loss_pitfalls.PITFALLS, *step_pitfalls.PITFALLS),
     hints=(
         "Begin with the loss and the numbers of the walk-through. It is graded on its own.",
         (

@@ -34,6 +34,26 @@ PITFALLS = (
         ),
     ),
     Pitfall(
+        id="registers-late",
+        title="the registers join only after the first block",
+        advice=(
+            "Every block is meant to have them, the first one, too: what it writes there the "
+            "others can read."
+        ),
+        edits=(
+            Edit(f"            {ENTER}\n", ""),
+            Edit(
+                BLOCK,
+                f"{BLOCK}\n            if i == 0 and {IF_ANY[3:-1]}:\n                {ENTER}",
+            ),
+        ),
+        stage="registers",
+        hints=(
+            "How many rows does the first block see?",
+            "Which comes first in your code, the loop or the registers?",
+        ),
+    ),
+    Pitfall(
         id="registers-unused",
         title="the registers are created, but never join the sequence",
         advice=(

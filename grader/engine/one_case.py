@@ -142,7 +142,8 @@ def _add_submission(
     submission = judge.planned_trace(0)
     aligned = align(reference, submission, case, judge.problem.stages)
     equal = isinstance(aligned, Alignment) and aligned.equal
-    for judge.cut_only in () if equal else what_to_cut(submission.leaves):
+    for cut_only in () if equal else what_to_cut(submission.leaves):
+        judge.cut_only = cut_only
         judge.cut(submission)
         more = isinstance(aligned, Mismatch) or is_cut(submission)
         in_pieces = align(reference, submission, case, judge.problem.stages) if more else aligned

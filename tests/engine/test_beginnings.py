@@ -136,7 +136,9 @@ def test_a_model_that_starts_all_constant_does_not_depend_on_the_seed(
         ("normal(0.04)", "0.04"),
     ],
 )
-@pytest.mark.parametrize("key", [KEY, KEY.replace("key(", "PRNGKey(")])
+@pytest.mark.parametrize(
+    "key", [KEY, pytest.param(KEY.replace("key(", "PRNGKey("), marks=pytest.mark.slow)]
+)
 def test_the_spread_of_a_token_is_told_of_however_few_numbers(
     start: str, spread: str | None, key: str, grade_text: Grade
 ) -> None:

@@ -31,7 +31,7 @@ def test_narrow_products_stay_close_and_have_gradients() -> None:
     assert program.count("bf16") > program.count("preferred_element_type=float32") >= 3
 
 
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("reverse", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("passes, stays", [(3, False), (40, True), (0, True)])
 @pytest.mark.parametrize("narrow", [False, True])
 def test_a_loop_over_layers_is_written_out(

@@ -269,11 +269,9 @@ class ContractJudge:
         frames = error.error.get("frames") or [{}]
         inner = frames[-1].get("function") if isinstance(frames[-1], dict) else ""
         others = [c.function for c in self.problem.contracts if c is not self.contract]
-        return (
-            f"the function calls {inner}, which raises"
-            if inner in others
-            else "the function raises"
-        )
+        if inner in others:
+            return f"the function calls {inner}, which raises"
+        return "the function raises"
 
     def _check_lost(self, lost: Lost) -> None:
         id: CheckId = next((i for i in self._ids() if i not in self._done), "runs")

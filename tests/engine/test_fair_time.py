@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from grader.catalogue import ROOT
 from grader.engine import fair_time
 from grader.engine.fair_time import FairTime
 
@@ -67,3 +68,15 @@ def test_a_process_that_is_gone_is_given_nothing() -> None:
         limit = FairTime(0.05, pids)
     time.sleep(0.06)
     assert limit.left() <= 0
+
+
+@pytest.mark.slow
+def test_a_right_answer_passes_on_a_core_that_others_use() -> None:
+    """It needs more than its second of time there, and less than what is given back at most."""
+    there = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
+    grading = [sys.executable, "-m", "grader", "solutions/38_patch_embed.py", "--timeout", "1"]
+    with on_one_core(SPIN, SPIN, SPIN):
+        done = subprocess.run(
+            [*there, *grading], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        )
+    assert done.returncode == 0, done.stdout

@@ -121,6 +121,16 @@ def test_a_variant_passes_with_its_remark(number: int, variant: Variant, grade_t
     assert verdict["remarks"] == [variant.remark]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "variant"), variants())
+def test_a_variant_passes_on_all_cases_and_compiled_in_a_second_process(
+    number: int, variant: Variant, grade_text: Grade
+) -> None:
+    verdict = grade_text(edited(number, variant.edits), number, **WHOLE)
+    assert failed_checks(verdict) == []
+    assert verdict["remarks"] == [variant.remark]
+
+
 @pytest.mark.parametrize(("number", "path"), answers("right"))
 def test_a_differently_written_right_answer_passes(
     number: int, path: Path, grade_text: Grade

@@ -188,8 +188,9 @@ def constant_starts(trial: Trial, values: list[np.ndarray]) -> list[str]:
         kinds = {slot.kind for slot in slots}
         if kinds == {"random"} and leaf.role == "kernel" and constant:
             return [f"'{leaf.path}' starts as a constant, {value.flat[0]:.2g}: is that meant?"]
-        if kinds == {"ones"} and not leaf.plus_one and not (value == 1).all():
-            return [f"'{leaf.path}', a scale of LayerNorm, does not start as ones"]
+        if kinds == {"ones"} and not (value + leaf.plus_one == 1).all():
+            scale = f"1 + '{leaf.path}'" if leaf.plus_one else f"'{leaf.path}'"
+            return [f"{scale}, a scale of LayerNorm, does not start as ones"]
     return []
 
 

@@ -66,9 +66,12 @@ class Leaf:
     late: tuple[int, int] = (0, 0)
 
     def starting(self, kind: str) -> Leaf:
-        """The same parameter, with how it starts; what is 1 + zeros starts as ones."""
+        """The same parameter, with how it starts; what is 1 + zeros starts as ones.
+
+        So does, but for noise, what is 1 + something random.
+        """
         if not self.plus_one or self.role == "scale":
-            scale = self.plus_one and kind == "zeros"
+            scale = self.plus_one and kind in ("zeros", "random")
             return replace(self, kind="ones" if scale else kind, plus_one=scale)
         return replace(self, kind=kind, plus_one=False)
 

@@ -210,6 +210,33 @@ def test_a_layer_that_starts_dead_is_remarked_on(
     assert [remark in told for told in verdict["remarks"]] == [True]
 
 
+@pytest.mark.parametrize(
+    ("scale", "start", "remarked"),
+    [
+        ("(1 + g)", "zeros", []),
+        ("(1 + g)", "normal(0.02)", ["1 + 'own/g'"]),
+        ("g", "normal(0.02)", ["'own/g'"]),
+    ],
+)
+def test_a_scale_that_does_not_start_as_ones_is_remarked_on(
+    scale: str, start: str, remarked: list[str], grade_text: Grade
+) -> None:
+    source = changed(41, ("nn.LayerNorm(name=\"norm_1\")", "OwnNorm(name=\"own\")"))
+    source += f"""
+
+class OwnNorm(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        g = self.param("g", nn.initializers.{start}, x.shape[-1:])
+        b = self.param("b", nn.initializers.zeros, x.shape[-1:])
+        return jax.nn.standardize(x, epsilon=1e-6) * {scale} + b
+"""
+    verdict = grade_text(source, 41, **FEW)
+    assert failed_checks(verdict) == []
+    says = ", a scale of LayerNorm, does not start as ones"
+    assert verdict["remarks"] == [name + says for name in remarked]
+
+
 def test_registers_and_positions_may_not_start_as_zeros_but_a_lone_token_may(
     grade_text: Grade,
 ) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from grader.engine.choices import choice_groups
 from grader.engine.compare import all_close
+from grader.engine.entering import given_otherwise
 from grader.engine.pairing import DEFAULT, Choices
 from grader.engine.remote import Ticket
 from grader.engine.remote_trace import RemoteTrace, recorded
@@ -39,25 +40,34 @@ class Case:
 
 @dataclass(frozen=True)
 class Alignment:
-    """The best choices found, and whether the submission's outputs equal the reference's."""
+    """The best choices found, and whether the submission's outputs equal the reference's.
+
+    ``left_out`` is whether choices were not tried because what they concern is given wrong
+    values already.
+    """
 
     choices: Choices
     equal: bool
+    left_out: bool = False
 
 
 def settle(
-    cases: Sequence[tuple[Traced, RemoteTrace, Case]], stages: Sequence[Stage], start: Choices
-) -> Choices:
-    """Choices that serve all the cases given, as far as there are any.
+    cases: Sequence[tuple[Traced, RemoteTrace, Case]],
+    stages: Sequence[Stage],
+    start: Choices,
+    thorough: bool = True,
+) -> Alignment:
+    """The choices that serve all the cases given, as far as there are any.
 
     One draw may leave layouts alike (with one channel the order of the pixels means nothing),
     so what the first case decides is looked at again on the next.
     """
-    choices = start
+    choices, equal, left_out = start, True, False
     for reference, submission, case in cases:
-        aligned = align(reference, submission, case, stages, choices)
+        aligned = align(reference, submission, case, stages, choices, thorough)
+        equal = equal and isinstance(aligned, Alignment) and aligned.equal
         if isinstance(aligned, Alignment):
-            choices = aligned.choices
+            choices, left_out = aligned.choices, left_out or aligned.left_out
             matched = match(reference.leaves, submission.pairable, choices)
             if isinstance(matched, Match):
                 # What fits in one way only here may fit in several on another draw.
@@ -66,7 +76,7 @@ def settle(
                 choices = replace(choices, orders={**known, **more})
                 if aligned.equal:
                     choices = with_tables_shown(choices, reference, submission)
-    return choices
+    return Alignment(choices, equal, left_out)
 
 
 def with_tables_shown(choices: Choices, reference: Traced, submission: RemoteTrace) -> Choices:
@@ -86,14 +96,19 @@ def align(
     case: Case,
     stages: Sequence[Stage],
     start: Choices = DEFAULT,
+    thorough: bool = True,
 ) -> Alignment | Mismatch:
-    """Find the choices under which the submission follows the reference furthest."""
+    """Find the choices under which the submission follows the reference furthest.
+
+    ``thorough`` is to try those, too, that concern weights which are given wrong values already:
+    seldom of use, as where a right answer computes in another way, and slow.
+    """
     first = match(reference.leaves, submission.pairable, start)
     if isinstance(first, Mismatch):
         return first
     if all_close(submission.run(first.weights(case.weights), case.arrays), case.expected):
         return Alignment(start, True)
-    return _Search(reference, submission, case, stages).run(first, start)
+    return _Search(reference, submission, case, stages).run(first, start, thorough)
 
 
 @dataclass(frozen=True)
@@ -113,14 +128,14 @@ class _Search:
         self.reference = reference
         self.submission = submission
         self.case = case
-        _, seen = reference.run_recorded(case.weights, case.arrays)
-        self._wanted = marks([item.value for item in seen])
-        self._stages = stage_values(stages, seen, reference.stage_ancestors)
+        _, self._seen = reference.run_recorded(case.weights, case.arrays)
+        self._wanted = marks([item.value for item in self._seen])
+        self._stages = stage_values(stages, self._seen, reference.stage_ancestors)
         declared = {stage.name for stage in stages}
         self._clock = [when for name, when in reference.stage_clock if name in declared]
         self._tried: set[tuple[bytes, ...]] = set()
 
-    def run(self, first: Match, best: Choices) -> Alignment:
+    def run(self, first: Match, best: Choices, thorough: bool) -> Alignment:
         """Try the groups that matter between the last stage found and the next, then go on.
 
         A stage may never be there as one value (tokens in two streams): where no group matters
@@ -143,6 +158,8 @@ class _Search:
                 later = [u for group in groups for u in group.uses if u > here.open_from]
                 if not later or min(later) <= here.open_to:
                     break
+                if not thorough:
+                    return Alignment(best, False, left_out=True)
                 here = replace(here, open_to=_END)
         return Alignment(best, here is not None and here.equal)
 
@@ -182,7 +199,7 @@ class _Search:
         """Where to look, on the clock of the reference.
 
         From the last state of the whole sequence that came up (what lies before it is settled)
-        to the first stage that did not.
+        to the first stage that did not; nowhere, where what enters that stage is wrong already.
         """
         if len(self._clock) != len(self._stages):
             return -1, _END
@@ -193,4 +210,9 @@ class _Search:
             for when, stage, finding in zip(self._clock, self._stages, findings, strict=True)
             if stage.rows and finding.found
         ]
-        return max(settled, default=-1), _END if after is None else self._clock[after]
+        last = max(settled, default=-1)
+        if after is None:
+            return last, _END
+        if given_otherwise(self._seen, self._stages, findings, after, values) is not None:
+            return last, last  # nothing helps before what enters that stage is right
+        return last, self._clock[after]

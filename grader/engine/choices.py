@@ -52,7 +52,7 @@ def choice_groups(
     for base in parts:
         siblings = [s.siblings for s in _SIBLINGS] if base.endswith("qkv") else [None]
         possible = orders[base] if base.endswith("qkv") else _with_factors_backwards(orders[base])
-        add(base, [_Layout(base, order, which) for order in possible for which in siblings])
+        add(base, [_Layout(base, order, which) for which in siblings for order in possible])
     groups.sort(key=lambda group: min(group.uses, default=0))
     for base, layouts in parts.items():
         if layouts != {base}:  # what they share is settled: now each alone, then which is which

@@ -117,7 +117,8 @@ class Comparer:
             return None
         self._aligned.add(key)
         ours = self._values_of(mutant, trial, style)
-        aligned = align(mutant, trial.submission, ours.case, self.stages, found.choices)
+        case, thorough = ours.case, self.judge.thorough
+        aligned = align(mutant, trial.submission, case, self.stages, found.choices, thorough)
         if not isinstance(aligned, Alignment) or aligned.choices == found.choices:
             return None
         there = self._beside(ours, trial, aligned.choices)

@@ -16,6 +16,7 @@ from grader.engine.layout import Kinds
 from grader.engine.model_checks import check_gradients, check_transforms, differentiated
 from grader.engine.numbers import check_numbers
 from grader.engine.own_factors import not_own
+from grader.engine.pairing import Choices
 from grader.engine.parameters import check_parameters
 from grader.engine.piece_kinds import PieceKinds
 from grader.engine.process import Lost
@@ -45,7 +46,8 @@ class ContractJudge:
 
     Attributes:
       in_pieces: whether arrays of the submission that hold several parameters are cut apart.
-      cut_only: what those are called that are, where not all are.
+      thorough: whether layouts are tried that nothing speaks for, which takes long.
+      begin_with: choices among layouts that may serve.
 
     """
 
@@ -69,7 +71,8 @@ class ContractJudge:
         self.kinds: Kinds | None = None
         self._their_kinds: Kinds | None = None
         self.in_pieces = False
-        self.cut_only: frozenset[str] | None = None
+        self.thorough = False
+        self.begin_with: Choices | None = None
         self._done: set[CheckId] = set()
         self._many = len(problem.contracts) > 1
 
@@ -127,10 +130,20 @@ class ContractJudge:
     def _id(self, what: object) -> str:
         return f"{self.index}/{what}"
 
-    def against(self, solutions: Solutions) -> ContractJudge:
-        """A judge of the same submission, with other solutions as the reference."""
+    def against(self, solutions: Solutions, choices: Choices | None = None) -> ContractJudge:
+        """A judge of the same submission, with other solutions as the reference.
+
+        ``choices`` are those to begin with, where some are known to serve.
+        """
         other = copy(self)
         other.solutions, other.findings, other._done = solutions, Findings(), set()
+        other.begin_with = choices
+        return other
+
+    def more_thorough(self) -> ContractJudge:
+        """A judge of the same submission that tries the layouts that this one left out."""
+        other = self.against(self.solutions)
+        other.thorough = True
         return other
 
     def judge(self) -> Findings:
@@ -201,7 +214,7 @@ class ContractJudge:
 
     def cut(self, trace: RemoteTrace) -> None:
         """Tell the pieces of arrays of the submission apart, from now on."""
-        trace.cut(self._piece_kinds.only(self.cut_only))
+        trace.cut(self._piece_kinds)
 
     @cached_property
     def _piece_kinds(self) -> PieceKinds:

@@ -83,6 +83,7 @@ class Findings:
     choices: Choices = field(default_factory=Choices)
     trials: list[Trial] = field(default_factory=list)
     mismatch: Mismatch | None = None
+    left_out: bool = False  # layouts that nothing spoke for were not tried
     seed_ignored: bool = False
     cases: int = 0
     remarks: list[str] = field(default_factory=list)

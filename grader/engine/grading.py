@@ -153,16 +153,10 @@ class Grading:
 
     def _explain(self, judge: ContractJudge) -> ContractJudge:
         """Accept a variant, or say what is wrong and where."""
-        doctor = Diagnostician(judge, known=self._suspect)
-        variant = doctor.accepted_variant()
-        if variant is not None:
-            again = judge.against(variant.solutions())
-            again.judge()
-            remarks = tuple(v.remark for _, v in variant.variants)
-            self.verdict = replace(self.verdict, remarks=self.verdict.remarks + remarks)
-            if again.findings.failed is None:
-                return again
-            judge, doctor = again, Diagnostician(again, known=self._suspect)
+        doctor = self._accepting(Diagnostician(judge, known=self._suspect))
+        judge = doctor.judge
+        if judge.findings.failed is None:
+            return judge
         if not self.order.explain:
             return judge
         diagnosed = doctor.diagnose()
@@ -187,6 +181,23 @@ class Grading:
             counterexample=example,
         )
         return judge
+
+    def _accepting(self, doctor: Diagnostician) -> Diagnostician:
+        """The same beside accepted variants that lead on; then beside the reference, thoroughly."""
+        judge, variant = doctor.judge, doctor.accepted_variant()
+        if variant is not None:
+            again = judge.against(variant.solutions(), judge.findings.choices)
+            again.judge()
+            if again.findings.failed is None or not again.findings.left_out:
+                remarks = tuple(v.remark for _, v in variant.variants)
+                self.verdict = replace(self.verdict, remarks=self.verdict.remarks + remarks)
+                return Diagnostician(again, known=self._suspect)
+        if not judge.findings.left_out:
+            return doctor
+        judge = judge.more_thorough()
+        judge.judge()
+        doctor = Diagnostician(judge, known=self._suspect)
+        return doctor if judge.findings.failed is None else self._accepting(doctor)
 
     def _note(self, text: str) -> None:
         self.verdict = replace(self.verdict, notes=(*self.verdict.notes, text))

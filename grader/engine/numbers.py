@@ -41,7 +41,8 @@ def check_numbers(judge: ContractJudge) -> None:
     for trial in trials:
         trial.cases = [make_case(judge, trial, style) for style in range(judge.cases_per_draw)]
     _settle_and_run(judge)
-    if not all(trial.equal for trial in trials) and not judge.in_pieces:
+    equal = all(trial.equal for trial in trials)
+    if not equal and not judge.in_pieces and not judge.findings.left_out:
         _try_in_pieces(judge)
     judge.findings.cases = sum(len(trial.cases) for trial in trials)
     _finite(judge)
@@ -53,13 +54,18 @@ def _settle_and_run(judge: ContractJudge) -> None:
     trials = judge.findings.trials
     pairs = [(trial.reference.leaves, trial.submission.pairable) for trial in trials]
     mode = common_mode(pairs)
-    judge.findings.choices = settle(
-        [(trial.reference, trial.submission, trial.cases[0]) for trial in _telling(judge, trials)],
-        stages_of(judge.problem),
-        Choices(mode=mode, known=told_apart(pairs, mode)),
-    )
-    _run(judge, trials, judge.findings.choices)
-    _settle_the_rest(judge, trials)
+    told = [
+        (trial.reference, trial.submission, trial.cases[0]) for trial in _telling(judge, trials)
+    ]
+    stages, afresh = stages_of(judge.problem), Choices(mode=mode, known=told_apart(pairs, mode))
+    for start in (judge.begin_with, afresh):
+        if start is not None:
+            settled = settle(told, stages, start, judge.thorough)
+            judge.findings.choices, judge.findings.left_out = settled.choices, settled.left_out
+            _run(judge, trials, settled.choices)
+            _settle_the_rest(judge, trials)
+            if all(trial.equal for trial in trials):
+                return
 
 
 def _try_in_pieces(judge: ContractJudge) -> None:
@@ -107,9 +113,11 @@ def _settle_the_rest(judge: ContractJudge, trials: list[Trial]) -> None:
             return
         trial, choices = left[0], judge.findings.choices
         stages = stages_of(judge.problem)
-        found = align(trial.reference, trial.submission, trial.cases[0], stages, choices)
+        case = trial.cases[0]
+        found = align(trial.reference, trial.submission, case, stages, choices, judge.thorough)
         if not isinstance(found, Alignment) or not found.equal:
             in_vain.add(id(trial))
+            judge.findings.left_out |= isinstance(found, Alignment) and found.left_out
             continue
         if found.choices.orders == choices.orders:  # which array is which, on this draw only
             _run(judge, [trial], found.choices)

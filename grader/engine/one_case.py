@@ -16,7 +16,6 @@ from grader.engine.grading import contract_message, texts
 from grader.engine.handed_in import read_source
 from grader.engine.judge import Order, open_children
 from grader.engine.parameters import is_cut
-from grader.engine.piece_kinds import what_to_cut
 from grader.engine.process import Lost
 from grader.engine.reference import unedited
 from grader.engine.remote import Remote, SubmissionError
@@ -141,16 +140,14 @@ def _add_submission(
 ) -> None:
     submission = judge.planned_trace(0)
     aligned = align(reference, submission, case, judge.problem.stages)
-    equal = isinstance(aligned, Alignment) and aligned.equal
-    for cut_only in () if equal else what_to_cut(submission.leaves):
-        judge.cut_only = cut_only
+    if isinstance(aligned, Mismatch) or not aligned.equal:
         judge.cut(submission)
         more = isinstance(aligned, Mismatch) or is_cut(submission)
         in_pieces = align(reference, submission, case, judge.problem.stages) if more else aligned
         if isinstance(in_pieces, Alignment) and (isinstance(aligned, Mismatch) or in_pieces.equal):
             aligned = in_pieces
-            break
-        submission.pieces = None
+        else:
+            submission.pieces = None
     if isinstance(aligned, Mismatch):
         view.message = mismatch_words(aligned, judge.problem, judge.draws[0].sizes)
         return

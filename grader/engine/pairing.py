@@ -221,20 +221,11 @@ def _shape(item: Leaf | Slot) -> tuple[int, ...]:
     return tuple(n for n in (item.shape if isinstance(item, Leaf) else item.sizes) if n != 1)
 
 
-def _exact_shape(item: Leaf | Slot) -> tuple[int, ...]:
-    """With its axes of length 1, but for those of one layer and of one projection."""
-    if isinstance(item, Leaf):
-        return item.shape
-    return (*(n for n in item.sizes[:2] if n != 1), *item.sizes[2:])
-
-
 _Key = Callable[[Leaf | Slot], object]
 _KEYS: tuple[tuple[_Key, ...], ...] = (
     (
-        lambda item: (_exact_shape(item), item.role, item.kind),
         lambda item: (_shape(item), item.role, item.kind),
         lambda item: (item.size, item.role, item.kind),
-        lambda item: (_exact_shape(item), item.role),
         lambda item: (item.size, item.role),
         lambda item: (item.size, item.kind),
         lambda item: item.size,

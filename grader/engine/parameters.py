@@ -8,7 +8,6 @@ from grader.engine.cases import at_a_corner
 from grader.engine.depth import other_depth
 from grader.engine.findings import Trial
 from grader.engine.pairing import Choices
-from grader.engine.piece_kinds import what_to_cut
 from grader.engine.remote_trace import RemoteTrace
 from grader.engine.shared import without_shared
 from grader.engine.transplant import Match, Mismatch, match
@@ -32,12 +31,8 @@ def check_parameters(judge: ContractJudge) -> bool:
             )
     apart = _pair(trials)
     unsure = [trial for trial, _ in apart] or [trial for trial in trials if _guessed(trial)]
-    for cut_only in what_to_cut(unsure[0].submission.leaves) if unsure else ():
-        judge.cut_only = cut_only
-        if _helps_to_cut(judge, unsure[0]) and pair_in_pieces(judge, guess=bool(apart)):
-            apart = []
-            break
-        judge.cut_only = None
+    if unsure and _helps_to_cut(judge, unsure[0]) and pair_in_pieces(judge, guess=bool(apart)):
+        apart = []
     if apart:
         return judge.fail("parameters", _words(judge, apart))
     if judge.contract.creates_parameters:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from copy import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from grader.engine.layout import NUMBER, Leaf
 from grader.engine.own_factors import not_own
-from grader.engine.tables import in_use_order
 
 
 class PieceKinds:
@@ -34,31 +32,10 @@ class PieceKinds:
             kept = [replace(x, factor=1.0) if id(x) in as_they_are else x for x in of_one]
             path = _whole(of_one[0])
             self._known[path] = self._known[NUMBER.sub("#", path)] = kept
-        self._only: frozenset[str] | None = None
 
-    def only(self, names: frozenset[str] | None) -> PieceKinds:
-        """The same for what has one of these names (`names_of`); all others stay whole."""
-        other = copy(self)
-        other._only = names
-        return other
-
-    def told(self, pieces: Sequence[Leaf], leaves: Sequence[Leaf]) -> list[Leaf]:
-        """The same pieces, each with its kind, and without a factor that is not its own affair.
-
-        Args:
-          pieces: of all the parameters of a trace.
-          leaves: these parameters, whole.
-
-        """
-        whole = {leaf.index: leaf for leaf in leaves if not self._cuts(leaf)}
-        told: list[Leaf] = []
-        for of_one in _of_each(pieces):
-            stays = whole.get(of_one[0].index) if of_one[0].part else None
-            told += self._told(of_one) if stays is None else [_joined(of_one, stays)]
-        return told
-
-    def _cuts(self, leaf: Leaf) -> bool:
-        return self._only is None or names_of([leaf]) <= self._only
+    def told(self, pieces: Sequence[Leaf]) -> list[Leaf]:
+        """The same pieces, each with its kind, and without a factor that is not its own affair."""
+        return [told for of_one in _of_each(pieces) for told in self._told(of_one)]
 
     def _told(self, of_one: Sequence[Leaf]) -> Iterator[Leaf]:
         path = _whole(of_one[0])
@@ -74,33 +51,12 @@ class PieceKinds:
             )
 
 
-def names_of(leaves: Iterable[Leaf]) -> frozenset[str]:
-    """What parameters are called, those of all layers the same."""
-    return frozenset(NUMBER.sub("#", leaf.path) for leaf in leaves)
-
-
-def what_to_cut(leaves: Sequence[Leaf]) -> Iterator[frozenset[str] | None]:
-    """What is cut apart where it is used in pieces: all; if that is no help, kernels, by name.
-
-    The first row of a table of positions looks like a bias that starts at random, as biases do
-    that are rows of their kernels.
-    """
-    yield None
-    yield names_of(leaf for leaf in leaves if leaf.role == "kernel")
-
-
 def _of_each(pieces: Sequence[Leaf]) -> list[list[Leaf]]:
     """The pieces of each parameter."""
     found: dict[int, list[Leaf]] = defaultdict(list)
     for piece in pieces:
         found[piece.index].append(piece)
     return list(found.values())
-
-
-def _joined(pieces: Sequence[Leaf], whole: Leaf) -> Leaf:
-    """A parameter that stays whole, used when the first of its pieces is."""
-    first = min(pieces, key=in_use_order)
-    return replace(whole, used=first.used, late=first.late)
 
 
 def _whole(piece: Leaf) -> str:

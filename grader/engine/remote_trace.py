@@ -103,7 +103,7 @@ class RemoteTrace:
     def cut(self, kinds: PieceKinds) -> None:
         """Tell the pieces apart that are kept in one array, from now on."""
         if self.pieces is None:
-            self.pieces = kinds.told(self.as_cut, self.leaves)
+            self.pieces = kinds.told(self.as_cut)
 
     @cached_property
     def as_cut(self) -> list[Leaf]:

@@ -24,7 +24,7 @@ from grader.engine.align import Alignment, Case, align, settle
 from grader.engine.cases import draw_arrays, draw_sizes, draw_weights
 from grader.engine.layout import Kinds
 from grader.engine.pairing import Choices
-from grader.engine.piece_kinds import PieceKinds, what_to_cut
+from grader.engine.piece_kinds import PieceKinds
 from grader.engine.reference import Solutions
 from grader.engine.remote_trace import RemoteTrace
 from grader.engine.suspects import Suspect, stages_of, variant_suspects
@@ -233,8 +233,7 @@ class _Small:
     def ways(self) -> Iterator[PieceKinds | None]:
         """To take its parameters as they are, or else in pieces, with how these start."""
         yield None
-        kinds = PieceKinds(self._first.in_pieces(), self._first.initial_values(self._arrays)[0])
-        yield from map(kinds.only, what_to_cut(self._first.leaves))
+        yield PieceKinds(self._first.in_pieces(), self._first.initial_values(self._arrays)[0])
 
     def choices(self, cut: PieceKinds | None) -> Choices:
         """How the weights are stored, in pieces where ``cut`` tells how these start."""
@@ -243,7 +242,7 @@ class _Small:
             for reference, theirs, case in self._trials
         ]
         mode = common_mode((reference.leaves, local.pairable) for reference, local, _ in trials)
-        return settle(trials, self._stages, Choices(mode=mode))
+        return settle(trials, self._stages, Choices(mode=mode)).choices
 
 
 def _case(reference: Traced, contract: Contract, sizes: Sizes) -> Case:
@@ -258,8 +257,7 @@ class _Local:
 
     def __init__(self, traced: Traced, cut: PieceKinds | None) -> None:
         self._traced = traced
-        whole = traced.leaves
-        self.pairable = whole if cut is None else cut.told(traced.in_pieces(), whole)
+        self.pairable = traced.leaves if cut is None else cut.told(traced.in_pieces())
 
     def run(self, weights: list[np.ndarray], arrays: list[np.ndarray]) -> list[np.ndarray]:
         return self._traced.run(weights, arrays)

@@ -42,6 +42,8 @@ class Worker:
         self._untraced: dict[str, BaseException] = {}
         self._blocks: dict[str, dict[str, str]] = {}
         self._loaded: dict[int, Any] = {}
+        self._asked_for: set[int] = set()
+        self._in_a_block = False
 
     def answer(self, request: dict[str, Any], arrays: list[np.ndarray]) -> Reply:
         """Carry out one request; an exception becomes an answer too."""
@@ -85,18 +87,24 @@ class Worker:
         self.module = load(self.source, self.filename)
         return {
             "functions": [_signature(self.module, c) for c in self.problem.contracts],
-            "used": sorted(self._loaded),
+            "used": sorted(self._asked_for),
         }, []
 
     def _block(self, number: int) -> Any:
         """What ``use(number)`` gives a submission: the judge has chosen whose it is."""
+        if not self._in_a_block:
+            self._asked_for.add(number)
         if number not in self._loaded:
             told = self._blocks.get(str(number))
             if told is None:
                 raise LookupError(
                     f"use({number}) is not available in problem {self.problem.number}"
                 )
-            self._loaded[number] = load(told["source"], told["filename"], f"block_{number}")
+            around, self._in_a_block = self._in_a_block, True
+            try:
+                self._loaded[number] = load(told["source"], told["filename"], f"block_{number}")
+            finally:
+                self._in_a_block = around
         return self._loaded[number]
 
     def _contract(self, request: dict[str, Any]) -> tuple[Contract, Callable[..., Any]]:

@@ -32,6 +32,11 @@ COMMANDS = {
     "import jax, flax.linen, optax": IMPORTS,
     "a passing grade of 46, cold": [*GRADE, "solutions/46_vit_cls.py"],
     "the same, not isolated": [sys.executable, "-c", NOT_ISOLATED, "solutions/46_vit_cls.py"],
+    "a right answer to 46 as in PyTorch, cold": [
+        *GRADE,
+        "tests/answers/46_vit_cls/right/as_in_pytorch.py",
+        "--problem=46",
+    ],
     "a failing one with its diagnosis, cold": [*GRADE, "tests/answers/demo/46_last_row.py"],
 }
 LIMITS = {

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from grader.catalogue import ROOT
+from tests.conftest import Grade
 
 
 @pytest.fixture
@@ -60,6 +61,14 @@ def test_the_reference_serves_until_the_own_answer_has_passed(copy: Path) -> Non
     verdict = grade(copy, "41")
     assert verdict["passed"]
     assert "has not passed" in notes_about(40, verdict)
+
+
+def test_what_a_block_uses_itself_is_not_told(grade_text: Grade) -> None:
+    text = (ROOT / "solutions/46_vit_cls.py").read_text()
+    assert "use(40)" not in text
+    verdict = grade_text(text, 46, cases=3, shapes=1)
+    assert notes_about(41, verdict)
+    assert not notes_about(40, verdict)
 
 
 def test_an_own_answer_without_the_class_is_not_used(copy: Path) -> None:

@@ -221,7 +221,7 @@ def test_a_layer_that_starts_dead_is_remarked_on(
 def test_a_scale_that_does_not_start_as_ones_is_remarked_on(
     scale: str, start: str, remarked: list[str], grade_text: Grade
 ) -> None:
-    source = changed(41, ("nn.LayerNorm(name=\"norm_1\")", "OwnNorm(name=\"own\")"))
+    source = changed(41, ('nn.LayerNorm(name="norm_1")', 'OwnNorm(name="own")'))
     source += f"""
 
 class OwnNorm(nn.Module):

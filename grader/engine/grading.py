@@ -155,9 +155,7 @@ class Grading:
         """Accept a variant, or say what is wrong and where."""
         doctor = self._accepting(Diagnostician(judge, known=self._suspect))
         judge = doctor.judge
-        if judge.findings.failed is None:
-            return judge
-        if not self.order.explain:
+        if judge.findings.failed is None or not self.order.explain:
             return judge
         diagnosed = doctor.diagnose()
         function, where = judge.contract.function, diagnosed.where
@@ -187,17 +185,16 @@ class Grading:
         judge, variant = doctor.judge, doctor.accepted_variant()
         if variant is not None:
             again = judge.against(variant.solutions(), judge.findings.choices)
-            again.judge()
-            if again.findings.failed is None or not again.findings.left_out:
-                remarks = tuple(v.remark for _, v in variant.variants)
-                self.verdict = replace(self.verdict, remarks=self.verdict.remarks + remarks)
-                return Diagnostician(again, known=self._suspect)
+            if again.judge().failed and again.findings.left_out:
+                again = again.more_thorough()
+                again.judge()
+            remarks = tuple(v.remark for _, v in variant.variants)
+            self.verdict = replace(self.verdict, remarks=self.verdict.remarks + remarks)
+            return Diagnostician(again, known=self._suspect)
         if not judge.findings.left_out:
             return doctor
-        judge = judge.more_thorough()
-        judge.judge()
-        doctor = Diagnostician(judge, known=self._suspect)
-        return doctor if judge.findings.failed is None else self._accepting(doctor)
+        thorough = Diagnostician(judge.more_thorough(), known=self._suspect)
+        return self._accepting(thorough) if thorough.judge.judge().failed else thorough
 
     def _note(self, text: str) -> None:
         self.verdict = replace(self.verdict, notes=(*self.verdict.notes, text))

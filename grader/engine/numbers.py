@@ -54,13 +54,11 @@ def _settle_and_run(judge: ContractJudge) -> None:
     trials = judge.findings.trials
     pairs = [(trial.reference.leaves, trial.submission.pairable) for trial in trials]
     mode = common_mode(pairs)
-    told = [
-        (trial.reference, trial.submission, trial.cases[0]) for trial in _telling(judge, trials)
-    ]
+    cases = [(t.reference, t.submission, t.cases[0]) for t in _telling(judge, trials)]
     stages, afresh = stages_of(judge.problem), Choices(mode=mode, known=told_apart(pairs, mode))
     for start in (judge.begin_with, afresh):
         if start is not None:
-            settled = settle(told, stages, start, judge.thorough)
+            settled = settle(cases, stages, start, judge.thorough)
             judge.findings.choices, judge.findings.left_out = settled.choices, settled.left_out
             _run(judge, trials, settled.choices)
             _settle_the_rest(judge, trials)

@@ -47,6 +47,15 @@ def test_an_accepted_variant_passes_however_slow_the_machine_is(name: str) -> No
     assert without_time(f"46_vit_cls/right/{name}.py").startswith("True ")
 
 
+@pytest.mark.slow
+def test_accepted_variants_pass_where_all_layouts_have_to_be_tried(grade_text: Grade) -> None:
+    text = (ROOT / "tests/answers/46_vit_cls/right/two_streams.py").read_text()
+    text = text.replace("nn.LayerNorm()", "nn.LayerNorm(epsilon=1e-5)")
+    verdict = grade_text(text, 46)
+    assert failed_checks(verdict) == []
+    assert sum("epsilon 1e-5" in remark for remark in verdict["remarks"]) == 3
+
+
 def test_a_mistake_that_there_was_no_time_to_name_is_told_as_such() -> None:
     told = without_time("demo/46_last_row.py")
     assert told.startswith("False 0 0 ")

@@ -51,6 +51,9 @@ class Diagnostician:
       judge: what was found.
       known: mistakes that explain other functions of the same submission.
 
+    Attributes:
+      leading: accepted variants of which values come up in the submission.
+
     """
 
     def __init__(self, judge: ContractJudge, known: Suspect = AS_IT_IS) -> None:
@@ -59,6 +62,7 @@ class Diagnostician:
         self.problem = judge.problem
         self._comparer = Comparer(judge)
         self._known = known
+        self.leading = AS_IT_IS
 
     def accepted_variant(self) -> Suspect | None:
         """The accepted variants that together give the submission's numbers, if any do.
@@ -69,9 +73,9 @@ class Diagnostician:
             return None
         search = Search(self._comparer)
         variants = variant_suspects(self.problem)
-        leading = search.variants_that_lead_on()
-        if leading.variants:
-            found = search.follow_the_best(variants, _MOST_VARIANTS, leading)
+        self.leading = search.variants_that_lead_on()
+        if self.leading.variants:
+            found = search.follow_the_best(variants, _MOST_VARIANTS, self.leading)
             if found is not None:
                 return found
         return search.follow_the_best(variants, _MOST_VARIANTS)

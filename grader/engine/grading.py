@@ -193,8 +193,12 @@ class Grading:
             return Diagnostician(again, known=self._suspect)
         if not judge.findings.left_out:
             return doctor
-        thorough = Diagnostician(judge.more_thorough(), known=self._suspect)
-        return self._accepting(thorough) if thorough.judge.judge().failed else thorough
+        thorough = judge.more_thorough()
+        if doctor.leading.variants:  # with those it never equals the reference itself
+            thorough.findings = replace(judge.findings, left_out=False)
+        elif not thorough.judge().failed:
+            return Diagnostician(thorough)
+        return self._accepting(Diagnostician(thorough, known=self._suspect))
 
     def _note(self, text: str) -> None:
         self.verdict = replace(self.verdict, notes=(*self.verdict.notes, text))
